@@ -1,0 +1,33 @@
+# `make demo` and `make test` set up everything they need in .venv, on any machine with Python 3.11+.
+PYTHON ?= python3
+BIN := .venv/bin
+# One thread a process: two of them on a busy machine can be ten times slower than one.
+export OMP_NUM_THREADS := 1
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(BIN)/moo-bnas run digits --mode pareto
+	@echo "open runs/digits-pareto-s0/pareto.html"
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "moo-bnas needs Python 3.11 or later; name one with make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/installed-test: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[test,dashboard]'
+	touch $@
+
+clean:
+	rm -rf .venv runs moo-bnas.db moo-bnas.db-shm moo-bnas.db-wal

@@ -1,0 +1,57 @@
+"""moo-bnas: searches the layer widths of binary neural networks.
+
+From Python, without a storage: `search` finds the front of any integer space with any accuracy and
+cost function.
+
+    >>> from moo_bnas import search
+    >>> found = search(lambda g: 90 + sum(g), lambda g: 1 + sum(g), choices=[3, 3], generations=2)
+    >>> found.front[-1].genotype
+    (2, 2)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moo_bnas.cost import flops, flops_cost, memory_bits
+    from moo_bnas.errors import MooBnasError
+    from moo_bnas.networks import make_network
+    from moo_bnas.search import Evaluation, SearchResult, search
+    from moo_bnas.space import SearchSpace
+
+__version__ = "0.1.0"
+
+# Imported when first used: the command line must not wait for pymoo to print its help.
+_HOMES = {
+    "Evaluation": "moo_bnas.search",
+    "MooBnasError": "moo_bnas.errors",
+    "SearchResult": "moo_bnas.search",
+    "SearchSpace": "moo_bnas.space",
+    "flops": "moo_bnas.cost",
+    "flops_cost": "moo_bnas.cost",
+    "make_network": "moo_bnas.networks",
+    "memory_bits": "moo_bnas.cost",
+    "search": "moo_bnas.search",
+}
+
+__all__ = [
+    "Evaluation",
+    "MooBnasError",
+    "SearchResult",
+    "SearchSpace",
+    "flops",
+    "flops_cost",
+    "make_network",
+    "memory_bits",
+    "search",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'moo_bnas' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

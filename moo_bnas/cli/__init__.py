@@ -1,0 +1,65 @@
+"""The command line. One module a command; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import click
+
+from moo_bnas import __version__
+from moo_bnas.cli.cost import cost
+from moo_bnas.cli.report import report
+from moo_bnas.cli.run import run
+from moo_bnas.cli.status import status
+from moo_bnas.cli.studies import studies
+from moo_bnas.cli.worker import worker
+from moo_bnas.errors import MooBnasError
+
+EXIT_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="moo-bnas")
+def cli() -> None:
+    r"""Search the layer widths of binary neural networks.
+
+    \b
+    Example:
+      moo-bnas run --mode pareto
+    """
+
+
+for command in (run, worker, status, report, cost, studies):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Runs the command line; exits with 0, 1 (failed), 2 (wrong usage) or 130 (interrupted)."""
+    debug = "--debug" in sys.argv
+    try:
+        cli.main(standalone_mode=False, prog_name="moo-bnas")
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); leave without a second complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except MooBnasError as error:
+        if debug:
+            traceback.print_exc()
+        click.echo(f"moo-bnas: {error}", err=True)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(
+            f"moo-bnas: unexpected {type(error).__name__}: {error}; this is a fault of moo-bnas, "
+            "run again with --debug and report what it prints",
+            err=True,
+        )
+        sys.exit(1)

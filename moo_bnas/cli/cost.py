@@ -1,0 +1,141 @@
+"""`moo-bnas cost`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from moo_bnas.cli.options import general_options
+
+if TYPE_CHECKING:
+    from moo_bnas.networks.layers import Precision
+
+
+@click.command(short_help="FLOPs, memory and widths of a network, without training it.")
+@click.argument("network_name", metavar="NETWORK")
+@click.option(
+    "--ratios",
+    default="1",
+    show_default=True,
+    metavar="R,R,...",
+    help="One expansion ratio per gene; a single one goes to all.",
+)
+@click.option("--base-width", type=click.IntRange(1), help="Channels of the first layer at 1x.")
+@click.option("--image-size", type=click.IntRange(1), help="Height and width of the images.")
+@click.option("--channels", type=click.IntRange(1), help="Channels of the images.")
+@click.option("--classes", type=click.IntRange(2), help="Classes to tell apart.")
+@click.option(
+    "--stem",
+    type=click.Choice(["imagenet", "small"]),
+    help="First layers of a resnet18.  [default: imagenet]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["binary", "full"]),
+    default="binary",
+    show_default=True,
+    help="The binary network, or its full-precision twin.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@general_options
+def cost(
+    network_name: str,
+    ratios: str,
+    base_width: int | None,
+    image_size: int | None,
+    channels: int | None,
+    classes: int | None,
+    stem: str | None,
+    precision: Precision,
+    as_json: bool,
+) -> None:
+    r"""FLOPs, memory, speedup and widths of NETWORK (vgg_small or resnet18), layer by layer.
+
+    FLOPs are multiply-accumulates; those of binary layers count 1/64. Speedup is against the
+    full-precision network at 1x.
+
+    \b
+    Example:
+      moo-bnas cost vgg_small --ratios 0.5,1,1,2,1,0.25
+    """
+    from dataclasses import replace
+
+    import numpy as np
+
+    from moo_bnas.cost import flops, layer_flops, layer_memory, memory_bits
+    from moo_bnas.networks import make_network
+    from moo_bnas.space import SearchSpace
+    from moo_bnas.units import quantity
+
+    image = make_network(network_name).image
+    sizes = {"size": image_size, "channels": channels, "classes": classes}
+    if stem == "small":
+        image = replace(image, size=32)
+    image = replace(image, **{k: v for k, v in sizes.items() if v is not None})
+    network = make_network(network_name, image, base_width=base_width, stem=stem)
+    space = SearchSpace(network.genes)
+    given = _parse_ratios(ratios)
+    genotype = space.encode(given * len(network.genes) if len(given) == 1 else given)
+    widths = space.widths(np.array([genotype]), network.base_widths)[0].tolist()
+    if 0 in widths:
+        raise click.BadParameter(
+            f"got a base width that leaves {network.genes[widths.index(0)]} without channels; "
+            "raise --base-width"
+        )
+    layers: list[dict[str, Any]] = [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "precision": layer.precision,
+            "in_channels": int(layer.in_channels),
+            "out_channels": int(layer.out_channels),
+            "out_size": layer.out_size,
+            "flops": float(layer_flops(layer)),
+            "memory_bits": int(layer_memory(layer)),
+        }
+        for layer in network.layers(widths, precision)
+    ]
+    total = flops(network, widths, precision)
+    document = {
+        "network": network.name,
+        "ratios": list(space.decode(genotype)),
+        "widths": widths,
+        "flops": total,
+        "memory_bits": memory_bits(network, widths, precision),
+        "speedup": flops(network, network.base_widths, "full") / total,
+        "layers": layers,
+    }
+    if as_json:
+        click.echo(json.dumps(document))
+        return
+    click.echo(
+        f"{network.name}, {precision} precision, {image.size}x{image.size}x{image.channels}, "
+        f"{image.classes} classes\n"
+        f"ratios   {' '.join(f'{r:g}' for r in space.decode(genotype))}\n"
+        f"widths   {' '.join(map(str, widths))}\n"
+        f"FLOPs    {quantity(total)}\n"
+        f"memory   {quantity(memory_bits(network, widths, precision))}bit\n"
+        f"speedup  {document['speedup']:.1f}x\n"
+    )
+    click.echo(
+        f"{'layer':<16} {'kind':<12} {'precision':<9} {'in':>5} {'out':>5} {'size':>5}"
+        f" {'FLOPs':>10} {'memory':>12}"
+    )
+    for entry in layers:
+        if entry["flops"] or entry["memory_bits"]:
+            click.echo(
+                f"{entry['name']:<16} {entry['kind']:<12} {entry['precision']:<9}"
+                f" {entry['in_channels']:>5} {entry['out_channels']:>5} {entry['out_size']:>5}"
+                f" {quantity(entry['flops']):>10} {quantity(entry['memory_bits']) + 'bit':>12}"
+            )
+
+
+def _parse_ratios(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(
+            f"got --ratios {text!r}, expected numbers joined by commas, such as 1,0.5,2,1,1,4"
+        ) from error

@@ -1,0 +1,88 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def _set_up_log(context: click.Context, parameter: click.Parameter, level: str) -> str:
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
+    )
+    logging.getLogger("moo_bnas").setLevel(level.upper())
+    return level
+
+
+def general_options(function: Function) -> Function:
+    """--log-level and --debug, of every command."""
+    function = click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        help="Show a traceback with an error.",
+    )(function)
+    return click.option(
+        "--log-level",
+        type=click.Choice(LEVELS),
+        default="info",
+        show_default=True,
+        callback=_set_up_log,
+        expose_value=False,
+        help="How much is logged, to standard error.",
+    )(function)
+
+
+storage_option = click.option(
+    "--storage",
+    "storage_url",
+    envvar="MOO_BNAS_STORAGE",
+    default="sqlite:///moo-bnas.db",
+    show_default=True,
+    show_envvar=True,
+    metavar="URL",
+    help="Database of the run, as an SQLAlchemy URL.",
+)
+
+study_option = click.option(
+    "--study-name",
+    metavar="NAME",
+    help="Study of the run.  [default: the only one there]",
+)
+
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda:N",
+    callback=lambda context, parameter, value: check_device(value),
+    help="Where candidates are trained.",
+)
+
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where the report goes.  [default: runs/<study>]",
+)
+
+
+def check_device(name: str) -> str:
+    """`name`, if it is of the form that --device takes."""
+    kind, _, index = name.partition(":")
+    if name in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdigit()):
+        return name
+    raise click.BadParameter(f"got {name!r}, expected auto, cpu or cuda:N")
+
+
+def default_out(study_name: str) -> Path:
+    """Where the report of a study goes unless told otherwise."""
+    return Path("runs") / study_name

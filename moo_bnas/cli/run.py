@@ -1,0 +1,141 @@
+"""`moo-bnas run`."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from moo_bnas.cli.options import (
+    default_out,
+    device_option,
+    general_options,
+    out_option,
+    storage_option,
+)
+
+log = logging.getLogger(__name__)
+
+
+@click.command(short_help="Search: make or resume a run.")
+@click.argument("definition_name", metavar="[DEFINITION]", default="digits")
+@click.option(
+    "--mode",
+    type=click.Choice(["scalar", "pareto"]),
+    default="pareto",
+    show_default=True,
+    help="The paper's fitness with a GA, or NSGA-II on accuracy against FLOPs.",
+)
+@storage_option
+@click.option(
+    "--study-name",
+    metavar="NAME",
+    help="Name of the run.  [default: <definition>-<mode>-s<seed>]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Local workers; 0: only those that join.  [default: one per GPU, else one per core]",
+)
+@device_option
+@click.option("--population", type=click.IntRange(2), help="Candidates a generation.")
+@click.option("--generations", type=click.IntRange(1), help="Generations; may be raised later.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search.")
+@click.option("--trade-off", type=click.FloatRange(0), help="Lambda of the fitness.")
+@click.option("--max-flops", type=float, help="No candidate above this many FLOPs.")
+@click.option("--max-memory", type=float, help="No candidate above this many bits of weights.")
+@out_option
+@general_options
+def run(
+    definition_name: str,
+    mode: Any,
+    storage_url: str,
+    study_name: str | None,
+    workers: int | None,
+    device: str,
+    population: int | None,
+    generations: int | None,
+    seed: int,
+    trade_off: float | None,
+    max_flops: float | None,
+    max_memory: float | None,
+    out: Path | None,
+) -> None:
+    r"""Search: make or resume a run of DEFINITION (a name of `moo-bnas studies`, or a file).
+
+    The same command resumes a run that was stopped, at any moment and in any way, and its result is
+    the one that it would have had. The default DEFINITION, digits, needs no download.
+
+    \b
+    Example:
+      moo-bnas run digits --mode pareto --workers 2
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        from moo_bnas.definition import load_definition, override
+        from moo_bnas.driver import Driver, open_run
+        from moo_bnas.local_workers import LocalWorkers, default_devices
+        from moo_bnas.progress import Display
+        from moo_bnas.report import as_table, collect, make_folder, write
+        from moo_bnas.storage import Storage
+
+        definition = override(
+            load_definition(definition_name),
+            population=population,
+            generations=generations,
+            trade_off=trade_off,
+            max_flops=max_flops,
+            max_memory=max_memory,
+        )
+        name = study_name or f"{definition.name}-{mode}-s{seed}"
+        folder = out or default_out(name)
+        make_folder(folder)
+        storage = Storage(storage_url, create=True)
+        opened = open_run(storage, name, definition, mode, seed)
+        devices = default_devices(workers, device)
+        if len(devices) > definition.search.population:
+            log.warning(
+                "%d workers for a population of %d: some will idle",
+                len(devices),
+                definition.search.population,
+            )
+        click.echo(f"study {name} in {storage.shown_url}, {len(devices)} local workers", err=True)
+        if not devices:
+            click.echo(
+                f"waiting for workers: moo-bnas worker --storage {shlex.quote(storage.shown_url)} "
+                f"--study-name {name}",
+                err=True,
+            )
+        local = LocalWorkers(storage_url, name, devices, folder)
+        with Display() as display:
+            try:
+                local.start()
+                Driver(opened, local, display.show).drive()
+            finally:
+                local.stop()
+        collected = collect(storage, name)
+        paths = write(collected, folder)
+        click.echo(as_table(collected))
+        if collected.failed:
+            click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` tells why")
+        click.echo("\nwritten: " + ", ".join(str(p) for p in paths))
+    except KeyboardInterrupt:
+        again = shlex.join(["moo-bnas", *_without_password(sys.argv[1:])])
+        click.echo(f"interrupted; nothing is lost, go on with: {again}", err=True)
+        raise
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _without_password(arguments: list[str]) -> list[str]:
+    from moo_bnas.storage import hide_password
+
+    return [hide_password(a) if "://" in a else a for a in arguments]

@@ -1,0 +1,28 @@
+"""`moo-bnas studies`."""
+
+from __future__ import annotations
+
+import click
+
+from moo_bnas.cli.options import general_options
+
+
+@click.command(short_help="List the definitions that come with moo-bnas.")
+@general_options
+def studies() -> None:
+    r"""List the definitions that come with moo-bnas: name, network, data, what each needs.
+
+    \b
+    Example:
+      moo-bnas studies
+    """
+    from moo_bnas.definition import load_definition, shipped
+
+    for name in shipped():
+        definition = load_definition(name)
+        options = definition.search
+        click.echo(
+            f"{name}: {definition.network.name} on {definition.data.name}, "
+            f"{options.population} x {options.generations} candidates of "
+            f"{definition.recipe.epochs} epochs\n  {definition.description}"
+        )

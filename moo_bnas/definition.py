@@ -1,0 +1,225 @@
+"""Definitions: the TOML files that say what to search, on what, and how.
+
+A definition is all of a run but its mode and seed. It is stored whole with the study, so that a
+worker needs no file of the driver's.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from moo_bnas.cost import flops
+from moo_bnas.data import DATA_SETS
+from moo_bnas.errors import DefinitionError
+from moo_bnas.fingerprint import fingerprint
+from moo_bnas.networks import make_network
+from moo_bnas.networks.layers import Precision
+from moo_bnas.networks.network import Network
+from moo_bnas.space import PAPER_RATIOS, SearchSpace
+
+_PACKAGE = Path(__file__).parent
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class NetworkOptions(_Section):
+    """Which network; what is left out keeps the network's own default."""
+
+    name: str
+    base_width: AtLeastOne | None = None
+    stem: Literal["imagenet", "small"] | None = None
+    binarizer: Literal["dorefa", "sign"] = "dorefa"
+
+
+class SpaceOptions(_Section):
+    """Which expansion ratios each gene may take."""
+
+    ratios: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = PAPER_RATIOS
+
+
+class DataOptions(_Section):
+    """Which data set."""
+
+    name: Literal["digits"]
+
+
+class Recipe(_Section):
+    """How a candidate is trained: SGD with Nesterov momentum, one cycle of the learning rate.
+
+    Attributes:
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        learning_rate: At its peak; it rises linearly-in-cosine and falls to nearly 0.
+        warmup: The share of steps before the peak.
+        momentum: Of SGD.
+        weight_decay: Of SGD, on all parameters.
+        label_smoothing: Of the cross entropy.
+        shift: Training images move by up to this many pixels each way.
+        seed: Of the split, the initial weights and the order of images.
+    """
+
+    epochs: AtLeastOne
+    batch_size: AtLeastOne
+    learning_rate: Positive
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    shift: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class SearchOptions(_Section):
+    """How long to search, and under which limits.
+
+    Attributes:
+        population: Candidates a generation.
+        generations: How many.
+        trade_off: Lambda of Eq. 4.
+        max_flops: No candidate above it is trained.
+        max_memory: Likewise, in bits.
+    """
+
+    population: Annotated[int, Field(ge=2)] = 32
+    generations: AtLeastOne = 50
+    trade_off: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4.0
+    max_flops: Positive | None = None
+    max_memory: Positive | None = None
+
+
+class Definition(_Section):
+    """A whole definition; see the attributes of its sections."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    description: str
+    network: NetworkOptions
+    space: SpaceOptions = SpaceOptions()
+    data: DataOptions
+    recipe: Recipe
+    search: SearchOptions = SearchOptions()
+
+    @model_validator(mode="after")
+    def _widths_are_positive(self) -> Definition:
+        network, space = self.make_network(), self.make_space()
+        for gene, base in zip(network.genes, network.base_widths, strict=True):
+            if int(base * space.ratios[0]) < 1:
+                raise ValueError(
+                    f"{gene} would have int({base} * {space.ratios[0]:g}) = 0 channels; raise "
+                    "[network] base_width, or the smallest of [space] ratios"
+                )
+        return self
+
+    def make_network(self) -> Network:
+        """The network of this definition."""
+        return make_network(
+            self.network.name,
+            DATA_SETS[self.data.name].SHAPE,
+            base_width=self.network.base_width,
+            stem=self.network.stem,
+        )
+
+    def make_space(self) -> SearchSpace:
+        """Its search space."""
+        return SearchSpace(self.make_network().genes, self.space.ratios)
+
+    def reference_flops(self) -> float:
+        """FLOPs of the uniform 1x binary network, by which Eq. 4 divides."""
+        network = self.make_network()
+        return flops(network, network.base_widths)
+
+    def fingerprint(self, precision: Precision, data_hash: str) -> str:
+        """Of all evaluations of this definition at one precision on data of one content."""
+        network = self.make_network()
+        return fingerprint(
+            {
+                "network": {
+                    "name": network.name,
+                    "base_widths": network.base_widths,
+                    "stem": self.network.stem,
+                    "binarizer": self.network.binarizer,
+                    "precision": precision,
+                },
+                "ratios": self.space.ratios,
+                "data": self.data.model_dump(),
+                "data_hash": data_hash,
+                "recipe": self.recipe.model_dump(),
+                "parent_hash": None,
+            }
+        )
+
+
+def shipped() -> dict[str, Path]:
+    """The definitions that come with moo-bnas, by name."""
+    # In a wheel they lie inside the package, in a checkout beside it.
+    folder = next(f for f in (_PACKAGE / "studies", _PACKAGE.parent / "studies") if f.is_dir())
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_definition(name_or_path: str) -> Definition:
+    """Reads a definition, by its shipped name or from a file.
+
+    Raises:
+        DefinitionError: Where it is missing or wrong; the message names all faults at once.
+    """
+    path = shipped().get(name_or_path)
+    if path is None:
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise DefinitionError(
+                f"got the definition {name_or_path!r}, expected one of {', '.join(shipped())} "
+                "or the path of a .toml file"
+            )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{path}: not valid TOML: {error}; mend that line") from error
+    return parse_definition({"name": path.stem, **values}, source=str(path))
+
+
+def parse_definition(values: dict[str, Any], source: str) -> Definition:
+    """Checks the values of a definition.
+
+    Raises:
+        DefinitionError: Naming `source` and all faults.
+    """
+    try:
+        return Definition.model_validate(values)
+    except ValidationError as error:
+        faults = [_fault(fault) for fault in error.errors()]
+    except DefinitionError as error:
+        faults = [str(error)]
+    raise DefinitionError("\n".join([f"{source}: {len(faults)} fault(s)", *faults]))
+
+
+def stored_definition(values: dict[str, Any]) -> Definition:
+    """A definition as a study's attributes hold it."""
+    return parse_definition(values, source="stored definition")
+
+
+def override(definition: Definition, **search: Any) -> Definition:
+    """The definition with those options of [search] replaced that are not None."""
+    given = {k: v for k, v in search.items() if v is not None}
+    values = definition.model_dump()
+    values["search"].update(given)
+    return parse_definition(values, source="options")
+
+
+def _fault(fault: Any) -> str:
+    where = ".".join(str(part) for part in fault["loc"]) or "definition"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        message = "unknown key; remove it or mend its name"
+    elif fault["type"] == "missing":
+        message = "missing; add it"
+    elif fault["type"] != "value_error":
+        message += f", got {fault['input']!r}"
+    return f"  {where}: {message}"

@@ -1,0 +1,310 @@
+"""The driver: holds the search, submits its candidates, waits for the workers.
+
+A resumed run replays: the algorithm is seeded, so it proposes what it proposed before, and what
+is finished is answered from the storage. Killing anything at any moment changes nothing in the
+result.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from moo_bnas.cost import flops, flops_cost, memory_bits, memory_cost
+from moo_bnas.definition import Definition
+from moo_bnas.errors import DefinitionError
+from moo_bnas.local_workers import LocalWorkers
+from moo_bnas.networks.layers import Precision
+from moo_bnas.progress import Progress, score_of
+from moo_bnas.search import Budget, Mode, Search
+from moo_bnas.space import Genotype
+from moo_bnas.storage import (
+    PARETO_METRICS,
+    SCALAR_METRICS,
+    Candidate,
+    Storage,
+    Study,
+    Trial,
+    WorkerRow,
+    baselines_of,
+)
+
+_POLL = 0.1  # seconds between two looks at a generation that is being evaluated
+_UPKEEP = 1.0  # seconds between two looks for dead workers and lost claims
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, made or opened: see `open_run`."""
+
+    storage: Storage
+    study: Study
+    baselines: Study
+    definition: Definition
+    mode: Mode
+    seed: int
+
+
+def open_run(
+    storage: Storage, study_name: str, definition: Definition, mode: Mode, seed: int
+) -> Run:
+    """Makes the studies of a run, or opens them to go on.
+
+    Raises:
+        DefinitionError: Where the stored run differs in more than having fewer generations, or
+            where no network is within the budgets.
+    """
+    _make_search(definition, mode, seed)  # refuses an impossible budget before anything is stored
+    metrics = SCALAR_METRICS if mode == "scalar" else PARETO_METRICS
+    attributes = {
+        "definition": definition.model_dump(mode="json"),
+        "mode": mode,
+        "seed": seed,
+        "versions": _versions(),
+        "finished": False,
+    }
+    study = storage.studies.ensure(study_name, metrics, attributes)
+    baselines = storage.studies.ensure(baselines_of(study_name), PARETO_METRICS, attributes)
+    _check_unchanged(study, attributes)
+    for each in (study, baselines):
+        storage.studies.set_attributes(
+            each, {"definition": attributes["definition"], "finished": False}
+        )
+    return Run(storage, study, baselines, definition, mode, seed)
+
+
+class Driver:
+    """Drives a run to its end.
+
+    Args:
+        run: Opened.
+        workers: Started and stopped by the caller.
+        show: Called with the progress whenever it may have changed.
+    """
+
+    def __init__(self, run: Run, workers: LocalWorkers, show: Callable[[Progress], None]) -> None:
+        self._run = run
+        self._workers = workers
+        self._show = show
+        self._network = run.definition.make_network()
+        self._space = run.definition.make_space()
+        self._known: dict[Genotype, Trial] = {}
+        self._started = time.monotonic()
+        self._done_at_start = _done(run.storage.trials.counts(run.study))
+        self._done_last = self._done_at_start
+        self._last_upkeep = float("-inf")
+        self._total = run.definition.search.population * run.definition.search.generations
+        self._alive = 0
+
+    def drive(self) -> None:
+        """Runs all generations that are left; returns at once where none are."""
+        run, options = self._run, self._run.definition.search
+        self._submit_references()
+        stored = self._stored_generations()
+        search = _make_search(run.definition, run.mode, run.seed)
+        differs = False
+        for generation in range(1, options.generations + 1):
+            asked = search.ask()
+            if generation in stored and set(stored[generation]) != set(asked):
+                asked = stored[generation]
+                if not differs:
+                    log.warning(
+                        "generation %d was stored with other proposals than are made now (another "
+                        "version of pymoo or numpy?); going on from the stored ones",
+                        generation,
+                    )
+                differs = True
+            if not asked:
+                log.info("the whole space was searched after %d generations", generation - 1)
+                self._total = len(self._known)
+                break
+            self._submit(asked, generation)
+            self._wait(asked, generation)
+            search.tell({g: self._known[g].attributes.get("accuracy") for g in asked})
+        self._wait([], options.generations)
+        if failed := run.storage.trials.counts(run.baselines)["fail"]:
+            log.warning("%d reference networks failed; the workers' logs tell why", failed)
+        run.storage.studies.set_attributes(run.study, {"finished": True})
+
+    def _submit_references(self) -> None:
+        """The uniform networks and the full-precision twin, in the sibling study."""
+        run = self._run
+        uniform: list[tuple[Genotype, Precision]] = [
+            (self._space.uniform(ratio), "binary") for ratio in self._space.ratios
+        ]
+        if 1.0 in self._space.ratios:
+            uniform.append((self._space.uniform(1.0), "full"))
+        run.storage.trials.submit(
+            run.baselines, self._space, [self._candidate(g, p, None) for g, p in uniform]
+        )
+
+    def _stored_generations(self) -> dict[int, list[Genotype]]:
+        stored: dict[int, list[Genotype]] = {}
+        for trial in self._run.storage.trials.read(self._run.study):
+            stored.setdefault(trial.attributes["generation"], []).append(trial.genotype)
+            if trial.state in ("complete", "fail"):
+                self._known[trial.genotype] = trial
+        return stored
+
+    def _submit(self, genotypes: Sequence[Genotype], generation: int) -> None:
+        new = [g for g in genotypes if g not in self._known]
+        self._run.storage.trials.submit(
+            self._run.study, self._space, [self._candidate(g, "binary", generation) for g in new]
+        )
+
+    def _candidate(
+        self, genotype: Genotype, precision: Precision, generation: int | None
+    ) -> Candidate:
+        widths = self._space.widths(np.array([genotype]), self._network.base_widths)[0].tolist()
+        cost = flops(self._network, widths, precision)
+        attributes: dict[str, Any] = {
+            "genotype": list(genotype),
+            "precision": precision,
+            "flops": cost,
+            "memory_bits": memory_bits(self._network, widths, precision),
+        }
+        if generation is not None:
+            attributes["generation"] = generation
+        return Candidate(genotype, precision, cost, attributes)
+
+    def _wait(self, genotypes: Sequence[Genotype], generation: int) -> None:
+        """Until these genotypes are finished; without any, until the references are."""
+        storage, study = self._run.storage, self._run.study
+        while True:
+            counts = storage.trials.counts(study)
+            open_references = _open(storage.trials.counts(self._run.baselines))
+            self._upkeep(counts)
+            over = not _open(counts) if genotypes else not open_references
+            if over:
+                missing = [g for g in genotypes if g not in self._known]
+                self._known.update((t.genotype, t) for t in storage.trials.read(study, missing))
+            self._show(self._progress(generation, counts, open_references))
+            if over:
+                return
+            time.sleep(_POLL)
+
+    def _upkeep(self, counts: dict[str, int]) -> None:
+        now = time.monotonic()
+        if now - self._last_upkeep < _UPKEEP:
+            return
+        self._last_upkeep = now
+        claims, done = self._run.storage.claims, _done(counts)
+        self._workers.check(progressed=done != self._done_last)
+        self._done_last = done
+        lost = claims.return_lost([self._run.study, self._run.baselines], _is_gone)
+        if lost:
+            log.warning("%d claims of lost workers go to others", lost)
+        seen = claims.workers(self._run.study)
+        self._alive = sum(w.is_recent and not _is_gone(w) for w in seen)
+
+    def _progress(self, generation: int, counts: dict[str, int], open_references: int) -> Progress:
+        run, done = self._run, _done(counts)
+        here = done - self._done_at_start
+        elapsed = time.monotonic() - self._started
+        known = [t for t in self._known.values() if t.state == "complete"]
+        score_name, score = score_of(run.definition, run.mode, known)
+        return Progress(
+            generation=generation,
+            generations=run.definition.search.generations,
+            done=done,
+            total=self._total,
+            failed=counts["fail"],
+            references_left=open_references,
+            score_name=score_name,
+            score=score,
+            workers=self._alive,
+            seconds_left=elapsed / here * (self._total - done) if here > 0 else None,
+        )
+
+
+def _make_search(definition: Definition, mode: Mode, seed: int) -> Search:
+    network, space, options = definition.make_network(), definition.make_space(), definition.search
+    cost = flops_cost(network, space)
+    limits = (
+        (cost, options.max_flops),
+        (memory_cost(network, space), options.max_memory),
+    )
+    return Search(
+        [len(space.ratios)] * len(space.genes),
+        cost,
+        mode=mode,
+        population=options.population,
+        seed=seed,
+        reference_cost=definition.reference_flops(),
+        trade_off=options.trade_off,
+        budgets=[Budget(c, limit) for c, limit in limits if limit is not None],
+    )
+
+
+def _done(counts: dict[str, int]) -> int:
+    return counts["complete"] + counts["fail"]
+
+
+def _open(counts: dict[str, int]) -> int:
+    return counts["waiting"] + counts["running"]
+
+
+def _is_gone(worker: WorkerRow) -> bool:
+    """Whether a worker's process, of this host, is known to be gone."""
+    if worker.host != socket.gethostname():
+        return False
+    try:
+        os.kill(worker.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _check_unchanged(study: Study, attributes: dict[str, Any]) -> None:
+    stored = {
+        **_flat(study.attributes["definition"]),
+        "mode": study.attributes["mode"],
+        "seed": study.attributes["seed"],
+    }
+    given = {
+        **_flat(attributes["definition"]),
+        "mode": attributes["mode"],
+        "seed": attributes["seed"],
+    }
+    for key in ("name", "description"):  # what a definition is called decides no result
+        stored.pop(key), given.pop(key)
+    changed = [k for k in sorted(stored | given) if stored.get(k) != given.get(k)]
+    if (
+        "search.generations" in changed
+        and given["search.generations"] > stored["search.generations"]
+    ):
+        changed.remove("search.generations")
+    if changed:
+        raise DefinitionError(
+            f"study {study.name!r} was begun with another definition: "
+            + ", ".join(f"{k} was {stored.get(k)!r}, now {given.get(k)!r}" for k in changed)
+            + "; only generations may be raised: restore it, or give another --study-name"
+        )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _versions() -> dict[str, str]:
+    packages = ("moo-bnas", "optuna", "pymoo", "numpy", "torch")
+    return {"python": platform.python_version(), **{p: version(p) for p in packages}}

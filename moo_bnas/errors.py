@@ -1,0 +1,35 @@
+"""The errors that moo-bnas raises.
+
+Each message says what is wrong, what was found, what was expected and how to mend it, in one or
+two lines. The command line prints it and exits with `exit_code`; it shows no traceback.
+"""
+
+from __future__ import annotations
+
+
+class MooBnasError(Exception):
+    """Base of every error that moo-bnas raises on purpose."""
+
+    exit_code = 1
+
+
+class DefinitionError(MooBnasError, ValueError):
+    """A definition, an option or an argument does not make sense."""
+
+    exit_code = 2
+
+
+class StorageError(MooBnasError, RuntimeError):
+    """The storage cannot be reached, or holds something else than expected."""
+
+
+class DataError(MooBnasError, RuntimeError):
+    """A data set is missing, broken, or not the one that the study was started with."""
+
+
+class DivergenceError(MooBnasError, ArithmeticError):
+    """The loss of a candidate stopped being a finite number."""
+
+
+class WorkersError(MooBnasError, RuntimeError):
+    """The local workers of a run keep dying."""

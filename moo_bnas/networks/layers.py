@@ -1,0 +1,221 @@
+"""Layer specs: a network as a list of steps, each naming the steps that it reads.
+
+Made once, without torch. The cost model adds them up, the builder makes modules of them, and an
+exporter can walk them, so the three cannot disagree. Channel counts may be integers, or integer
+arrays of shape (n,): then one list of specs describes n networks at once, which is how the cost of
+a whole search space is one numpy call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from moo_bnas.space import IntArray
+
+Channels = int | IntArray
+Kind = Literal[
+    "conv",
+    "linear",
+    "batch_norm",
+    "binarize",
+    "relu",
+    "max_pool",
+    "global_average_pool",
+    "flatten",
+    "add",
+]
+Precision = Literal["binary", "full"]
+
+INPUT = "input"
+"""The name by which steps read the image."""
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """What goes into a network and how many classes come out."""
+
+    size: int
+    channels: int
+    classes: int
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSpec:
+    """One step of a network.
+
+    Attributes:
+        name: Unique in its network; also the name of the module.
+        kind: What the step does.
+        inputs: The names of the steps that it reads.
+        in_channels: Channels (conv) or features (linear) that come in.
+        out_channels: Channels or features that go out.
+        out_size: Height and width of the output; 1 once flat.
+        kernel: Side of the window of a conv or a pool.
+        stride: Step of that window.
+        padding: Zeros around the input of that window.
+        precision: Of the weights of a conv or linear; full for everything else.
+        extra_ops: Operations counted per output element beside the products of a conv or linear:
+            the bias of a conv in VGG-small, the batch norm in ResNet-18 (see `moo_bnas.cost`).
+    """
+
+    name: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    in_channels: Channels
+    out_channels: Channels
+    out_size: int
+    kernel: int = 1
+    stride: int = 1
+    padding: int = 0
+    precision: Precision = "full"
+    extra_ops: int = 0
+
+
+@dataclass
+class LayerList:
+    """Collects specs, and knows what the last step puts out.
+
+    A network's spec function calls the methods in order; each returns the name of its step, so
+    that a later one can read it instead of the step just before.
+    """
+
+    image: ImageShape
+    precision: Precision
+    specs: list[LayerSpec] = field(default_factory=list)
+
+    def conv(
+        self,
+        name: str,
+        out_channels: Channels,
+        *,
+        kernel: int,
+        stride: int = 1,
+        precision: Precision | None = None,
+        reads: str | None = None,
+        extra_ops: int = 0,
+    ) -> str:
+        """A convolution with padding `kernel // 2`, at the network's precision by default."""
+        channels, size = self._shape(reads)
+        return self._append(
+            reads,
+            name=name,
+            kind="conv",
+            in_channels=channels,
+            out_channels=out_channels,
+            out_size=(size - 1) // stride + 1,
+            kernel=kernel,
+            stride=stride,
+            padding=kernel // 2,
+            precision=precision or self.precision,
+            extra_ops=extra_ops,
+        )
+
+    def max_pool(
+        self, name: str, *, kernel: int, stride: int, padding: int = 0, extra_ops: int = 0
+    ) -> str:
+        """Maximum over windows."""
+        channels, size = self._shape(None)
+        return self._append(
+            None,
+            name=name,
+            kind="max_pool",
+            in_channels=channels,
+            out_channels=channels,
+            out_size=(size + 2 * padding - kernel) // stride + 1,
+            kernel=kernel,
+            stride=stride,
+            padding=padding,
+            extra_ops=extra_ops,
+        )
+
+    def batch_norm(self, name: str, *, extra_ops: int = 0) -> str:
+        """Batch normalisation of the last step."""
+        return self._same_shape(name, "batch_norm", extra_ops=extra_ops)
+
+    def activation(self, name: str) -> str:
+        """Binarize; in the full-precision twin a ReLU instead."""
+        return self._same_shape(name, "binarize" if self.precision == "binary" else "relu")
+
+    def relu(self, name: str) -> str:
+        """A real-valued ReLU at either precision."""
+        return self._same_shape(name, "relu")
+
+    def add(self, name: str, one: str, other: str) -> str:
+        """The sum of two steps of equal shape."""
+        channels, size = self._shape(one)
+        self.specs.append(LayerSpec(name, "add", (one, other), channels, channels, size))
+        return name
+
+    def global_average_pool(self, name: str) -> str:
+        """The mean of each channel, flat."""
+        channels, _ = self._shape(None)
+        return self._append(
+            None,
+            name=name,
+            kind="global_average_pool",
+            in_channels=channels,
+            out_channels=channels,
+            out_size=1,
+        )
+
+    def flatten(self, name: str) -> str:
+        """All channels and positions as features."""
+        channels, size = self._shape(None)
+        return self._append(
+            None,
+            name=name,
+            kind="flatten",
+            in_channels=channels,
+            out_channels=channels * size * size,
+            out_size=1,
+        )
+
+    def linear(self, name: str) -> str:
+        """The full-precision classifier, without bias."""
+        features, _ = self._shape(None)
+        return self._append(
+            None,
+            name=name,
+            kind="linear",
+            in_channels=features,
+            out_channels=self.image.classes,
+            out_size=1,
+        )
+
+    def _same_shape(self, name: str, kind: Kind, extra_ops: int = 0) -> str:
+        channels, size = self._shape(None)
+        return self._append(
+            None,
+            name=name,
+            kind=kind,
+            in_channels=channels,
+            out_channels=channels,
+            out_size=size,
+            extra_ops=extra_ops,
+        )
+
+    def _shape(self, reads: str | None) -> tuple[Channels, int]:
+        if not self.specs:
+            return self.image.channels, self.image.size
+        last = self.specs[-1]
+        if reads is not None:
+            last = next(s for s in self.specs if s.name == reads)
+        return last.out_channels, last.out_size
+
+    def _append(self, reads: str | None, *, name: str, **values: object) -> str:
+        if reads is None:
+            reads = self.specs[-1].name if self.specs else INPUT
+        self.specs.append(LayerSpec(name=name, inputs=(reads,), **values))  # type: ignore[arg-type]
+        return name
+
+
+def check_widths(widths: Sequence[Channels], genes: Sequence[str]) -> None:
+    """Guards spec functions against a wrong number of widths.
+
+    Raises:
+        ValueError: Where there is not one width per gene.
+    """
+    if len(widths) != len(genes):
+        raise ValueError(f"got {len(widths)} widths, expected {len(genes)}: {', '.join(genes)}")

@@ -1,0 +1,28 @@
+"""What the rest of the program knows of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from moo_bnas.networks.layers import Channels, ImageShape, LayerSpec, Precision
+
+
+@dataclass(frozen=True)
+class Network:
+    """A family of networks of one shape, one for each assignment of widths.
+
+    Attributes:
+        name: As in a definition.
+        image: What goes in and comes out.
+        genes: The names of the widths that a search chooses.
+        base_widths: The channel count of each gene at ratio 1.
+        layers: Makes the layer specs from one width per gene (integers, or integer arrays of one
+            shape), binary or as the full-precision twin.
+    """
+
+    name: str
+    image: ImageShape
+    genes: tuple[str, ...]
+    base_widths: tuple[int, ...]
+    layers: Callable[[Sequence[Channels], Precision], list[LayerSpec]]

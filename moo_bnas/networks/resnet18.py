@@ -1,0 +1,76 @@
+"""ResNet-18, the ImageNet network of the paper (He et al., CVPR 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from moo_bnas.networks.layers import (
+    Channels,
+    ImageShape,
+    LayerList,
+    LayerSpec,
+    Precision,
+    check_widths,
+)
+from moo_bnas.networks.network import Network
+
+STAGES = tuple(f"stage{i}" for i in range(1, 5))
+BLOCKS = tuple(f"block{i}" for i in range(1, 9))
+
+Stem = Literal["imagenet", "small"]
+
+
+def resnet18(
+    image: ImageShape = ImageShape(224, 3, 1000), base_width: int = 64, stem: Stem = "imagenet"
+) -> Network:
+    """A stem, four stages of two basic blocks, global average pool, one linear layer.
+
+    Twelve genes: the widths of the four stages (the first is the stem's too), then the middle
+    width of each of the eight blocks. Every sum adds two tensors of one stage's width, so any
+    genotype fits. Stem and linear layer are full precision; shortcuts that change shape are
+    binary 1x1 convs. Batch norms count one operation per output element, the stem's max-pool nine.
+
+    Args:
+        image: What comes in; 224x224 for the ImageNet stem, 32x32 for the small one.
+        base_width: Channels of stage 1 at ratio 1.
+        stem: `imagenet`, 7x7/2 conv and 3x3/2 max-pool; or `small`, one 3x3 conv.
+    """
+
+    def layers(widths: Sequence[Channels], precision: Precision) -> list[LayerSpec]:
+        check_widths(widths, STAGES + BLOCKS)
+        stages, middles = widths[:4], widths[4:]
+        net = LayerList(image, precision)
+        if stem == "imagenet":
+            net.conv("stem", stages[0], kernel=7, stride=2, precision="full")
+            net.batch_norm("stem_bn", extra_ops=1)
+            last = net.max_pool("stem_pool", kernel=3, stride=2, padding=1, extra_ops=9)
+        else:
+            net.conv("stem", stages[0], kernel=3, precision="full")
+            last = net.batch_norm("stem_bn", extra_ops=1)
+        for i, (block, middle) in enumerate(zip(BLOCKS, middles, strict=True)):
+            stage, opens_stage = i // 2, i > 0 and i % 2 == 0
+            stride = 2 if opens_stage else 1
+            act = net.activation(f"{block}_act1")
+            net.conv(f"{block}_conv1", middle, kernel=3, stride=stride)
+            net.batch_norm(f"{block}_bn1", extra_ops=1)
+            net.activation(f"{block}_act2")
+            net.conv(f"{block}_conv2", stages[stage], kernel=3)
+            branch = net.batch_norm(f"{block}_bn2", extra_ops=1)
+            if opens_stage:
+                net.conv(f"{block}_short", stages[stage], kernel=1, stride=stride, reads=act)
+                last = net.batch_norm(f"{block}_short_bn", extra_ops=1)
+            last = net.add(f"{block}_add", branch, last)
+        net.relu("relu")
+        net.global_average_pool("pool")
+        net.linear("linear")
+        return net.specs
+
+    per_stage = [base_width * m for m in (1, 2, 4, 8)]
+    return Network(
+        name="resnet18",
+        image=image,
+        genes=STAGES + BLOCKS,
+        base_widths=(*per_stage, *(w for w in per_stage for _ in range(2))),
+        layers=layers,
+    )

@@ -1,0 +1,143 @@
+"""Where a run stands, and how it is shown while it goes on."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from moo_bnas.cost import flops_cost
+from moo_bnas.definition import Definition
+from moo_bnas.scoring import hypervolume
+from moo_bnas.storage import Trial
+from moo_bnas.units import duration
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands.
+
+    Attributes:
+        generation: The one that is being evaluated, from 1.
+        generations: How many there will be.
+        done: Finished search trials, failed ones included.
+        total: Search trials that there will be, at most.
+        failed: How many failed.
+        references_left: Uniform and full-precision networks that are still to be trained.
+        score_name: `best fitness` or `hypervolume`.
+        score: Of the generations that are finished; None before the first is.
+        workers: That were heard of within the last minute.
+        seconds_left: By the pace so far; None before anything was finished.
+    """
+
+    generation: int
+    generations: int
+    done: int
+    total: int
+    failed: int
+    references_left: int
+    score_name: str
+    score: float | None
+    workers: int
+    seconds_left: float | None
+
+    def line(self) -> str:
+        """All of it in one line."""
+        parts = [
+            f"generation {self.generation}/{self.generations}",
+            f"{self.done}/{self.total} evaluated",
+            f"{self.score_name} {'-' if self.score is None else f'{self.score:.4f}'}",
+            f"{self.workers} workers",
+        ]
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        if self.references_left and self.done == self.total:
+            parts.append(f"{self.references_left} references left")
+        elif self.seconds_left is not None and self.done < self.total:
+            parts.append(f"{duration(self.seconds_left)} left")
+        return ", ".join(parts)
+
+
+def score_of(
+    definition: Definition, mode: str, trials: Sequence[Trial]
+) -> tuple[str, float | None]:
+    """The one figure that tells how good a search is: its name, and its value.
+
+    Args:
+        definition: Of the run.
+        mode: `scalar`: the best fitness; `pareto`: the hypervolume (`scoring.hypervolume`).
+        trials: Complete ones.
+    """
+    name = "best fitness" if mode == "scalar" else "hypervolume"
+    if not trials:
+        return name, None
+    if mode == "scalar":
+        return name, max(t.attributes["fitness"] for t in trials)
+    network, space = definition.make_network(), definition.make_space()
+    ends = np.array([[0], [len(space.ratios) - 1]]).repeat(len(space.genes), axis=1)
+    cheapest, dearest = flops_cost(network, space).of(ends)
+    accuracies = [t.attributes["accuracy"] for t in trials]
+    costs = [t.attributes["flops"] for t in trials]
+    return name, hypervolume(accuracies, costs, cheapest, dearest)
+
+
+class Display:
+    """Shows progress: live in a terminal, else a plain line whenever a generation is done."""
+
+    _LINE_SECONDS = 30.0
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._live: Live | None = None
+        self._last: Progress | None = None
+        self._last_time = 0.0
+
+    def __enter__(self) -> Display:
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+        if self._last is not None:
+            self._print(self._last)
+
+    def show(self, progress: Progress) -> None:
+        """Takes the newest progress."""
+        if self._live is not None:
+            self._live.update(_bar(progress))
+        elif self._worth_a_line(progress):
+            self._print(progress)
+        self._last = progress
+
+    def _worth_a_line(self, progress: Progress) -> bool:
+        if self._last is None or progress.generation != self._last.generation:
+            return True
+        changed = progress.done != self._last.done
+        return changed and time.monotonic() - self._last_time > self._LINE_SECONDS
+
+    def _print(self, progress: Progress) -> None:
+        print(progress.line(), file=sys.stderr, flush=True)
+        self._last_time = time.monotonic()
+
+
+def _bar(progress: Progress) -> Table:
+    table = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=max(progress.total, 1), completed=progress.done, width=30)
+    table.add_row(bar, progress.line())
+    return table

@@ -1,0 +1,113 @@
+"""The search space: genotypes, and the expansion ratios they stand for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moo_bnas.errors import DefinitionError
+
+Genotype = tuple[int, ...]
+"""Indices into the list of ratios, one per gene. What pymoo sees."""
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+PAPER_RATIOS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
+"""The six ratios of Shen et al. 2019, Eq. 2."""
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Every assignment of one ratio to each gene.
+
+    Attributes:
+        genes: The names of the genes, in order.
+        ratios: The expansion ratios that each gene chooses from, ascending.
+    """
+
+    genes: tuple[str, ...]
+    ratios: tuple[float, ...] = PAPER_RATIOS
+
+    def __post_init__(self) -> None:
+        if not self.genes or not self.ratios:
+            raise DefinitionError(
+                f"a search space needs genes and ratios, got {len(self.genes)} and "
+                f"{len(self.ratios)}; give at least one of each"
+            )
+        if list(self.ratios) != sorted(set(self.ratios)):
+            raise DefinitionError(
+                f"ratios must ascend without repeats, got {_listing(self.ratios)}; sort them"
+            )
+
+    @property
+    def size(self) -> int:
+        """The number of genotypes."""
+        return prod(len(self.ratios) for _ in self.genes)
+
+    def genotypes(self) -> IntArray:
+        """All genotypes, in lexicographic order, as an array of shape (size, genes)."""
+        choices = range(len(self.ratios))
+        return np.array(list(itertools.product(choices, repeat=len(self.genes))), dtype=np.int64)
+
+    def uniform(self, ratio: float) -> Genotype:
+        """The genotype that gives `ratio` to every gene."""
+        return self.encode([ratio] * len(self.genes))
+
+    def encode(self, ratios: Sequence[float]) -> Genotype:
+        """The genotype of `ratios`.
+
+        Raises:
+            DefinitionError: Where there is not one ratio per gene, or one is not in the space.
+        """
+        if len(ratios) != len(self.genes):
+            raise DefinitionError(
+                f"got {len(ratios)} ratios, expected {len(self.genes)}: one each for "
+                f"{', '.join(self.genes)}"
+            )
+        strange = [r for r in ratios if r not in self.ratios]
+        if strange:
+            raise DefinitionError(
+                f"got ratio {_listing(strange)}, expected each to be one of "
+                f"{_listing(self.ratios)}; choose from these"
+            )
+        return tuple(self.ratios.index(r) for r in ratios)
+
+    def decode(self, genotype: Sequence[int]) -> tuple[float, ...]:
+        """The ratios of `genotype`."""
+        return tuple(self.ratios[i] for i in genotype)
+
+    def widths(self, genotypes: IntArray, base_widths: Sequence[int]) -> IntArray:
+        """Channel counts `int(base * ratio)` of many genotypes.
+
+        Args:
+            genotypes: Shape (n, genes).
+            base_widths: One channel count per gene, at ratio 1.
+
+        Returns:
+            Shape (n, genes).
+        """
+        table = np.array(
+            [[int(base * r) for r in self.ratios] for base in base_widths], dtype=np.int64
+        )
+        widths: IntArray = table[np.arange(len(base_widths)), genotypes]
+        return widths
+
+
+def genotype_key(genotype: Sequence[int]) -> str:
+    """How a genotype is written in keys and hashes: `0,3,2`."""
+    return ",".join(str(int(i)) for i in genotype)
+
+
+def parse_genotype_key(key: str) -> Genotype:
+    """The genotype of a key."""
+    return tuple(int(i) for i in key.split(","))
+
+
+def _listing(ratios: Sequence[float]) -> str:
+    return ", ".join(f"{r:g}" for r in ratios)

@@ -1,0 +1,89 @@
+"""The storage contract: how driver and workers share work through one Optuna RDB storage.
+
+One run is one Optuna study, holding its search trials only; siblings NAME.baselines and so on hold
+the rest. Optuna's rows are the truth that people read (`optuna.load_study`, optuna-dashboard); the
+table `moo_bnas_trials` repeats each trial's state under an index, with the token of its claim, and
+always changes in the same transaction.
+
+- Only the driver makes trials: WAITING, a generation in one transaction, with params and
+  distributions. (study, genotype, precision) is unique, so submitting twice makes them once, and
+  trial numbers follow the order of submission.
+- A worker claims by a conditional update, WAITING -> RUNNING, whose row count must be 1. The same
+  transaction writes a fresh token and the first heartbeat. Of the waiting trials the dearest goes
+  first, since the last to finish holds up its generation.
+- The finish is one transaction, conditional on RUNNING and on the token: values, attributes and
+  COMPLETE together, so no reader sees half of it. Found COMPLETE with its own token, it has
+  succeeded before (the acknowledgement was lost). Otherwise the claim was taken away: nothing is
+  written.
+- A claim that is lost (its worker's process is gone, or its heartbeat stale) or given back goes
+  RUNNING -> WAITING in place, under the same number. Lost `MAX_LOSSES` times, the trial fails.
+- An exception or divergence fails the trial at once: it would recur.
+- An evaluation is begun at most once at a time per fingerprint and genotype in the whole storage.
+  A waiting trial whose evaluation another study is training is passed over until that ends; one
+  whose evaluation is known is finished with a copy of it.
+- COMPLETE trials are never changed.
+- A worker holds no connection while it trains. On SQLite writers take the write lock at the
+  beginning of a transaction (BEGIN IMMEDIATE, WAL, 60 s busy timeout), so none can fail half-way.
+- Nothing that is read from here is unpickled or executed: attributes are JSON.
+"""
+
+from __future__ import annotations
+
+from moo_bnas.storage.claims import Claims
+from moo_bnas.storage.database import Database, hide_password
+from moo_bnas.storage.records import (
+    GRACE,
+    HEARTBEAT_INTERVAL,
+    MAX_LOSSES,
+    PARETO_METRICS,
+    SCALAR_METRICS,
+    Candidate,
+    Claim,
+    Study,
+    Trial,
+    WorkerRow,
+    baselines_of,
+)
+from moo_bnas.storage.studies import Studies
+from moo_bnas.storage.trials import Trials
+
+__all__ = [
+    "GRACE",
+    "HEARTBEAT_INTERVAL",
+    "MAX_LOSSES",
+    "PARETO_METRICS",
+    "SCALAR_METRICS",
+    "Candidate",
+    "Claim",
+    "Storage",
+    "Study",
+    "Trial",
+    "WorkerRow",
+    "baselines_of",
+    "hide_password",
+]
+
+
+class Storage:
+    """An opened storage, by what is read and written.
+
+    Args:
+        url: SQLAlchemy URL.
+        create: Make file and tables where they are missing.
+
+    Attributes:
+        shown_url: The URL without its password.
+        studies: Studies and their attributes.
+        trials: What the driver does with trials: submit, read, count.
+        claims: What workers do with them: take, finish, give back.
+
+    Raises:
+        StorageError: Where it cannot be opened, or holds no run and `create` is not set.
+    """
+
+    def __init__(self, url: str, *, create: bool = False) -> None:
+        database = Database(url, create=create)
+        self.shown_url = database.shown_url
+        self.studies = Studies(database)
+        self.trials = Trials(database)
+        self.claims = Claims(database)

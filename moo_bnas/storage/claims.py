@@ -1,0 +1,347 @@
+"""What workers do with trials: take, finish, give back; and what becomes of lost claims."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from optuna.trial import TrialState
+from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
+
+from moo_bnas.space import parse_genotype_key
+from moo_bnas.storage.database import Database, evaluations, queue, workers
+from moo_bnas.storage.records import GRACE, MAX_LOSSES, Claim, Study, WorkerRow
+
+
+class Claims:
+    """The claims and the workers of a storage."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def join(self, study: Study, worker: str, host: str, pid: int, device: str) -> None:
+        """Records a worker."""
+        with self._db.write() as connection:
+            connection.execute(
+                insert(workers).values(
+                    worker=worker,
+                    study_id=study.id,
+                    host=host,
+                    pid=pid,
+                    device=device,
+                    last_seen=func.current_timestamp(),
+                    evaluations=0,
+                )
+            )
+
+    def workers(self, study: Study) -> list[WorkerRow]:
+        """The workers that ever joined a study."""
+        with self._db.read() as connection:
+            rows = connection.execute(
+                select(workers, func.current_timestamp().label("now"))
+                .where(workers.c.study_id == study.id)
+                .order_by(workers.c.worker)
+            ).all()
+        return [
+            WorkerRow(r.worker, r.host, r.pid, r.device, r.evaluations, _age(r.now, r.last_seen))
+            for r in rows
+        ]
+
+    def take(
+        self, studies: Sequence[Study], worker: str, fingerprints: Mapping[str, str]
+    ) -> Claim | None:
+        """Takes one waiting trial; of the first study that has any, the dearest.
+
+        Args:
+            studies: In order of preference.
+            worker: Its name.
+            fingerprints: Of what this worker would evaluate, by precision.
+
+        Returns:
+            None where nothing waits that could be begun now.
+        """
+        by_id = {s.id: s for s in studies}
+        waiting = (
+            select(
+                queue.c.trial_id,
+                queue.c.study_id,
+                queue.c.genotype,
+                queue.c.precision,
+                evaluations.c.result,
+                evaluations.c.trial_id.label("source"),
+            )
+            .outerjoin(
+                evaluations,
+                and_(
+                    evaluations.c.genotype == queue.c.genotype,
+                    evaluations.c.fingerprint == case(fingerprints, value=queue.c.precision),
+                ),
+            )
+            .where(
+                queue.c.study_id.in_(list(by_id)),
+                queue.c.status == "waiting",
+                or_(evaluations.c.token.is_(None), evaluations.c.result.is_not(None)),
+            )
+            .order_by(
+                case({i: n for n, i in enumerate(by_id)}, value=queue.c.study_id),
+                queue.c.cost.desc(),
+                queue.c.trial_id,
+            )
+            .limit(1)
+        )
+        with self._db.read() as connection:  # idle workers must not queue for the write lock
+            if connection.execute(waiting).first() is None:
+                return None
+        trials = self._db.trials
+        token = uuid.uuid4().hex
+        with self._db.write() as connection:
+            row = connection.execute(waiting.with_for_update(of=queue, skip_locked=True)).first()
+            if row is None:
+                return None
+            taken = connection.execute(
+                update(trials)
+                .where(trials.c.trial_id == row.trial_id, trials.c.state == TrialState.WAITING)
+                .values(state=TrialState.RUNNING, datetime_start=_utc_now())
+            )
+            mine = taken.rowcount == 1
+            connection.execute(
+                update(queue)
+                .where(queue.c.trial_id == row.trial_id)
+                # A trial that something else than moo-bnas took out of WAITING is not ours to run.
+                .values(status="running" if mine else "fail", token=token, worker=worker)
+            )
+            if not mine:
+                return None
+            connection.execute(
+                insert(self._db.trial_heartbeats).values(
+                    trial_id=row.trial_id, heartbeat=func.current_timestamp()
+                )
+            )
+            if row.result is None:
+                connection.execute(
+                    insert(evaluations).values(
+                        fingerprint=fingerprints[row.precision],
+                        genotype=row.genotype,
+                        token=token,
+                        trial_id=row.trial_id,
+                    )
+                )
+            self._seen(connection, worker)
+            number = connection.scalar(
+                select(trials.c.number).where(trials.c.trial_id == row.trial_id)
+            )
+            known = None
+            if row.result is not None:
+                known = {**json.loads(row.result), **self._source(connection, row.source)}
+        return Claim(
+            row.trial_id,
+            int(number or 0),
+            by_id[row.study_id],
+            parse_genotype_key(row.genotype),
+            row.precision,
+            token,
+            known,
+        )
+
+    def beat(self, claim: Claim, worker: str) -> None:
+        """Says that the claim is being worked on."""
+        beats = self._db.trial_heartbeats
+        with self._db.write() as connection:
+            connection.execute(
+                update(beats)
+                .where(beats.c.trial_id == claim.trial_id)
+                .values(heartbeat=func.current_timestamp())
+            )
+            self._seen(connection, worker)
+
+    def release(self, claim: Claim) -> bool:
+        """Gives the claim back; False where it was not held any more."""
+        with self._db.write() as connection:
+            return self._give_back(connection, claim.trial_id, claim.token, None)
+
+    def finish(
+        self,
+        claim: Claim,
+        worker: str,
+        attributes: Mapping[str, Any],
+        scores: Mapping[str, float],
+    ) -> bool:
+        """Completes the trial.
+
+        Args:
+            claim: Held.
+            worker: Its name.
+            attributes: User attributes that the trial does not have yet.
+            scores: At least the study's metrics, by name; these become its values.
+
+        Returns:
+            False where the claim was taken away: then nothing is written.
+        """
+        values = {m: float(scores[m]) for m in claim.study.metrics}
+        with self._db.write() as connection:
+            done = self._end(
+                connection, claim.trial_id, claim.token, "complete", attributes, values
+            )
+            if done:
+                connection.execute(
+                    update(workers)
+                    .where(workers.c.worker == worker)
+                    .values(evaluations=workers.c.evaluations + 1)
+                )
+                self._seen(connection, worker)
+        return done
+
+    def fail(self, claim: Claim, reason: str) -> bool:
+        """Fails the trial for good; False where the claim was taken away."""
+        with self._db.write() as connection:
+            return self._end(
+                connection, claim.trial_id, claim.token, "fail", {"fail_reason": reason}, {}
+            )
+
+    def return_lost(
+        self, studies: Sequence[Study], is_dead: Callable[[WorkerRow], bool], grace: float = GRACE
+    ) -> int:
+        """Gives claims of dead workers, and those without a heartbeat for `grace`, to others.
+
+        Args:
+            studies: Whose trials.
+            is_dead: Whether a worker's process is known to be gone.
+            grace: Seconds.
+
+        Returns:
+            How many claims were lost.
+        """
+        beats = self._db.trial_heartbeats
+        running = (
+            select(
+                queue.c.trial_id,
+                queue.c.token,
+                queue.c.losses,
+                queue.c.worker,
+                beats.c.heartbeat,
+                func.current_timestamp().label("now"),
+            )
+            .outerjoin(beats, beats.c.trial_id == queue.c.trial_id)
+            .where(queue.c.study_id.in_([s.id for s in studies]), queue.c.status == "running")
+        )
+        with self._db.read() as connection:
+            rows = connection.execute(running).all()
+        if not rows:
+            return 0
+        dead = {w.worker for s in studies for w in self.workers(s) if is_dead(w)}
+        lost = 0
+        for row in rows:
+            stale = row.heartbeat is None or _age(row.now, row.heartbeat) > grace
+            if row.worker not in dead and not stale:
+                continue
+            with self._db.write() as connection:
+                if row.losses + 1 >= MAX_LOSSES:
+                    reason = f"its worker was lost {MAX_LOSSES} times"
+                    done = self._end(
+                        connection, row.trial_id, row.token, "fail", {"fail_reason": reason}, {}
+                    )
+                else:
+                    done = self._give_back(connection, row.trial_id, row.token, row.losses + 1)
+            lost += done
+        return lost
+
+    def _end(
+        self,
+        connection: Connection,
+        trial_id: int,
+        token: str,
+        status: str,
+        attributes: Mapping[str, Any],
+        values: Mapping[str, float],
+    ) -> bool:
+        trials = self._db.trials
+        state = TrialState.COMPLETE if status == "complete" else TrialState.FAIL
+        held = select(queue.c.trial_id).where(queue.c.trial_id == trial_id, queue.c.token == token)
+        ended = connection.execute(
+            update(trials)
+            .where(
+                trials.c.trial_id == trial_id,
+                trials.c.state == TrialState.RUNNING,
+                held.exists(),
+            )
+            .values(state=state, datetime_complete=_utc_now())
+        )
+        if ended.rowcount != 1:
+            stored = connection.execute(held.where(queue.c.status == status)).first()
+            return stored is not None
+        if values:
+            connection.execute(
+                insert(self._db.trial_values),
+                [
+                    {"trial_id": trial_id, "objective": i, "value": v, "value_type": "FINITE"}
+                    for i, v in enumerate(values.values())
+                ],
+            )
+        self._db.add_attributes(connection, trial_id, attributes)
+        connection.execute(update(queue).where(queue.c.trial_id == trial_id).values(status=status))
+        if status == "complete":
+            connection.execute(
+                update(evaluations)
+                .where(evaluations.c.token == token)
+                .values(result=json.dumps(dict(attributes)))
+            )
+        else:
+            connection.execute(delete(evaluations).where(evaluations.c.token == token))
+        return True
+
+    def _give_back(
+        self, connection: Connection, trial_id: int, token: str, losses: int | None
+    ) -> bool:
+        trials, beats = self._db.trials, self._db.trial_heartbeats
+        freed = connection.execute(
+            update(queue)
+            .where(
+                queue.c.trial_id == trial_id,
+                queue.c.token == token,
+                queue.c.status == "running",
+            )
+            .values(
+                status="waiting",
+                token=None,
+                worker=None,
+                losses=queue.c.losses if losses is None else losses,
+            )
+        )
+        if freed.rowcount != 1:
+            return False
+        connection.execute(
+            update(trials)
+            .where(trials.c.trial_id == trial_id, trials.c.state == TrialState.RUNNING)
+            .values(state=TrialState.WAITING, datetime_start=None)
+        )
+        connection.execute(delete(beats).where(beats.c.trial_id == trial_id))
+        connection.execute(delete(evaluations).where(evaluations.c.token == token))
+        return True
+
+    def _seen(self, connection: Connection, worker: str) -> None:
+        connection.execute(
+            update(workers)
+            .where(workers.c.worker == worker)
+            .values(last_seen=func.current_timestamp())
+        )
+
+    def _source(self, connection: Connection, trial_id: int) -> dict[str, str]:
+        trials, studies = self._db.trials, self._db.studies
+        row = connection.execute(
+            select(studies.c.study_name, trials.c.number)
+            .join(studies, studies.c.study_id == trials.c.study_id)
+            .where(trials.c.trial_id == trial_id)
+        ).first()
+        return {} if row is None else {"copied_from": f"{row.study_name} trial {row.number}"}
+
+
+def _utc_now() -> datetime:
+    # Optuna 5 keeps naive UTC in these columns.
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _age(now: datetime, then: datetime) -> float:
+    return (now.replace(tzinfo=None) - then.replace(tzinfo=None)) / timedelta(seconds=1)

@@ -1,0 +1,107 @@
+"""What goes into a storage and comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moo_bnas.networks.layers import Precision
+from moo_bnas.space import Genotype
+
+MAX_LOSSES = 10
+HEARTBEAT_INTERVAL = 10.0  # seconds between two heartbeats of a claim
+GRACE = 60.0  # seconds without a heartbeat after which a claim counts as lost
+
+SCALAR_METRICS = ("fitness",)
+PARETO_METRICS = ("accuracy", "flops")
+
+_BASELINES = ".baselines"
+
+
+@dataclass(frozen=True)
+class Study:
+    """One Optuna study. `attributes` are as they were when it was opened."""
+
+    id: int
+    name: str
+    metrics: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the driver submits.
+
+    Attributes:
+        genotype: Of the network.
+        precision: `binary`, or `full` for the twin.
+        cost: The dearest of the waiting is claimed first.
+        attributes: User attributes that are known before the training.
+    """
+
+    genotype: Genotype
+    precision: Precision
+    cost: float
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this worker, and no other, may finish.
+
+    Attributes:
+        trial_id: Optuna's id.
+        number: The trial's number in its study.
+        study: Its study.
+        genotype: Of the network to train.
+        precision: Of the network to train.
+        token: Proves the claim.
+        known: Attributes of the same evaluation, where the storage already has it.
+    """
+
+    trial_id: int
+    number: int
+    study: Study
+    genotype: Genotype
+    precision: Precision
+    token: str
+    known: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial as stored; `state` is waiting, running, complete or fail."""
+
+    number: int
+    state: str
+    genotype: Genotype
+    precision: Precision
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """A worker that joined a study; `idle_seconds` since it was last heard of."""
+
+    worker: str
+    host: str
+    pid: int
+    device: str
+    evaluations: int
+    idle_seconds: float
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether it was heard of within the grace of a claim."""
+        return self.idle_seconds < GRACE
+
+
+def baselines_of(study_name: str) -> str:
+    """The name of the sibling study that holds a run's uniform and full-precision networks."""
+    return study_name + _BASELINES
+
+
+def is_sibling(study_name: str) -> bool:
+    """Whether a study holds something else than the search trials of a run."""
+    return study_name.endswith(_BASELINES)

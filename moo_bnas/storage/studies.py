@@ -1,0 +1,182 @@
+"""Studies and their attributes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import optuna
+from sqlalchemy import Connection, delete, func, insert, select
+
+from moo_bnas.errors import DataError, StorageError
+from moo_bnas.storage.database import Database
+from moo_bnas.storage.records import Study, is_sibling
+
+_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
+    "fitness": "maximize",
+    "accuracy": "maximize",
+    "flops": "minimize",
+}
+_METRIC_NAMES = "study:metric_names"  # where Optuna keeps them
+
+
+class Studies:
+    """The studies of a storage."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def ensure(self, name: str, metrics: Sequence[str], attributes: Mapping[str, Any]) -> Study:
+        """Opens the study, made with these metrics and attributes where it is missing.
+
+        One that was begun and never finished being made (its process was killed) is completed.
+
+        Raises:
+            StorageError: Where a study of this name belongs to another program.
+        """
+        with self._db.errors():
+            study = optuna.create_study(
+                storage=self._db.optuna_storage,
+                study_name=name,
+                directions=[_DIRECTIONS[m] for m in metrics],
+                load_if_exists=True,
+            )
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study._study_id)
+            opened = self._read_study(connection, name)
+            if opened is not None and set(attributes) <= set(opened.attributes):
+                return opened
+            trials = self._db.trials
+            if connection.scalar(select(func.count()).where(trials.c.study_id == study._study_id)):
+                raise StorageError(
+                    f"study {name!r} in {self._db.shown_url} was not made by moo-bnas; choose "
+                    "another --study-name"
+                )
+            self._set_attributes(connection, study._study_id, attributes)
+            self._set_metric_names(connection, study._study_id, metrics)
+            return self._expect(connection, name)
+
+    def open(self, name: str) -> Study:
+        """Opens a study.
+
+        Raises:
+            StorageError: Where there is none; the message names those there are.
+        """
+        with self._db.read() as connection:
+            return self._expect(connection, name)
+
+    def only(self) -> str:
+        """The name of the only run here.
+
+        Raises:
+            StorageError: Where there is none, or more than one.
+        """
+        names = self.names()
+        if len(names) != 1:
+            raise StorageError(
+                f"{self._db.shown_url} holds {len(names)} studies ({', '.join(names)}); give one "
+                "with --study-name"
+            )
+        return names[0]
+
+    def names(self) -> list[str]:
+        """The names of the runs here, without their siblings."""
+        with self._db.read() as connection:
+            return self._names(connection)
+
+    def set_attributes(self, study: Study, attributes: Mapping[str, Any]) -> None:
+        """Sets user attributes of a study."""
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id)
+            self._set_attributes(connection, study.id, attributes)
+
+    def agree_on_data(self, study: Study, content_hash: str) -> None:
+        """Records what the first worker's data are; refuses others.
+
+        Raises:
+            DataError: Where the study was begun on data of another content.
+        """
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id)
+            opened = self._expect(connection, study.name)
+            recorded = opened.attributes.get("data_hash")
+            if recorded is None:
+                self._set_attributes(connection, study.id, {"data_hash": content_hash})
+            elif recorded != content_hash:
+                raise DataError(
+                    f"the data here have the content hash {content_hash[:12]}, but study "
+                    f"{study.name!r} was begun on {recorded[:12]}; use the same data on every "
+                    "machine"
+                )
+
+    def _expect(self, connection: Connection, name: str) -> Study:
+        study = self._read_study(connection, name)
+        if study is None:
+            names = ", ".join(self._names(connection)) or "none"
+            raise StorageError(
+                f"{self._db.shown_url} holds no study {name!r}, only {names}; give one of them "
+                "with --study-name"
+            )
+        return study
+
+    def _names(self, connection: Connection) -> list[str]:
+        studies, attributes = self._db.studies, self._db.study_attributes
+        found = connection.scalars(
+            select(studies.c.study_name)
+            .join(attributes, attributes.c.study_id == studies.c.study_id)
+            .where(attributes.c.key == "definition")
+            .order_by(studies.c.study_name)
+        )
+        return [name for name in found if not is_sibling(name)]
+
+    def _read_study(self, connection: Connection, name: str) -> Study | None:
+        studies, attributes = self._db.studies, self._db.study_attributes
+        system = self._db.study_system_attributes
+        study_id = connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name))
+        if study_id is None:
+            return None
+        values = {
+            key: json.loads(value)
+            for key, value in connection.execute(
+                select(attributes.c.key, attributes.c.value_json).where(
+                    attributes.c.study_id == study_id
+                )
+            )
+        }
+        if "definition" not in values:
+            return None
+        names = connection.scalar(
+            select(system.c.value_json).where(
+                system.c.study_id == study_id, system.c.key == _METRIC_NAMES
+            )
+        )
+        return Study(study_id, name, tuple(json.loads(names or "[]")), values)
+
+    def _set_attributes(
+        self, connection: Connection, study_id: int, attributes: Mapping[str, Any]
+    ) -> None:
+        table = self._db.study_attributes
+        connection.execute(
+            delete(table).where(table.c.study_id == study_id, table.c.key.in_(list(attributes)))
+        )
+        connection.execute(
+            insert(table),
+            [
+                {"study_id": study_id, "key": k, "value_json": json.dumps(v)}
+                for k, v in attributes.items()
+            ],
+        )
+
+    def _set_metric_names(
+        self, connection: Connection, study_id: int, metrics: Sequence[str]
+    ) -> None:
+        table = self._db.study_system_attributes
+        connection.execute(
+            delete(table).where(table.c.study_id == study_id, table.c.key == _METRIC_NAMES)
+        )
+        connection.execute(
+            insert(table).values(
+                study_id=study_id, key=_METRIC_NAMES, value_json=json.dumps(list(metrics))
+            )
+        )

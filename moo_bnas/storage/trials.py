@@ -1,0 +1,141 @@
+"""What the driver does with trials: submit, read, count."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from optuna.distributions import CategoricalDistribution, distribution_to_json
+from optuna.trial import TrialState
+from sqlalchemy import func, insert, select
+
+from moo_bnas.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
+from moo_bnas.storage.database import Database, queue
+from moo_bnas.storage.records import Candidate, Study, Trial
+
+_STATES = {
+    TrialState.WAITING: "waiting",
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.FAIL: "fail",
+}
+
+
+class Trials:
+    """The trials of a storage."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def submit(self, study: Study, space: SearchSpace, candidates: Sequence[Candidate]) -> None:
+        """Makes WAITING trials, in order, of those candidates that the study does not have yet."""
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id)
+            keys = [genotype_key(c.genotype) for c in candidates]
+            rows = connection.execute(
+                select(queue.c.genotype, queue.c.precision).where(
+                    queue.c.study_id == study.id, queue.c.genotype.in_(keys)
+                )
+            ).all()
+            known = {(row.genotype, row.precision) for row in rows}
+            new = [c for c in candidates if (genotype_key(c.genotype), c.precision) not in known]
+            if not new:
+                return
+            trials = self._db.trials
+            last = connection.scalar(
+                select(func.max(trials.c.number)).where(trials.c.study_id == study.id)
+            )
+            first = 0 if last is None else last + 1
+            connection.execute(
+                insert(trials),
+                [
+                    {"number": n, "study_id": study.id, "state": TrialState.WAITING}
+                    for n in range(first, first + len(new))
+                ],
+            )
+            ids = connection.scalars(
+                select(trials.c.trial_id)
+                .where(trials.c.study_id == study.id, trials.c.number >= first)
+                .order_by(trials.c.number)
+            ).all()
+            distribution = distribution_to_json(CategoricalDistribution(space.ratios))
+            made = list(zip(ids, new, strict=True))
+            connection.execute(
+                insert(self._db.trial_params),
+                [
+                    {
+                        "trial_id": trial_id,
+                        "param_name": gene,
+                        "param_value": float(choice),  # Optuna stores the index of a category
+                        "distribution_json": distribution,
+                    }
+                    for trial_id, c in made
+                    for gene, choice in zip(space.genes, c.genotype, strict=True)
+                ],
+            )
+            for trial_id, c in made:
+                self._db.add_attributes(connection, trial_id, c.attributes)
+            connection.execute(
+                insert(queue),
+                [
+                    {
+                        "trial_id": trial_id,
+                        "study_id": study.id,
+                        "genotype": genotype_key(c.genotype),
+                        "precision": c.precision,
+                        "status": "waiting",
+                        "cost": c.cost,
+                        "losses": 0,
+                    }
+                    for trial_id, c in made
+                ],
+            )
+
+    def read(self, study: Study, genotypes: Iterable[Genotype] | None = None) -> list[Trial]:
+        """The trials of a study by number; all, or those of some genotypes."""
+        trials, attributes = self._db.trials, self._db.trial_attributes
+        chosen = select(queue.c.trial_id).where(queue.c.study_id == study.id)
+        if genotypes is not None:
+            chosen = chosen.where(queue.c.genotype.in_([genotype_key(g) for g in genotypes]))
+        with self._db.read() as connection:
+            rows = connection.execute(
+                select(
+                    trials.c.trial_id,
+                    trials.c.number,
+                    trials.c.state,
+                    queue.c.genotype,
+                    queue.c.precision,
+                )
+                .join(queue, queue.c.trial_id == trials.c.trial_id)
+                .where(trials.c.trial_id.in_(chosen))
+                .order_by(trials.c.number)
+            ).all()
+            values: dict[int, dict[str, Any]] = {row.trial_id: {} for row in rows}
+            for trial_id, key, value in connection.execute(
+                select(attributes.c.trial_id, attributes.c.key, attributes.c.value_json).where(
+                    attributes.c.trial_id.in_(chosen)
+                )
+            ):
+                values[trial_id][key] = json.loads(value)
+        return [
+            Trial(
+                row.number,
+                _STATES.get(row.state, "fail"),
+                parse_genotype_key(row.genotype),
+                row.precision,
+                values[row.trial_id],
+            )
+            for row in rows
+        ]
+
+    def counts(self, study: Study) -> dict[str, int]:
+        """How many trials are complete, running, waiting, fail."""
+        with self._db.read() as connection:
+            rows = connection.execute(
+                select(queue.c.status, func.count().label("open"))
+                .where(queue.c.study_id == study.id)
+                .group_by(queue.c.status)
+            ).all()
+        found = {row.status: row.open for row in rows}
+        return {state: found.get(state, 0) for state in ("complete", "running", "waiting", "fail")}
