@@ -22,10 +22,10 @@ import numpy as np
 from moo_bnas.cost import flops, flops_cost, memory_bits, memory_cost
 from moo_bnas.definition import Definition
 from moo_bnas.errors import DefinitionError
+from moo_bnas.evolution import Budget, Mode, Search
 from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.networks.layers import Precision
 from moo_bnas.progress import Progress, score_of
-from moo_bnas.search import Budget, Mode, Search
 from moo_bnas.space import Genotype
 from moo_bnas.storage import (
     PARETO_METRICS,

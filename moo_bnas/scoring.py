@@ -10,6 +10,7 @@ import numpy as np
 from moo_bnas.space import FloatArray
 
 Number = TypeVar("Number", float, FloatArray)
+Numbers = Sequence[float] | FloatArray
 
 
 def unclipped_fitness(
@@ -31,7 +32,7 @@ def fitness(accuracy: float, cost: float, reference_cost: float, trade_off: floa
     return max(unclipped_fitness(accuracy, cost, reference_cost, trade_off), 0.0)
 
 
-def front(accuracies: Sequence[float], costs: Sequence[float]) -> list[int]:
+def front(accuracies: Numbers, costs: Numbers) -> list[int]:
     """Indices of the points that no other point dominates, by ascending cost.
 
     A point dominates another if it is at least as accurate and at most as costly, and better in
@@ -67,9 +68,7 @@ def knee(accuracies: Sequence[float], costs: Sequence[float]) -> int:
     return int(np.argmax(y - x))
 
 
-def hypervolume(
-    accuracies: Sequence[float], costs: Sequence[float], cheapest: float, dearest: float
-) -> float:
+def hypervolume(accuracies: Numbers, costs: Numbers, cheapest: float, dearest: float) -> float:
     """Area that the points dominate, between 0 and 1.
 
     The axes are accuracy / 100, and log cost scaled to 0..1 between the space's cheapest and

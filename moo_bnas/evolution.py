@@ -135,7 +135,9 @@ class Search:
                 were evaluated in their place); None for a genotype whose evaluation failed for
                 good. It ranks below all others.
         """
-        genotypes = _genotypes(self._asked)
+        if not accuracies:
+            return
+        genotypes = [] if self._asked is None else _genotypes(self._asked)
         if set(genotypes) != set(accuracies):
             genotypes = list(accuracies)
             self._asked = Population.new("X", np.array(genotypes))

@@ -1,0 +1,90 @@
+"""Parts that many tests use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from moo_bnas.definition import Definition, load_definition
+from moo_bnas.space import SearchSpace
+from moo_bnas.storage import Storage
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+# The digits study, reduced until a candidate trains in a fraction of a second.
+TINY = """
+description = "for tests"
+[network]
+name = "vgg_small"
+base_width = 4
+[space]
+ratios = [0.25, 0.5, 1, 2]
+[data]
+name = "digits"
+[recipe]
+epochs = 1
+batch_size = 128
+learning_rate = 0.2
+[search]
+population = 6
+generations = 3
+"""
+
+
+@pytest.fixture
+def tiny_path(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def tiny(tiny_path: Path) -> Definition:
+    return load_definition(str(tiny_path))
+
+
+@pytest.fixture(params=["sqlite"])
+def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database of each kind; the storage tests run over all of them."""
+    return f"{request.param}:///{tmp_path}/storage.db"
+
+
+@pytest.fixture
+def storage(storage_url: str) -> Storage:
+    return Storage(storage_url, create=True)
+
+
+@pytest.fixture
+def space() -> SearchSpace:
+    return SearchSpace(("conv1", "conv2"), (0.5, 1.0, 2.0))
+
+
+def start_cli(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    """Starts `moo-bnas` as a user would, in a folder."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MOO_BNAS")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "moo_bnas", *map(str, arguments)],
+        cwd=cwd,
+        env={**inherited, "OMP_NUM_THREADS": "1", **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Runs `moo-bnas` to its end in the test's folder."""
+
+    def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = start_cli(*arguments, cwd=tmp_path, **environment)
+        out, err = process.communicate(timeout=240)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    return run
