@@ -57,7 +57,7 @@ class Run:
 
 
 def open_run(
-    storage: Storage, study_name: str, definition: Definition, mode: Mode, seed: int
+    storage_url: str, study_name: str, definition: Definition, mode: Mode, seed: int
 ) -> Run:
     """Makes the studies of a run, or opens them to go on.
 
@@ -66,6 +66,7 @@ def open_run(
             where no network is within the budgets.
     """
     _make_search(definition, mode, seed)  # refuses an impossible budget before anything is stored
+    storage = Storage(storage_url, create=True)
     metrics = SCALAR_METRICS if mode == "scalar" else PARETO_METRICS
     attributes = {
         "definition": definition.model_dump(mode="json"),

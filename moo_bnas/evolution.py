@@ -86,8 +86,8 @@ class Search:
             least = budget.cost.of(smallest)[0]
             if least > budget.limit:
                 raise DefinitionError(
-                    f"the limit on {budget.cost.name} is {budget.limit:g} {budget.cost.unit}, but "
-                    f"the smallest network has {least:g}; raise the limit"
+                    f"the limit on {budget.cost.name} is {budget.limit:.10g} {budget.cost.unit}, "
+                    f"but the smallest network has {least:.10g}; raise the limit"
                 )
         self._problem = Problem(
             n_var=len(choices),

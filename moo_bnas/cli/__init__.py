@@ -23,7 +23,7 @@ EXIT_INTERRUPTED = 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="moo-bnas")
 def cli() -> None:
-    r"""Search the layer widths of binary neural networks.
+    """Search the layer widths of binary neural networks.
 
     \b
     Example:

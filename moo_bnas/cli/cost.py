@@ -51,7 +51,7 @@ def cost(
     precision: Precision,
     as_json: bool,
 ) -> None:
-    r"""FLOPs, memory, speedup and widths of NETWORK (vgg_small or resnet18), layer by layer.
+    """FLOPs, memory, speedup and widths of NETWORK (vgg_small or resnet18), layer by layer.
 
     FLOPs are multiply-accumulates; those of binary layers count 1/64. Speedup is against the
     full-precision network at 1x.

@@ -21,7 +21,7 @@ from moo_bnas.cli.options import (
 @out_option
 @general_options
 def report(storage_url: str, study_name: str | None, out: Path | None) -> None:
-    r"""Write pareto.html, pareto.csv and pareto.json of a run, finished or not.
+    """Write pareto.html, pareto.csv and pareto.json of a run, finished or not.
 
     It needs the storage alone, and can be run anywhere, at any time.
 

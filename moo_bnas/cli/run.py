@@ -67,7 +67,7 @@ def run(
     max_memory: float | None,
     out: Path | None,
 ) -> None:
-    r"""Search: make or resume a run of DEFINITION (a name of `moo-bnas studies`, or a file).
+    """Search: make or resume a run of DEFINITION (a name of `moo-bnas studies`, or a file).
 
     The same command resumes a run that was stopped, at any moment and in any way, and its result is
     the one that it would have had. The default DEFINITION, digits, needs no download.
@@ -83,7 +83,6 @@ def run(
         from moo_bnas.local_workers import LocalWorkers, default_devices
         from moo_bnas.progress import Display
         from moo_bnas.report import as_table, collect, make_folder, write
-        from moo_bnas.storage import Storage
 
         definition = override(
             load_definition(definition_name),
@@ -96,8 +95,8 @@ def run(
         name = study_name or f"{definition.name}-{mode}-s{seed}"
         folder = out or default_out(name)
         make_folder(folder)
-        storage = Storage(storage_url, create=True)
-        opened = open_run(storage, name, definition, mode, seed)
+        opened = open_run(storage_url, name, definition, mode, seed)
+        storage = opened.storage
         devices = default_devices(workers, device)
         if len(devices) > definition.search.population:
             log.warning(

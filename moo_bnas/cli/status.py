@@ -15,7 +15,7 @@ from moo_bnas.cli.options import general_options, storage_option, study_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @general_options
 def status(storage_url: str, study_name: str | None, as_json: bool) -> None:
-    r"""How far a run is: candidates by state, generation, best score, workers, time left.
+    """How far a run is: candidates by state, generation, best score, workers, time left.
 
     \b
     Example:

@@ -10,7 +10,7 @@ from moo_bnas.cli.options import general_options
 @click.command(short_help="List the definitions that come with moo-bnas.")
 @general_options
 def studies() -> None:
-    r"""List the definitions that come with moo-bnas: name, network, data, what each needs.
+    """List the definitions that come with moo-bnas: name, network, data, what each needs.
 
     \b
     Example:

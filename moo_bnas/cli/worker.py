@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import threading
 
 import click
@@ -18,7 +18,7 @@ from moo_bnas.cli.options import device_option, general_options, storage_option,
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @general_options
 def worker(storage_url: str, study_name: str | None, device: str, until_stdin_closes: bool) -> None:
-    r"""Join a run and train its candidates until it is over.
+    """Join a run and train its candidates until it is over.
 
     It needs nothing but the storage: the definition comes from there. Ctrl-C or SIGTERM gives back
     what is being trained.
@@ -33,13 +33,17 @@ def worker(storage_url: str, study_name: str | None, device: str, until_stdin_cl
     if until_stdin_closes:  # which happens when the driver that started this worker dies
 
         def watch() -> None:
-            sys.stdin.buffer.read()
+            while os.read(0, 1):  # sys.stdin would hold a lock that the exit of Python wants
+                pass
             stop.set()
 
         threading.Thread(target=watch, daemon=True).start()
 
     from moo_bnas.storage import Storage
-    from moo_bnas.worker import work
 
     storage = Storage(storage_url)
-    work(storage, study_name or storage.studies.only(), device, stop)
+    study = storage.studies.open(study_name or storage.studies.only())
+
+    from moo_bnas.worker import work  # torch takes seconds: a wrong name is told before
+
+    work(storage, study.name, device, stop)

@@ -94,7 +94,7 @@ def hide_password(url: str) -> str:
     try:
         return make_url(url).render_as_string(hide_password=True)
     except ArgumentError:
-        return url.partition("://")[0] + "://..."
+        return "a malformed URL" if "@" in url else url
 
 
 class Database:

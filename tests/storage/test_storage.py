@@ -1,0 +1,426 @@
+"""The storage contract, case by case, over every kind of database."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+from collections.abc import Sequence
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from sqlalchemy import create_engine, text
+
+from moo_bnas.errors import DataError, StorageError
+from moo_bnas.networks.layers import Precision
+from moo_bnas.space import Genotype, SearchSpace
+from moo_bnas.storage import (
+    MAX_LOSSES,
+    PARETO_METRICS,
+    SCALAR_METRICS,
+    Candidate,
+    Claim,
+    Storage,
+    Study,
+    WorkerRow,
+    hide_password,
+)
+
+ATTRIBUTES = {"definition": {"x": 1}, "mode": "pareto", "finished": False}
+PRINTS = {"binary": "b" * 64, "full": "f" * 64}
+RESULT = {"accuracy": 91.5, "worker": "w", "epochs": 2}
+SCORES = {"accuracy": 91.5, "flops": 7.0, "fitness": 80.25}
+
+
+def _candidate(genotype: Genotype, cost: float = 1.0, precision: Precision = "binary") -> Candidate:
+    return Candidate(genotype, precision, cost, {"genotype": list(genotype), "generation": 1})
+
+
+def _study(storage: Storage, name: str = "s", metrics: Sequence[str] = PARETO_METRICS) -> Study:
+    return storage.studies.ensure(name, metrics, ATTRIBUTES)
+
+
+def _submit(storage: Storage, space: SearchSpace, *genotypes: Genotype, name: str = "s") -> Study:
+    study = _study(storage, name)
+    storage.trials.submit(study, space, [_candidate(g) for g in genotypes])
+    return study
+
+
+def _take(storage: Storage, *studies: Study, worker: str = "w") -> Claim:
+    claim = storage.claims.take(studies, worker, PRINTS)
+    assert claim is not None
+    return claim
+
+
+def _never(_: WorkerRow) -> bool:
+    return False
+
+
+def _always(_: WorkerRow) -> bool:
+    return True
+
+
+# ---- studies -------------------------------------------------------------------------------
+
+
+def test_a_study_is_made_once_and_opened_after(storage: Storage) -> None:
+    made = _study(storage)
+    again = storage.studies.ensure("s", PARETO_METRICS, {**ATTRIBUTES, "mode": "scalar"})
+    assert made == again == storage.studies.open("s")
+    assert made.attributes["mode"] == "pareto"
+    assert made.metrics == PARETO_METRICS
+
+
+def test_a_study_whose_making_was_cut_short_is_completed(
+    storage: Storage, storage_url: str
+) -> None:
+    optuna.create_study(storage=storage_url, study_name="s", directions=["maximize", "minimize"])
+    assert storage.studies.names() == []
+    assert _study(storage).attributes == ATTRIBUTES
+
+
+def test_a_study_of_another_program_is_refused(storage: Storage, storage_url: str) -> None:
+    foreign = optuna.create_study(storage=storage_url, study_name="s")
+    foreign.optimize(lambda _: 1.0, n_trials=1)
+    with pytest.raises(StorageError, match="study 's' .* was not made by moo-bnas; choose another"):
+        _study(storage)
+
+
+def test_an_unknown_study_is_answered_with_those_there_are(storage: Storage) -> None:
+    _study(storage, "one")
+    _study(storage, "one.baselines")
+    with pytest.raises(StorageError, match="holds no study 'two', only one; give one"):
+        storage.studies.open("two")
+    assert storage.studies.only() == "one"
+    _study(storage, "other")
+    with pytest.raises(StorageError, match=r"holds 2 studies \(one, other\)"):
+        storage.studies.only()
+
+
+def test_other_data_than_the_first_workers_are_refused(storage: Storage) -> None:
+    study = _study(storage)
+    storage.studies.agree_on_data(study, "a" * 64)
+    storage.studies.agree_on_data(study, "a" * 64)
+    with pytest.raises(DataError, match="content hash bbbbbbbbbbbb, but study 's' .* aaaaaaaaaaaa"):
+        storage.studies.agree_on_data(study, "b" * 64)
+
+
+# ---- submitting ----------------------------------------------------------------------------
+
+
+def test_optuna_reads_the_result_as_an_ordinary_study(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    study = _submit(storage, space, (0, 2), (1, 1))
+    storage.claims.finish(_take(storage, study), "w", RESULT, SCORES)
+    loaded = optuna.load_study(study_name="s", storage=storage_url)
+    assert [d.name for d in loaded.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert loaded.metric_names == ["accuracy", "flops"]
+    done, waiting = loaded.trials
+    assert (done.number, done.state, done.values) == (0, TrialState.COMPLETE, [91.5, 7.0])
+    assert done.params == {"conv1": 0.5, "conv2": 2.0}
+    assert done.distributions["conv1"] == optuna.distributions.CategoricalDistribution(
+        (0.5, 1.0, 2.0)
+    )
+    assert done.user_attrs == {**RESULT, "genotype": [0, 2], "generation": 1}
+    assert done.datetime_start is not None
+    assert done.datetime_complete is not None
+    assert done.datetime_complete >= done.datetime_start
+    assert (waiting.number, waiting.state) == (1, TrialState.WAITING)
+    assert loaded.best_trials == [done]
+
+
+def test_the_value_of_a_scalar_study_is_the_fitness(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    study = _study(storage, metrics=SCALAR_METRICS)
+    storage.trials.submit(study, space, [_candidate((0, 0))])
+    storage.claims.finish(_take(storage, study), "w", RESULT, SCORES)
+    loaded = optuna.load_study(study_name="s", storage=storage_url)
+    assert loaded.best_value == 80.25
+    assert loaded.direction.name == "MAXIMIZE"
+
+
+def test_submitting_again_makes_nothing_twice(storage: Storage, space: SearchSpace) -> None:
+    _submit(storage, space, (0, 0), (0, 1))
+    study = _submit(storage, space, (0, 1), (2, 2))
+    trials = storage.trials.read(study)
+    assert [(t.number, t.genotype) for t in trials] == [(0, (0, 0)), (1, (0, 1)), (2, (2, 2))]
+
+
+def test_one_genotype_at_two_precisions_is_two_trials(storage: Storage, space: SearchSpace) -> None:
+    study = _study(storage)
+    twins = [_candidate((0, 0)), _candidate((0, 0), precision="full")]
+    storage.trials.submit(study, space, twins)
+    assert [t.precision for t in storage.trials.read(study)] == ["binary", "full"]
+
+
+def test_reading_some_genotypes_and_counting(storage: Storage, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0), (1, 1), (2, 2))
+    storage.claims.fail(_take(storage, study), "because")
+    _take(storage, study)
+    assert storage.trials.counts(study) == {"complete": 0, "running": 1, "waiting": 1, "fail": 1}
+    (read,) = storage.trials.read(study, [(0, 0)])
+    assert (read.state, read.attributes["fail_reason"]) == ("fail", "because")
+
+
+# ---- claiming and finishing ----------------------------------------------------------------
+
+
+def test_the_dearest_waiting_trial_of_the_first_study_is_claimed_first(
+    storage: Storage, space: SearchSpace
+) -> None:
+    first, second = _study(storage, "first"), _study(storage, "second")
+    storage.trials.submit(second, space, [_candidate((2, 2), 99.0)])
+    storage.trials.submit(
+        first, space, [_candidate((0, 0), 1.0), _candidate((1, 1), 3.0), _candidate((0, 1), 2.0)]
+    )
+    taken = [_take(storage, first, second).genotype for _ in range(4)]
+    assert taken == [(1, 1), (0, 1), (0, 0), (2, 2)]
+    assert storage.claims.take([first, second], "w", PRINTS) is None
+
+
+def test_a_finish_writes_all_or_nothing_and_only_once(storage: Storage, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    claim = _take(storage, study)
+    assert storage.claims.finish(claim, "w", RESULT, SCORES)
+    # Said again after a lost acknowledgement it has succeeded, and nothing is written twice.
+    assert storage.claims.finish(claim, "w", {**RESULT, "accuracy": 1.0}, SCORES)
+    (trial,) = storage.trials.read(study)
+    assert trial.attributes["accuracy"] == 91.5
+
+
+def test_a_claim_that_was_taken_away_finishes_nothing(storage: Storage, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    lost = _take(storage, study, worker="slow")
+    assert storage.claims.return_lost([study], _never, grace=-1) == 1
+    fresh = _take(storage, study, worker="other")
+    assert (fresh.number, fresh.trial_id) == (lost.number, lost.trial_id)
+    assert not storage.claims.finish(lost, "slow", {**RESULT, "accuracy": 1.0}, SCORES)
+    assert not storage.claims.fail(lost, "late")
+    assert not storage.claims.release(lost)
+    assert storage.claims.finish(fresh, "other", RESULT, SCORES)
+    assert not storage.claims.finish(lost, "slow", {**RESULT, "accuracy": 1.0}, SCORES)
+    assert storage.trials.read(study)[0].attributes["accuracy"] == 91.5
+
+
+def test_a_released_claim_waits_again_in_place(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    study = _submit(storage, space, (0, 0))
+    claim = _take(storage, study)
+    assert storage.claims.release(claim)
+    (trial,) = optuna.load_study(study_name="s", storage=storage_url).trials
+    assert (trial.number, trial.state, trial.datetime_start) == (0, TrialState.WAITING, None)
+    assert _take(storage, study).number == 0
+
+
+def test_claims_of_dead_workers_return_at_once_and_those_of_living_ones_do_not(
+    storage: Storage, space: SearchSpace
+) -> None:
+    study = _submit(storage, space, (0, 0), (1, 1))
+    for worker in ("dead", "alive"):
+        storage.claims.join(study, worker, "host", 1, "cpu")
+        _take(storage, study, worker=worker)
+    assert storage.claims.return_lost([study], lambda w: w.worker == "dead") == 1
+    assert storage.trials.counts(study)["running"] == 1
+    assert storage.claims.return_lost([study], _never) == 0
+
+
+def test_a_heartbeat_keeps_a_claim(storage: Storage, storage_url: str, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    claim = _take(storage, study)
+    with create_engine(storage_url).begin() as connection:
+        connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
+    storage.claims.beat(claim, "w")
+    assert storage.claims.return_lost([study], _never) == 0
+
+
+def test_a_stale_heartbeat_loses_it(storage: Storage, storage_url: str, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    _take(storage, study)
+    with create_engine(storage_url).begin() as connection:
+        connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
+    assert storage.claims.return_lost([study], _never) == 1
+
+
+def test_a_trial_that_is_lost_too_often_fails(storage: Storage, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    storage.claims.join(study, "w", "host", 1, "cpu")
+    for _ in range(MAX_LOSSES):
+        assert storage.trials.counts(study)["fail"] == 0
+        _take(storage, study)
+        assert storage.claims.return_lost([study], _always) == 1
+    (trial,) = storage.trials.read(study)
+    assert trial.state == "fail"
+    assert trial.attributes["fail_reason"] == f"its worker was lost {MAX_LOSSES} times"
+    assert storage.claims.take([study], "w", PRINTS) is None
+
+
+def test_giving_back_is_not_a_loss(storage: Storage, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    for _ in range(MAX_LOSSES + 1):
+        storage.claims.release(_take(storage, study))
+    assert storage.trials.counts(study)["waiting"] == 1
+
+
+def test_a_trial_that_something_else_took_is_left_alone(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    study = _submit(storage, space, (0, 0))
+    optuna.load_study(study_name="s", storage=storage_url).ask()
+    assert storage.claims.take([study], "w", PRINTS) is None
+
+
+def test_workers_are_counted(storage: Storage, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    storage.claims.join(study, "w", "host", 42, "cpu")
+    storage.claims.finish(_take(storage, study), "w", RESULT, SCORES)
+    (worker,) = storage.claims.workers(study)
+    assert (worker.host, worker.pid, worker.device, worker.evaluations) == ("host", 42, "cpu", 1)
+    assert worker.is_recent
+
+
+# ---- sharing evaluations -------------------------------------------------------------------
+
+
+def test_a_known_evaluation_comes_with_the_claim_and_its_source(
+    storage: Storage, space: SearchSpace
+) -> None:
+    one = _submit(storage, space, (0, 0), (1, 1), name="one")
+    storage.claims.finish(_take(storage, one), "w", RESULT, SCORES)
+    other = _submit(storage, space, (0, 0), name="other")
+    claim = _take(storage, other)
+    assert claim.known == {**RESULT, "copied_from": "one trial 0"}
+    assert storage.claims.finish(claim, "w", claim.known, SCORES)
+
+
+def test_an_evaluation_that_another_study_trains_is_passed_over_until_it_ends(
+    storage: Storage, space: SearchSpace
+) -> None:
+    one = _submit(storage, space, (0, 0), name="one")
+    training = _take(storage, one)
+    other = _submit(storage, space, (0, 0), (1, 1), name="other")
+    assert _take(storage, other).genotype == (1, 1)
+    assert storage.claims.take([other], "w", PRINTS) is None
+    storage.claims.release(training)
+    assert _take(storage, other).known is None
+
+
+def test_an_evaluation_of_another_fingerprint_is_another_one(
+    storage: Storage, space: SearchSpace
+) -> None:
+    one = _submit(storage, space, (0, 0), name="one")
+    storage.claims.finish(_take(storage, one), "w", RESULT, SCORES)
+    other = _submit(storage, space, (0, 0), name="other")
+    claim = storage.claims.take([other], "w", {"binary": "x" * 64, "full": "y" * 64})
+    assert claim is not None
+    assert claim.known is None
+
+
+def test_a_failed_evaluation_is_not_shared(storage: Storage, space: SearchSpace) -> None:
+    one = _submit(storage, space, (0, 0), name="one")
+    storage.claims.fail(_take(storage, one), "because")
+    other = _submit(storage, space, (0, 0), name="other")
+    assert _take(storage, other).known is None
+
+
+# ---- many processes ------------------------------------------------------------------------
+
+
+def _claim_all(url: str, start: Barrier, results: multiprocessing.Queue[list[int]]) -> None:
+    storage = Storage(url)
+    study = storage.studies.open("s")
+    numbers = []
+    start.wait()
+    while (claim := storage.claims.take([study], "w", PRINTS)) is not None:
+        numbers.append(claim.number)
+        assert storage.claims.finish(claim, "w", RESULT, SCORES)
+    results.put(numbers)
+
+
+def test_eight_processes_claim_three_hundred_trials_once_each(
+    storage: Storage, storage_url: str
+) -> None:
+    space = SearchSpace(tuple("abcdef"))
+    genotypes = [tuple(int(i) for i in g) for g in space.genotypes()[:300]]
+    study = _submit(storage, space, *genotypes)
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(8), context.Queue()
+    processes = [
+        context.Process(target=_claim_all, args=(storage_url, start, results)) for _ in range(8)
+    ]
+    for process in processes:
+        process.start()
+    claimed = [results.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join()
+    assert sorted(n for numbers in claimed for n in numbers) == list(range(300))
+    assert storage.trials.counts(study)["complete"] == 300
+
+
+def test_processes_that_submit_the_same_candidates_at_once_make_them_once(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    _study(storage)
+    code = (
+        "import sys; from moo_bnas.storage import *; from moo_bnas.space import SearchSpace\n"
+        "s = Storage(sys.argv[1]); study = s.studies.open('s')\n"
+        "space = SearchSpace(('conv1', 'conv2'), (0.5, 1.0, 2.0))\n"
+        "for g in space.genotypes():\n"
+        "    g = tuple(map(int, g))\n"
+        "    s.trials.submit(study, space, [Candidate(g, 'binary', 1.0, {'g': 1})])\n"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, storage_url]) for _ in range(3)]
+    assert [p.wait(60) for p in processes] == [0, 0, 0]
+    trials = storage.trials.read(storage.studies.open("s"))
+    assert [t.number for t in trials] == list(range(9))
+    assert {t.genotype for t in trials} == {tuple(g) for g in space.genotypes().tolist()}
+
+
+# ---- opening -------------------------------------------------------------------------------
+
+
+def test_a_storage_is_not_made_by_looking_into_it(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="holds no run of moo-bnas; start one with"):
+        Storage(f"sqlite:///{tmp_path}/none.db")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_database_without_a_run_says_so(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    optuna.create_study(storage=url)
+    with pytest.raises(StorageError, match="holds no run of moo-bnas"):
+        Storage(url)
+    assert _study(Storage(url, create=True)).name == "s"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "expected a database URL such as sqlite:///moo-bnas.db"),
+        ("sqlite://", "lives in one process"),
+        ("sqlite:///{tmp}/no/such/folder/x.db", "is not a folder; make it first"),
+        ("sqlite:///{tmp}", "unable to open database file"),
+        ("oracle+nothing://user:secret@host/db", "answered: "),
+    ],
+)
+def test_a_storage_that_cannot_be_opened_says_why(tmp_path: Path, url: str, message: str) -> None:
+    with pytest.raises(StorageError, match=message) as caught:
+        Storage(url.format(tmp=tmp_path), create=True)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql:/me:secret@host", "a malformed URL"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_passwords_are_hidden(url: str, shown: str) -> None:
+    assert hide_password(url) == shown

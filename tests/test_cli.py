@@ -1,0 +1,185 @@
+"""The commands as a user types them: exit codes, what is printed, what is written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY, Cli, start_cli
+
+LOCAL = ("--workers", "2", "--device", "cpu")
+
+
+@pytest.mark.parametrize("command", ["run", "worker", "status", "report", "cost", "studies"])
+def test_every_help_has_an_example(cli: Cli, command: str) -> None:
+    done = cli(command, "--help")
+    assert done.returncode == 0
+    assert f"Example:\n    moo-bnas {command}" in done.stdout
+
+
+@pytest.mark.timeout(240)
+def test_a_run_from_beginning_to_end(cli: Cli, tmp_path: Path, tiny_path: Path) -> None:
+    run = cli("run", tiny_path, *LOCAL, "--generations", "2")
+    assert run.returncode == 0, run.stderr
+    assert "study tiny-pareto-s0 in sqlite:///moo-bnas.db, 2 local workers" in run.stderr
+    assert "generation 2/2, 12/12 evaluated, hypervolume 0." in run.stderr
+    assert "uniform 1x" in run.stdout
+    assert "full precision 1x" in run.stdout
+    assert "(knee" in run.stdout
+
+    folder = tmp_path / "runs" / "tiny-pareto-s0"
+    document = json.loads((folder / "pareto.json").read_text())
+    assert (document["study"], document["mode"]) == ("tiny-pareto-s0", "pareto")
+    assert len([p for p in document["points"] if p["kind"] == "search"]) == 12
+    assert set(document["points"][0]) == {
+        *("trial", "kind", "precision", "ratios", "widths", "accuracy", "flops"),
+        *("memory_bits", "fitness", "on_front"),
+    }
+    rows = list(csv.DictReader((folder / "pareto.csv").open()))
+    assert [float(r["accuracy"]) for r in rows] == [p["accuracy"] for p in document["points"]]
+
+    status = cli("status", "--json")
+    told = json.loads(status.stdout)
+    assert told["counts"] == {"complete": 12, "running": 0, "waiting": 0, "fail": 0}
+    assert (told["generation"], told["evaluations"], told["mode"]) == (2, 12, "pareto")
+    assert 0 < told["best"] < 1
+    assert "finished" in cli("status").stdout
+
+    longer = cli("run", tiny_path, *LOCAL)
+    assert longer.returncode == 0, longer.stderr
+    assert "generation 3/3, 18/18 evaluated" in longer.stderr
+    again = json.loads((folder / "pareto.json").read_text())
+    searched = [p for p in again["points"] if p["kind"] == "search"]
+    assert len(searched) == 18
+    key = ("trial", "accuracy")
+    earlier = {tuple(p[k] for k in key) for p in document["points"] if p["kind"] == "search"}
+    assert earlier <= {tuple(p[k] for k in key) for p in searched}
+
+    changed = cli("run", tiny_path, *LOCAL, "--trade-off", "5")
+    assert changed.returncode == 2
+    assert "search.trade_off was 4.0, now 5.0" in changed.stderr
+
+    elsewhere = tmp_path / "elsewhere"
+    assert cli("report", "--out", elsewhere).returncode == 0
+    assert json.loads((elsewhere / "pareto.json").read_text()) == again
+
+    # The same candidates by the other mode: those that are known are copied, not trained.
+    scalar = cli("run", tiny_path, *LOCAL, "--mode", "scalar")
+    assert scalar.returncode == 0, scalar.stderr
+    assert "best fitness" in scalar.stderr
+    document = json.loads((tmp_path / "runs/tiny-scalar-s0/pareto.json").read_text())
+    assert document["mode"] == "scalar"
+    unnamed = cli("status")
+    assert unnamed.returncode == 1
+    assert "holds 2 studies (tiny-pareto-s0, tiny-scalar-s0); give one" in unnamed.stderr
+
+
+def test_ctrl_c_stops_cleanly_and_prints_the_command_that_resumes(
+    tmp_path: Path, tiny_path: Path
+) -> None:
+    process = start_cli("run", tiny_path, *LOCAL, "--seed", "3", cwd=tmp_path)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("generation 1/3"):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"go on with: moo-bnas run {tiny_path} --workers 2 --device cpu --seed 3" in err
+    assert "Traceback" not in out + err
+
+
+def test_cost_prints_the_papers_figures(cli: Cli) -> None:
+    told = json.loads(cli("cost", "vgg_small", "--json").stdout)
+    assert round(told["flops"] / 1e6, 2) == 13.19
+    assert round(told["memory_bits"] / 1e6, 3) == 7.303
+    assert round(told["speedup"], 1) == 46.1  # Table 1
+    assert told["widths"] == [128, 128, 256, 256, 512, 512]
+    assert sum(layer["flops"] for layer in told["layers"]) == told["flops"]
+    text = cli("cost", "resnet18", "--ratios", "4").stdout
+    assert "FLOPs    915.15 M" in text
+    assert "speedup  2.0x" in text
+    assert "block8_conv2" in text
+    full = json.loads(cli("cost", "resnet18", "--precision", "full", "--json").stdout)
+    assert round(full["flops"] / 1e6, 2) == 1818.36
+    assert full["speedup"] == 1
+
+
+def test_studies_lists_what_is_there(cli: Cli) -> None:
+    assert "digits: vgg_small on digits" in cli("studies").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "nope"], 2, "got the definition 'nope', expected one of digits"),
+        (["run", "--mode", "both"], 2, "'both' is not one of 'scalar', 'pareto'"),
+        (["run", "--max-flops", "10"], 2, "the smallest network has 1509; raise the limit"),
+        (["run", "--max-memory", "10"], 2, "the limit on memory_bits is 10 bits, but"),
+        (["run", "--population", "1"], 2, "1 is not in the range x>=2"),
+        (["run", "--device", "gpu"], 2, "got 'gpu', expected auto, cpu or cuda:N"),
+        (["run", "--storage", "nonsense"], 1, "expected a database URL such as"),
+        (["run", "--storage", "sqlite:////no/such/x.db"], 1, "is not a folder; make it first"),
+        (["run", "--out", "/proc/nope"], 2, "cannot write to the output folder /proc/nope"),
+        (["cost", "vgg_small", "--ratios", "1,1.5,1,1,1,1"], 2, "got ratio 1.5, expected each"),
+        (["cost", "vgg_small", "--ratios", "1,1"], 2, "got 2 ratios, expected 6: one each for"),
+        (["cost", "vgg_small", "--ratios", "a"], 2, "expected numbers joined by commas"),
+        (["cost", "lenet"], 2, "got network 'lenet', expected one of resnet18, vgg_small"),
+        (["cost", "vgg_small", "--stem", "small"], 2, "got the option 'stem'"),
+        (["cost", "vgg_small", "--base-width", "1", "--ratios", "0.5"], 2, "raise --base-width"),
+        (["status"], 1, "holds no run of moo-bnas; start one"),
+        (["report"], 1, "holds no run of moo-bnas; start one"),
+        (["worker"], 1, "holds no run of moo-bnas; start one"),
+        (["serve"], 2, "No such command 'serve'"),
+    ],
+)
+def test_bad_input_is_told_in_a_line_and_loses_nothing(
+    cli: Cli, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    done = cli(*arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 4
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_all_faults_of_a_definition_are_told_at_once(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(TINY.replace("epochs = 1", 'epochs = "one"\nepoch = 1'))
+    done = cli("run", path)
+    assert done.returncode == 2
+    assert "recipe.epochs: Input should be a valid integer, got 'one'" in done.stderr
+    assert "recipe.epoch: unknown key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_the_traceback(cli: Cli) -> None:
+    done = cli("status", "--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "moo-bnas: the storage" in done.stderr
+
+
+def test_a_report_of_a_run_without_a_finished_candidate_says_so(
+    tmp_path: Path, tiny_path: Path, cli: Cli
+) -> None:
+    process = start_cli("run", tiny_path, "--workers", "0", cwd=tmp_path)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("generation 1/3"):
+            break
+        assert "moo-bnas worker --storage" in line or "study tiny" in line
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    done = cli("report")
+    assert done.returncode == 1
+    assert "has no finished candidate yet" in done.stderr
+    status = json.loads(cli("status", "--json").stdout)
+    assert status["counts"]["waiting"] == 6
+    assert status["best"] is None

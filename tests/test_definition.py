@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from moo_bnas.definition import load_definition, override, shipped, stored_definition
+from moo_bnas.errors import DefinitionError
+from tests.conftest import TINY
+
+
+def _write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_every_shipped_definition_loads_and_opens_with_its_command() -> None:
+    assert "digits" in shipped()
+    for name, path in shipped().items():
+        assert load_definition(name).name == name
+        assert path.read_text().startswith(f"# moo-bnas run {name}")
+
+
+def test_a_definition_survives_storage(tmp_path: Path) -> None:
+    definition = load_definition(_write(tmp_path, TINY))
+    assert definition.name == "mine"
+    assert stored_definition(definition.model_dump(mode="json")) == definition
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    text = (
+        TINY.replace("population = 6", 'population = "six"')
+        .replace("epochs = 1", "epoch = 1")
+        .replace("[network]", "[network]\nbinarizer = 'ternary'")
+    )
+    with pytest.raises(DefinitionError) as caught:
+        load_definition(_write(tmp_path, text))
+    told = str(caught.value)
+    assert "mine.toml: 4 fault(s)" in told
+    assert "recipe.epochs: missing; add it" in told
+    assert "recipe.epoch: unknown key; remove it or mend its name" in told
+    assert "search.population: Input should be a valid integer, got 'six'" in told
+    assert "network.binarizer: Input should be 'dorefa' or 'sign', got 'ternary'" in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[data]", "[data", "not valid TOML"),
+        ('"digits"', '"imagenet"', "data.name: Input should be 'digits', got 'imagenet'"),
+        ("[0.25, 0.5, 1, 2]", "[]", "space.ratios: .* at least 1 item"),
+        ("[0.25, 0.5, 1, 2]", "[1, 0.5]", "ratios must ascend without repeats, got 1, 0.5"),
+        ("[0.25, 0.5, 1, 2]", "[-1, 0.5]", "space.ratios.0: Input should be greater than 0"),
+        ("base_width = 4", "base_width = 2", r"conv1 would have int\(2 \* 0.25\) = 0 channels"),
+        ('"vgg_small"', '"lenet"', "got network 'lenet', expected one of resnet18, vgg_small"),
+        ("learning_rate = 0.2", "learning_rate = nan", "learning_rate: .*, got nan"),
+        ("base_width = 4", 'base_width = 4\nstem = "small"', "got the option 'stem'"),
+    ],
+)
+def test_one_fault(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in TINY
+    with pytest.raises(DefinitionError, match=message):
+        load_definition(_write(tmp_path, TINY.replace(old, new)))
+
+
+def test_a_missing_definition_is_answered_with_those_there_are() -> None:
+    with pytest.raises(
+        DefinitionError, match="got the definition 'nope', expected one of .*digits"
+    ):
+        load_definition("nope")
+
+
+def test_options_override_the_search_section(tmp_path: Path) -> None:
+    definition = load_definition(_write(tmp_path, TINY))
+    changed = override(definition, population=None, generations=7, max_flops=2e3)
+    assert changed.search.generations == 7
+    assert changed.search.max_flops == 2e3
+    assert changed.search.population == definition.search.population
+
+
+def test_the_reference_is_the_uniform_1x_network_even_where_1_is_no_ratio(tmp_path: Path) -> None:
+    text = TINY.replace("[0.25, 0.5, 1, 2]", "[0.5, 2]")
+    with_one, without = (load_definition(_write(tmp_path, t)) for t in (TINY, text))
+    assert with_one.reference_flops() == without.reference_flops()

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from moo_bnas.data import digits
+from moo_bnas.data.image_data import ImageData, Split
+from moo_bnas.definition import Recipe
+from moo_bnas.errors import DivergenceError
+from moo_bnas.networks import make_network
+from moo_bnas.networks.layers import Precision
+from moo_bnas.networks.module import build
+from moo_bnas.training import Interrupted, _shift, score, to_device, train_and_score
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(epochs=2, batch_size=128, learning_rate=0.2)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _builder(base_width: int = 4) -> Callable[[], nn.Module]:
+    network = make_network("vgg_small", digits.SHAPE, base_width=base_width)
+    specs = network.layers(network.base_widths, "binary")
+    return lambda: build(specs)
+
+
+_CODE = """
+import torch; torch.set_num_threads(1)
+from tests.test_training import *
+from tests.test_training import _builder
+print(repr(train_and_score(_builder(), to_device(digits.load(0), CPU), RECIPE, seed=5)))
+"""
+
+
+def test_any_process_gives_bitwise_the_same_accuracies() -> None:
+    data = to_device(digits.load(0), CPU)
+    train_and_score(_builder(8), data, RECIPE, seed=1)  # what came before must not matter
+    here = train_and_score(_builder(), data, RECIPE, seed=5)
+    there = subprocess.run(
+        [sys.executable, "-c", _CODE], capture_output=True, text=True, check=True
+    )
+    assert there.stdout.strip() == repr(here)
+    assert len(here) == RECIPE.epochs
+    assert train_and_score(_builder(), data, RECIPE, seed=6) != here
+
+
+def test_digits_are_learned_and_full_precision_learns_better() -> None:
+    data = to_device(digits.load(0), CPU)
+    recipe = Recipe(epochs=5, batch_size=64, learning_rate=0.2)
+    network = make_network("vgg_small", digits.SHAPE, base_width=8)
+    accuracy = {}
+    precisions: tuple[Precision, ...] = ("binary", "full")
+    for precision in precisions:
+        specs = network.layers(network.base_widths, precision)
+        accuracy[precision] = train_and_score(partial(build, specs), data, recipe, seed=0)[-1]
+    assert accuracy["binary"] > 75
+    assert accuracy["full"] > max(accuracy["binary"], 95)
+
+
+def test_divergence_is_told() -> None:
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(64, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(x.flatten(1)) * float("inf")  # type: ignore[no-any-return]
+
+    with pytest.raises(DivergenceError, match="epoch 1 of 2; lower .* learning_rate"):
+        train_and_score(Broken, to_device(digits.load(0), CPU), RECIPE, seed=0)
+
+
+def test_a_training_stops_when_told() -> None:
+    asked = iter([False, False, True])
+    with pytest.raises(Interrupted):
+        train_and_score(_builder(), to_device(digits.load(0), CPU), RECIPE, 0, lambda: next(asked))
+
+
+def test_the_score_is_the_share_of_right_classes() -> None:
+    images = np.arange(4, dtype=np.uint8).repeat(64).reshape(4, 1, 8, 8)
+    split = Split(images, np.array([0, 1, 0, 0]))
+    data = to_device(ImageData(split, split, split, "hash"), CPU)
+
+    class AboveMean(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.one_hot((x.mean(dim=(1, 2, 3)) > 0).long(), 2).float()
+
+    # images 0, 1 | 2, 3 are below | above the mean: classes 0 0 1 1 against 0 1 0 0
+    assert score(AboveMean(), data) == 25.0
+
+
+def test_shifting_moves_images_and_fills_with_zeros() -> None:
+    images = torch.arange(1, 10, dtype=torch.uint8).reshape(1, 1, 3, 3).repeat(64, 1, 1, 1)
+    shifted = _shift(images, 1, torch.Generator().manual_seed(0))
+    padded = nn.functional.pad(images[0, 0], (1, 1, 1, 1))
+    windows = [padded[y : y + 3, x : x + 3] for y in range(3) for x in range(3)]
+    seen = {i for image in shifted[:, 0] for i, w in enumerate(windows) if torch.equal(image, w)}
+    assert all(any(torch.equal(image, w) for w in windows) for image in shifted[:, 0])
+    assert len(seen) == 9
+    assert _shift(images, 0, torch.Generator()) is images

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from moo_bnas.units import duration, quantity
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(7, "7 "), (1514.5, "1.51 k"), (13194240, "13.19 M"), (1.818e9, "1.82 G")],
+)
+def test_quantities(value: float, text: str) -> None:
+    assert quantity(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
