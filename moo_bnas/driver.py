@@ -107,6 +107,7 @@ class Driver:
         self._last_upkeep = float("-inf")
         self._total = run.definition.search.population * run.definition.search.generations
         self._alive = 0
+        self._score = score_of(run.definition, run.mode, [])
 
     def drive(self) -> None:
         """Runs all generations that are left; returns at once where none are."""
@@ -152,10 +153,10 @@ class Driver:
 
     def _stored_generations(self) -> dict[int, list[Genotype]]:
         stored: dict[int, list[Genotype]] = {}
-        for trial in self._run.storage.trials.read(self._run.study):
+        trials = self._run.storage.trials.read(self._run.study)
+        for trial in trials:
             stored.setdefault(trial.attributes["generation"], []).append(trial.genotype)
-            if trial.state in ("complete", "fail"):
-                self._known[trial.genotype] = trial
+        self._learn(trials)
         return stored
 
     def _submit(self, genotypes: Sequence[Genotype], generation: int) -> None:
@@ -181,25 +182,32 @@ class Driver:
 
     def _wait(self, genotypes: Sequence[Genotype], generation: int) -> None:
         """Until these genotypes are finished; without any, until the references are."""
-        storage, study = self._run.storage, self._run.study
+        trials = self._run.storage.trials
         while True:
-            counts = storage.trials.counts(study)
-            open_references = _open(storage.trials.counts(self._run.baselines))
-            self._upkeep(counts)
-            over = not _open(counts) if genotypes else not open_references
-            if over:
+            counts = trials.counts(self._run.study)
+            open_references = _open(trials.counts(self._run.baselines))
+            over = not (_open(counts) if genotypes else open_references)
+            upkeep_is_due = time.monotonic() - self._last_upkeep > _UPKEEP
+            if (over or upkeep_is_due) and _done(counts) > len(self._known):
                 missing = [g for g in genotypes if g not in self._known]
-                self._known.update((t.genotype, t) for t in storage.trials.read(study, missing))
+                self._learn(trials.read(self._run.study, missing))
+            if upkeep_is_due:
+                self._upkeep(counts)
             self._show(self._progress(generation, counts, open_references))
             if over:
                 return
             time.sleep(_POLL)
 
+    def _learn(self, trials: Sequence[Trial]) -> None:
+        """Takes in what is finished of these."""
+        run = self._run
+        self._known.update((t.genotype, t) for t in trials if t.state in ("complete", "fail"))
+        complete = [t for t in self._known.values() if t.state == "complete"]
+        self._score = score_of(run.definition, run.mode, complete)
+
     def _upkeep(self, counts: dict[str, int]) -> None:
-        now = time.monotonic()
-        if now - self._last_upkeep < _UPKEEP:
-            return
-        self._last_upkeep = now
+        """Looks after workers and claims."""
+        self._last_upkeep = time.monotonic()
         claims, done = self._run.storage.claims, _done(counts)
         self._workers.check(progressed=done != self._done_last)
         self._done_last = done
@@ -213,8 +221,7 @@ class Driver:
         run, done = self._run, _done(counts)
         here = done - self._done_at_start
         elapsed = time.monotonic() - self._started
-        known = [t for t in self._known.values() if t.state == "complete"]
-        score_name, score = score_of(run.definition, run.mode, known)
+        score_name, score = self._score
         return Progress(
             generation=generation,
             generations=run.definition.search.generations,

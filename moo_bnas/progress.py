@@ -33,7 +33,7 @@ class Progress:
         failed: How many failed.
         references_left: Uniform and full-precision networks that are still to be trained.
         score_name: `best fitness` or `hypervolume`.
-        score: Of the generations that are finished; None before the first is.
+        score: Of what is finished; None where nothing is.
         workers: That were heard of within the last minute.
         seconds_left: By the pace so far; None before anything was finished.
     """

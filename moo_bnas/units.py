@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-def quantity(value: float) -> str:
-    """Four digits and a decimal prefix: `13.19 M`. No prefix below 1000."""
+def quantity(value: float, digits: int = 2) -> str:
+    """A number with a decimal prefix, `13.19 M`; none below 1000."""
     for factor, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= factor:
-            return f"{value / factor:.2f} {prefix}"
+            return f"{value / factor:.{digits}f} {prefix}"
     return f"{value:g} "
 
 

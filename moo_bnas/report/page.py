@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
@@ -71,12 +72,16 @@ def figure(report: Report) -> go.Figure:
             f"{report.mode} search{failed}; validation accuracy after "
             f"{report.definition.recipe.epochs} epochs</sup>"
         },
-        xaxis={"title": "FLOPs (multiply-accumulates, binary ones / 64)", "type": "log"},
+        xaxis={
+            "title": "FLOPs (multiply-accumulates, binary ones / 64)",
+            "type": "log",
+            **_ticks([p.flops for p in report.points]),
+        },
         yaxis={"title": "accuracy (%)"},
-        legend={"orientation": "h", "y": -0.15},
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.01, "yanchor": "bottom"},
         template="plotly_white",
         hoverlabel={"align": "left"},
-        margin={"t": 90, "r": 30},
+        margin={"t": 110, "r": 40},
     )
     return drawn
 
@@ -86,10 +91,10 @@ def page(report: Report) -> str:
     html: str = figure(report).to_html(
         include_plotlyjs=True,
         full_html=True,
-        default_height="96vh",
+        default_height="100vh",
         config={"responsive": True, "displaylogo": False},
     )
-    title = f"<title>{report.study}: Pareto front</title>"
+    title = f"<title>{report.study}: Pareto front</title><style>body {{ margin: 0 }}</style>"
     return html.replace(
         "<head>", f'<head><meta name="viewport" content="width=device-width">{title}', 1
     )
@@ -108,6 +113,13 @@ def hover(point: Point) -> str:
             f"widths {widths}",
         ]
     )
+
+
+def _ticks(flops: Sequence[float]) -> dict[str, list[object]]:
+    """Ticks at 1, 2 and 5 of every decade; Plotly's own between decades are bare digits."""
+    decades = range(math.floor(math.log10(min(flops))), math.ceil(math.log10(max(flops))) + 1)
+    values = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+    return {"tickvals": [*values], "ticktext": [quantity(v, digits=0) for v in values]}
 
 
 def _add(

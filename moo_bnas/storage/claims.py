@@ -114,6 +114,8 @@ class Claims:
                 .values(status="running" if mine else "fail", token=token, worker=worker)
             )
             if not mine:
+                reason = {"fail_reason": "another program took it out of the queue"}
+                self._db.add_attributes(connection, row.trial_id, reason)
                 return None
             connection.execute(
                 insert(self._db.trial_heartbeats).values(

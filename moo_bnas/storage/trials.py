@@ -14,13 +14,6 @@ from moo_bnas.space import Genotype, SearchSpace, genotype_key, parse_genotype_k
 from moo_bnas.storage.database import Database, queue
 from moo_bnas.storage.records import Candidate, Study, Trial
 
-_STATES = {
-    TrialState.WAITING: "waiting",
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.FAIL: "fail",
-}
-
 
 class Trials:
     """The trials of a storage."""
@@ -103,7 +96,7 @@ class Trials:
                 select(
                     trials.c.trial_id,
                     trials.c.number,
-                    trials.c.state,
+                    queue.c.status,
                     queue.c.genotype,
                     queue.c.precision,
                 )
@@ -121,7 +114,7 @@ class Trials:
         return [
             Trial(
                 row.number,
-                _STATES.get(row.state, "fail"),
+                row.status,
                 parse_genotype_key(row.genotype),
                 row.precision,
                 values[row.trial_id],

@@ -273,6 +273,9 @@ def test_a_trial_that_something_else_took_is_left_alone(
     study = _submit(storage, space, (0, 0))
     optuna.load_study(study_name="s", storage=storage_url).ask()
     assert storage.claims.take([study], "w", PRINTS) is None
+    (trial,) = storage.trials.read(study)
+    assert trial.state == "fail"
+    assert trial.attributes["fail_reason"] == "another program took it out of the queue"
 
 
 def test_workers_are_counted(storage: Storage, space: SearchSpace) -> None:
