@@ -119,8 +119,14 @@ def default_devices(count: int | None, device: str) -> list[str]:
     """
     gpus = _count_gpus() if device == "auto" and count != 0 else 0
     if count is None:
-        count = gpus or len(os.sched_getaffinity(0))
+        count = gpus or _count_cores()
     return [f"cuda:{i % gpus}" if gpus else device for i in range(count)]
+
+
+def _count_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _count_gpus() -> int:

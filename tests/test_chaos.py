@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -22,6 +23,7 @@ VICTIMS = ("driver", "worker", "all", "all")  # of each run, in random order
 POLL = 0.02
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the processes of a run from /proc")
 @pytest.mark.timeout(300)
 def test_kills_at_random_moments_change_nothing(tmp_path: Path, tiny_path: Path, cli: Cli) -> None:
     arguments: list[str | Path] = ["run", tiny_path, "--workers", "2", "--device", "cpu"]

@@ -166,7 +166,12 @@ class Database:
         """Turns what goes wrong in the block into a `StorageError` without the password."""
         try:
             yield
-        except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError) as error:
+        except ImportError as error:
+            raise StorageError(
+                f"the storage {self.shown_url} needs the Python package {error.name}, which is not "
+                "installed; install it with pip"
+            ) from error
+        except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
             cause = error.__cause__ or error
             reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
             raise StorageError(

@@ -409,6 +409,7 @@ def test_a_database_without_a_run_says_so(tmp_path: Path) -> None:
         ("sqlite:///{tmp}/no/such/folder/x.db", "is not a folder; make it first"),
         ("sqlite:///{tmp}", "unable to open database file"),
         ("oracle+nothing://user:secret@host/db", "answered: "),
+        ("mysql+pymysql://user:secret@host/db", "needs the Python package pymysql"),
     ],
 )
 def test_a_storage_that_cannot_be_opened_says_why(tmp_path: Path, url: str, message: str) -> None:
