@@ -26,7 +26,7 @@ lint: .venv/installed-test
 	touch $@
 
 .venv/installed-test: .venv/installed
-	$(BIN)/python -m pip install --quiet --editable '.[test,dashboard]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,dashboard,postgres]'
 	touch $@
 
 clean:

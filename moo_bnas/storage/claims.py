@@ -10,6 +10,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from moo_bnas.space import parse_genotype_key
 from moo_bnas.storage.database import Database, evaluations, queue, workers
@@ -101,6 +102,10 @@ class Claims:
             row = connection.execute(waiting.with_for_update(of=queue, skip_locked=True)).first()
             if row is None:
                 return None
+            if row.result is None and not self._begin_evaluation(
+                connection, fingerprints[row.precision], row.genotype, token, row.trial_id
+            ):
+                return None
             taken = connection.execute(
                 update(trials)
                 .where(trials.c.trial_id == row.trial_id, trials.c.state == TrialState.WAITING)
@@ -114,6 +119,7 @@ class Claims:
                 .values(status="running" if mine else "fail", token=token, worker=worker)
             )
             if not mine:
+                connection.execute(delete(evaluations).where(evaluations.c.token == token))
                 reason = {"fail_reason": "another program took it out of the queue"}
                 self._db.add_attributes(connection, row.trial_id, reason)
                 return None
@@ -122,15 +128,6 @@ class Claims:
                     trial_id=row.trial_id, heartbeat=func.current_timestamp()
                 )
             )
-            if row.result is None:
-                connection.execute(
-                    insert(evaluations).values(
-                        fingerprint=fingerprints[row.precision],
-                        genotype=row.genotype,
-                        token=token,
-                        trial_id=row.trial_id,
-                    )
-                )
             self._seen(connection, worker)
             number = connection.scalar(
                 select(trials.c.number).where(trials.c.trial_id == row.trial_id)
@@ -259,21 +256,21 @@ class Claims:
         attributes: Mapping[str, Any],
         values: Mapping[str, float],
     ) -> bool:
+        # The row of the queue is locked before that of the trial, here as everywhere: transactions
+        # that took them in different orders would wait for each other.
+        held = select(queue.c.status).where(queue.c.trial_id == trial_id, queue.c.token == token)
+        found = connection.scalar(held.with_for_update())
+        if found != "running":
+            return found == status
         trials = self._db.trials
         state = TrialState.COMPLETE if status == "complete" else TrialState.FAIL
-        held = select(queue.c.trial_id).where(queue.c.trial_id == trial_id, queue.c.token == token)
         ended = connection.execute(
             update(trials)
-            .where(
-                trials.c.trial_id == trial_id,
-                trials.c.state == TrialState.RUNNING,
-                held.exists(),
-            )
+            .where(trials.c.trial_id == trial_id, trials.c.state == TrialState.RUNNING)
             .values(state=state, datetime_complete=_utc_now())
         )
         if ended.rowcount != 1:
-            stored = connection.execute(held.where(queue.c.status == status)).first()
-            return stored is not None
+            return False
         if values:
             connection.execute(
                 insert(self._db.trial_values),
@@ -321,6 +318,21 @@ class Claims:
         )
         connection.execute(delete(beats).where(beats.c.trial_id == trial_id))
         connection.execute(delete(evaluations).where(evaluations.c.token == token))
+        return True
+
+    def _begin_evaluation(
+        self, connection: Connection, fingerprint: str, genotype: str, token: str, trial_id: int
+    ) -> bool:
+        """False where another study's worker has begun the same one at this moment."""
+        try:
+            with connection.begin_nested():
+                connection.execute(
+                    insert(evaluations).values(
+                        fingerprint=fingerprint, genotype=genotype, token=token, trial_id=trial_id
+                    )
+                )
+        except IntegrityError:
+            return False
         return True
 
     def _seen(self, connection: Connection, worker: str) -> None:

@@ -409,7 +409,7 @@ def test_a_database_without_a_run_says_so(tmp_path: Path) -> None:
         ("sqlite:///{tmp}/no/such/folder/x.db", "is not a folder; make it first"),
         ("sqlite:///{tmp}", "unable to open database file"),
         ("oracle+nothing://user:secret@host/db", "answered: "),
-        ("mysql+pymysql://user:secret@host/db", "needs the Python package pymysql"),
+        ("postgresql+pg8000://user:secret@host/db", "needs the Python package pg8000"),
     ],
 )
 def test_a_storage_that_cannot_be_opened_says_why(tmp_path: Path, url: str, message: str) -> None:
@@ -428,3 +428,40 @@ def test_a_storage_that_cannot_be_opened_says_why(tmp_path: Path, url: str, mess
 )
 def test_passwords_are_hidden(url: str, shown: str) -> None:
     assert hide_password(url) == shown
+
+
+def _claim_study(
+    url: str, name: str, start: Barrier, results: multiprocessing.Queue[list[tuple[Genotype, bool]]]
+) -> None:
+    storage = Storage(url)
+    study = storage.studies.open(name)
+    trained = []
+    start.wait()
+    while storage.trials.counts(study)["complete"] < 60:
+        claim = storage.claims.take([study], "w", PRINTS)
+        if claim is not None:
+            trained.append((claim.genotype, claim.known is None))
+            assert storage.claims.finish(claim, "w", claim.known or RESULT, SCORES)
+    results.put(trained)
+
+
+def test_studies_that_want_the_same_evaluations_at_once_train_each_once(
+    storage: Storage, storage_url: str
+) -> None:
+    space = SearchSpace(tuple("abcdef"))
+    genotypes = [tuple(int(i) for i in g) for g in space.genotypes()[:60]]
+    for name in ("one", "other"):
+        _submit(storage, space, *genotypes, name=name)
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(4), context.Queue()
+    processes = [
+        context.Process(target=_claim_study, args=(storage_url, name, start, results))
+        for name in ("one", "other", "one", "other")
+    ]
+    for process in processes:
+        process.start()
+    claimed = [c for _ in processes for c in results.get(timeout=50)]
+    for process in processes:
+        process.join()
+    assert sorted(g for g, trained in claimed if trained) == sorted(genotypes)
+    assert sorted(g for g, trained in claimed if not trained) == sorted(genotypes)
