@@ -23,6 +23,10 @@ class StorageError(MooBnasError, RuntimeError):
     """The storage cannot be reached, or holds something else than expected."""
 
 
+class StorageAwayError(StorageError):
+    """The storage's server cannot be reached now; it may come back."""
+
+
 class DataError(MooBnasError, RuntimeError):
     """A data set is missing, broken, or not the one that the study was started with."""
 

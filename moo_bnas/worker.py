@@ -109,9 +109,7 @@ def _serve(storage: Storage, claim: Claim, bench: _Bench, stop: threading.Event)
         storage.claims.fail(claim, f"{type(error).__name__}: {error}")
         return False
     scores = _scores(claim, bench.definition, known["accuracy"])
-    if not storage.claims.finish(
-        claim, bench.worker, {**known, "fitness": scores["fitness"]}, scores
-    ):
+    if not storage.claims.finish(claim, {**known, "fitness": scores["fitness"]}, scores):
         log.warning("%s was taken over by another worker; its result here is dropped", title)
         return False
     log.info("%s: accuracy %.2f %%", title, known["accuracy"])

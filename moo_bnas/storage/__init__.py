@@ -22,6 +22,8 @@ always changes in the same transaction.
   A waiting trial whose evaluation another study is training is passed over until that ends; one
   whose evaluation is known is finished with a copy of it.
 - COMPLETE trials are never changed.
+- Every operation may be repeated after an outage of the server, also where it was committed and
+  only the acknowledgement was lost. (A claim that was made unknown to its worker goes stale.)
 - A worker holds no connection while it trains. On SQLite writers take the write lock at the
   beginning of a transaction (BEGIN IMMEDIATE, WAL, 60 s busy timeout), so none can fail half-way.
 - Nothing that is read from here is unpickled or executed: attributes are JSON.

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from moo_bnas.space import parse_genotype_key
-from moo_bnas.storage.database import Database, evaluations, queue, workers
+from moo_bnas.storage.database import Database, evaluations, queue, waiting_out, workers
 from moo_bnas.storage.records import GRACE, MAX_LOSSES, Claim, Study, WorkerRow
 
 
@@ -23,9 +23,11 @@ class Claims:
     def __init__(self, database: Database) -> None:
         self._db = database
 
+    @waiting_out
     def join(self, study: Study, worker: str, host: str, pid: int, device: str) -> None:
         """Records a worker."""
         with self._db.write() as connection:
+            connection.execute(delete(workers).where(workers.c.worker == worker))
             connection.execute(
                 insert(workers).values(
                     worker=worker,
@@ -38,6 +40,7 @@ class Claims:
                 )
             )
 
+    @waiting_out
     def workers(self, study: Study) -> list[WorkerRow]:
         """The workers that ever joined a study."""
         with self._db.read() as connection:
@@ -51,6 +54,7 @@ class Claims:
             for r in rows
         ]
 
+    @waiting_out
     def take(
         self, studies: Sequence[Study], worker: str, fingerprints: Mapping[str, str]
     ) -> Claim | None:
@@ -156,15 +160,16 @@ class Claims:
             )
             self._seen(connection, worker)
 
+    @waiting_out
     def release(self, claim: Claim) -> bool:
         """Gives the claim back; False where it was not held any more."""
         with self._db.write() as connection:
             return self._give_back(connection, claim.trial_id, claim.token, None)
 
+    @waiting_out
     def finish(
         self,
         claim: Claim,
-        worker: str,
         attributes: Mapping[str, Any],
         scores: Mapping[str, float],
     ) -> bool:
@@ -172,7 +177,6 @@ class Claims:
 
         Args:
             claim: Held.
-            worker: Its name.
             attributes: User attributes that the trial does not have yet.
             scores: At least the study's metrics, by name; these become its values.
 
@@ -181,18 +185,11 @@ class Claims:
         """
         values = {m: float(scores[m]) for m in claim.study.metrics}
         with self._db.write() as connection:
-            done = self._end(
+            return self._end(
                 connection, claim.trial_id, claim.token, "complete", attributes, values
             )
-            if done:
-                connection.execute(
-                    update(workers)
-                    .where(workers.c.worker == worker)
-                    .values(evaluations=workers.c.evaluations + 1)
-                )
-                self._seen(connection, worker)
-        return done
 
+    @waiting_out
     def fail(self, claim: Claim, reason: str) -> bool:
         """Fails the trial for good; False where the claim was taken away."""
         with self._db.write() as connection:
@@ -200,6 +197,7 @@ class Claims:
                 connection, claim.trial_id, claim.token, "fail", {"fail_reason": reason}, {}
             )
 
+    @waiting_out
     def return_lost(
         self, studies: Sequence[Study], is_dead: Callable[[WorkerRow], bool], grace: float = GRACE
     ) -> int:
@@ -258,10 +256,13 @@ class Claims:
     ) -> bool:
         # The row of the queue is locked before that of the trial, here as everywhere: transactions
         # that took them in different orders would wait for each other.
-        held = select(queue.c.status).where(queue.c.trial_id == trial_id, queue.c.token == token)
-        found = connection.scalar(held.with_for_update())
-        if found != "running":
-            return found == status
+        held = connection.execute(
+            select(queue.c.status, queue.c.worker)
+            .where(queue.c.trial_id == trial_id, queue.c.token == token)
+            .with_for_update()
+        ).first()
+        if held is None or held.status != "running":
+            return held is not None and held.status == status
         trials = self._db.trials
         state = TrialState.COMPLETE if status == "complete" else TrialState.FAIL
         ended = connection.execute(
@@ -286,6 +287,11 @@ class Claims:
                 update(evaluations)
                 .where(evaluations.c.token == token)
                 .values(result=json.dumps(dict(attributes)))
+            )
+            connection.execute(
+                update(workers)
+                .where(workers.c.worker == held.worker)
+                .values(evaluations=workers.c.evaluations + 1, last_seen=func.current_timestamp())
             )
         else:
             connection.execute(delete(evaluations).where(evaluations.c.token == token))

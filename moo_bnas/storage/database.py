@@ -6,13 +6,15 @@ no place for. This package alone reads and writes the rows of either.
 
 from __future__ import annotations
 
+import functools
 import json
+import logging
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import optuna
 import optuna.storages._rdb.models as optuna_models
@@ -37,13 +39,18 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from moo_bnas.errors import StorageError
+from moo_bnas.errors import StorageAwayError, StorageError
+from moo_bnas.units import duration
 
 BUSY_TIMEOUT = 60  # seconds that a SQLite transaction waits for another to end
+MAX_OUTAGE = 900.0  # seconds that a server may be away before a process gives up
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds between two tries to reach it
 _CREATION_TRIES = 5
+
+log = logging.getLogger(__name__)
 
 metadata = MetaData()
 
@@ -89,6 +96,40 @@ workers = Table(
 """One row a worker that ever joined."""
 
 
+Result = TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+
+
+def waiting_out(
+    operation: Callable[Parameters, Result],
+) -> Callable[Parameters, Result]:
+    """Repeats an operation while the server is away, with growing pauses, up to `MAX_OUTAGE`.
+
+    The operation must be safe to repeat, also where it was committed and only the
+    acknowledgement was lost.
+    """
+
+    @functools.wraps(operation)
+    def patient(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        since, pause = time.monotonic(), _FIRST_PAUSE
+        while True:
+            try:
+                result = operation(*args, **kwargs)
+            except StorageAwayError as error:
+                away = time.monotonic() - since
+                if away + pause > MAX_OUTAGE:
+                    raise
+                log.warning("%s; away for %s, trying again", error, duration(away))
+                time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                continue
+            if pause > _FIRST_PAUSE:
+                log.warning("the storage is back after %s", duration(time.monotonic() - since))
+            return result
+
+    return patient
+
+
 def hide_password(url: str) -> str:
     """`url` as it may be shown."""
     try:
@@ -111,11 +152,11 @@ class Database:
     def __init__(self, url: str, *, create: bool) -> None:
         self.shown_url = hide_password(url)
         parsed = self._parse(url)
-        sqlite = parsed.get_backend_name() == "sqlite"
-        if sqlite:
+        self._sqlite = parsed.get_backend_name() == "sqlite"
+        if self._sqlite:
             self._check_file(parsed.database, create)
         with self.errors():
-            self.engine = _engine(parsed, sqlite)
+            self.engine = _engine(parsed, self._sqlite)
             if not create and not inspect(self.engine).has_table(queue.name):
                 raise self._no_run()
             self.optuna_storage = self._create(url) if create else self._open(url)
@@ -172,9 +213,12 @@ class Database:
                 "installed; install it with pip"
             ) from error
         except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
-            cause = error.__cause__ or error
+            # Optuna wraps the errors of SQLAlchemy, which wrap those of the driver.
+            cause = error if isinstance(error, SQLAlchemyError) else error.__cause__ or error
             reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
-            raise StorageError(
+            # SQLite has waited for its lock already; of servers these mean a lost connection.
+            away = not self._sqlite and isinstance(cause, (OperationalError, InterfaceError))
+            raise (StorageAwayError if away else StorageError)(
                 f"the storage {self.shown_url} answered: {reason}; check that it is reachable and "
                 "may be written"
             ) from error
@@ -194,10 +238,9 @@ class Database:
 
     def _open(self, url: str, skip_table_creation: bool = True) -> optuna.storages.RDBStorage:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        sqlite = self.engine.dialect.name == "sqlite"
-        kwargs: dict[str, Any] = (
-            {"connect_args": {"timeout": BUSY_TIMEOUT}} if sqlite else {"pool_pre_ping": True}
-        )
+        kwargs: dict[str, Any] = {"pool_pre_ping": True}
+        if self._sqlite:
+            kwargs = {"connect_args": {"timeout": BUSY_TIMEOUT}}
         return optuna.storages.RDBStorage(
             url, engine_kwargs=kwargs, skip_table_creation=skip_table_creation
         )

@@ -10,7 +10,7 @@ import optuna
 from sqlalchemy import Connection, delete, func, insert, select
 
 from moo_bnas.errors import DataError, StorageError
-from moo_bnas.storage.database import Database
+from moo_bnas.storage.database import Database, waiting_out
 from moo_bnas.storage.records import Study, is_sibling
 
 _DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
@@ -27,6 +27,7 @@ class Studies:
     def __init__(self, database: Database) -> None:
         self._db = database
 
+    @waiting_out
     def ensure(self, name: str, metrics: Sequence[str], attributes: Mapping[str, Any]) -> Study:
         """Opens the study, made with these metrics and attributes where it is missing.
 
@@ -57,6 +58,7 @@ class Studies:
             self._set_metric_names(connection, study._study_id, metrics)
             return self._expect(connection, name)
 
+    @waiting_out
     def open(self, name: str) -> Study:
         """Opens a study.
 
@@ -80,17 +82,20 @@ class Studies:
             )
         return names[0]
 
+    @waiting_out
     def names(self) -> list[str]:
         """The names of the runs here, without their siblings."""
         with self._db.read() as connection:
             return self._names(connection)
 
+    @waiting_out
     def set_attributes(self, study: Study, attributes: Mapping[str, Any]) -> None:
         """Sets user attributes of a study."""
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id)
             self._set_attributes(connection, study.id, attributes)
 
+    @waiting_out
     def agree_on_data(self, study: Study, content_hash: str) -> None:
         """Records what the first worker's data are; refuses others.
 

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from sqlalchemy import func, insert, select
 
 from moo_bnas.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
-from moo_bnas.storage.database import Database, queue
+from moo_bnas.storage.database import Database, queue, waiting_out
 from moo_bnas.storage.records import Candidate, Study, Trial
 
 
@@ -21,6 +21,7 @@ class Trials:
     def __init__(self, database: Database) -> None:
         self._db = database
 
+    @waiting_out
     def submit(self, study: Study, space: SearchSpace, candidates: Sequence[Candidate]) -> None:
         """Makes WAITING trials, in order, of those candidates that the study does not have yet."""
         with self._db.write() as connection:
@@ -85,6 +86,7 @@ class Trials:
                 ],
             )
 
+    @waiting_out
     def read(self, study: Study, genotypes: Iterable[Genotype] | None = None) -> list[Trial]:
         """The trials of a study by number; all, or those of some genotypes."""
         trials, attributes = self._db.trials, self._db.trial_attributes
@@ -122,6 +124,7 @@ class Trials:
             for row in rows
         ]
 
+    @waiting_out
     def counts(self, study: Study) -> dict[str, int]:
         """How many trials are complete, running, waiting, fail."""
         with self._db.read() as connection:

