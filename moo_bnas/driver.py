@@ -8,9 +8,7 @@ result.
 from __future__ import annotations
 
 import logging
-import os
 import platform
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution import Budget, Mode, Search
 from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.networks.layers import Precision
+from moo_bnas.processes import is_gone
 from moo_bnas.progress import Progress, score_of
 from moo_bnas.space import Genotype
 from moo_bnas.storage import (
@@ -78,10 +77,6 @@ def open_run(
     study = storage.studies.ensure(study_name, metrics, attributes)
     baselines = storage.studies.ensure(baselines_of(study_name), PARETO_METRICS, attributes)
     _check_unchanged(study, attributes)
-    for each in (study, baselines):
-        storage.studies.set_attributes(
-            each, {"definition": attributes["definition"], "finished": False}
-        )
     return Run(storage, study, baselines, definition, mode, seed)
 
 
@@ -92,10 +87,18 @@ class Driver:
         run: Opened.
         workers: Started and stopped by the caller.
         show: Called with the progress whenever it may have changed.
+        renew_lease: Of `driver_lease`.
     """
 
-    def __init__(self, run: Run, workers: LocalWorkers, show: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        workers: LocalWorkers,
+        show: Callable[[Progress], None],
+        renew_lease: Callable[[], None],
+    ) -> None:
         self._run = run
+        self._renew_lease = renew_lease
         self._workers = workers
         self._show = show
         self._network = run.definition.make_network()
@@ -112,6 +115,7 @@ class Driver:
     def drive(self) -> None:
         """Runs all generations that are left; returns at once where none are."""
         run, options = self._run, self._run.definition.search
+        self._set({"definition": run.definition.model_dump(mode="json"), "finished": False})
         self._submit_references()
         stored = self._stored_generations()
         search = _make_search(run.definition, run.mode, run.seed)
@@ -137,7 +141,11 @@ class Driver:
         self._wait([], options.generations)
         if failed := run.storage.trials.counts(run.baselines)["fail"]:
             log.warning("%d reference networks failed; the workers' logs tell why", failed)
-        run.storage.studies.set_attributes(run.study, {"finished": True})
+        self._set({"finished": True})
+
+    def _set(self, attributes: dict[str, Any]) -> None:
+        for study in (self._run.study, self._run.baselines):
+            self._run.storage.studies.set_attributes(study, attributes)
 
     def _submit_references(self) -> None:
         """The uniform networks and the full-precision twin, in the sibling study."""
@@ -208,6 +216,7 @@ class Driver:
     def _upkeep(self, counts: dict[str, int]) -> None:
         """Looks after workers and claims."""
         self._last_upkeep = time.monotonic()
+        self._renew_lease()
         claims, done = self._run.storage.claims, _done(counts)
         self._workers.check(progressed=done != self._done_last)
         self._done_last = done
@@ -264,16 +273,7 @@ def _open(counts: dict[str, int]) -> int:
 
 
 def _is_gone(worker: WorkerRow) -> bool:
-    """Whether a worker's process, of this host, is known to be gone."""
-    if worker.host != socket.gethostname():
-        return False
-    try:
-        os.kill(worker.pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return is_gone(worker.host, worker.pid)
 
 
 def _check_unchanged(study: Study, attributes: dict[str, Any]) -> None:

@@ -27,6 +27,10 @@ class StorageAwayError(StorageError):
     """The storage's server cannot be reached now; it may come back."""
 
 
+class StudyHeldError(StorageError):
+    """Another process drives the study."""
+
+
 class DataError(MooBnasError, RuntimeError):
     """A data set is missing, broken, or not the one that the study was started with."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 import uuid
@@ -22,6 +20,7 @@ from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.fingerprint import candidate_seed
 from moo_bnas.networks.module import build
+from moo_bnas.processes import here
 from moo_bnas.scoring import fitness
 from moo_bnas.storage import HEARTBEAT_INTERVAL, Claim, Storage, Study, baselines_of
 from moo_bnas.training import DeviceData, Interrupted, to_device, train_and_score
@@ -78,7 +77,7 @@ def _set_up(storage: Storage, study: Study, device: torch.device) -> _Bench:
     definition = stored_definition(study.attributes["definition"])
     images = DATA_SETS[definition.data.name].load(definition.recipe.seed)
     storage.studies.agree_on_data(study, images.content_hash)
-    host, pid = socket.gethostname(), os.getpid()
+    host, pid = here()
     bench = _Bench(
         definition,
         to_device(images, device),

@@ -174,6 +174,9 @@ def test_a_report_of_a_run_without_a_finished_candidate_says_so(
         if line.startswith("generation 1/3"):
             break
         assert "moo-bnas worker --storage" in line or "study tiny" in line
+    second = cli("run", tiny_path, "--workers", "0")
+    assert second.returncode == 1
+    assert f"study 'tiny-pareto-s0' is driven by process {process.pid} on " in second.stderr
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 130

@@ -46,7 +46,9 @@ class Run:
                 raise KeyboardInterrupt
 
         with fake_worker(self.url, name, **worker):  # type: ignore[arg-type]
-            Driver(opened, LocalWorkers(self.url, name, [], self.folder), show).drive()
+            Driver(
+                opened, LocalWorkers(self.url, name, [], self.folder), show, lambda: None
+            ).drive()
         return as_json(collect(self.storage, name))
 
     def generations(self, name: str = "s") -> dict[int, list[Genotype]]:

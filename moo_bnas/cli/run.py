@@ -80,6 +80,7 @@ def run(
     try:
         from moo_bnas.definition import load_definition, override
         from moo_bnas.driver import Driver, open_run
+        from moo_bnas.lease import driver_lease
         from moo_bnas.local_workers import LocalWorkers, default_devices
         from moo_bnas.progress import Display
         from moo_bnas.report import as_table, collect, make_folder, write
@@ -104,18 +105,17 @@ def run(
                 len(devices),
                 definition.search.population,
             )
-        click.echo(f"study {name} in {storage.shown_url}, {len(devices)} local workers", err=True)
+        tell(f"study {name} in {storage.shown_url}, {len(devices)} local workers")
         if not devices:
-            click.echo(
+            tell(
                 f"waiting for workers: moo-bnas worker --storage {shlex.quote(storage.shown_url)} "
-                f"--study-name {name}",
-                err=True,
+                f"--study-name {name}"
             )
         local = LocalWorkers(storage_url, name, devices, folder)
-        with Display() as display:
+        with driver_lease(storage, opened.study, tell) as renew_lease, Display() as display:
             try:
                 local.start()
-                Driver(opened, local, display.show).drive()
+                Driver(opened, local, display.show, renew_lease).drive()
             finally:
                 local.stop()
         collected = collect(storage, name)
@@ -126,8 +126,13 @@ def run(
         click.echo("\nwritten: " + ", ".join(str(p) for p in paths))
     except KeyboardInterrupt:
         again = shlex.join(["moo-bnas", *_without_password(sys.argv[1:])])
-        click.echo(f"interrupted; nothing is lost, go on with: {again}", err=True)
+        tell(f"interrupted; nothing is lost, go on with: {again}")
         raise
+
+
+def tell(line: str) -> None:
+    """Prints a line for people, beside what a pipe reads."""
+    click.echo(line, err=True)
 
 
 def _interrupt(number: int, frame: object) -> None:

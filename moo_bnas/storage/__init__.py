@@ -21,6 +21,8 @@ always changes in the same transaction.
 - An evaluation is begun at most once at a time per fingerprint and genotype in the whole storage.
   A waiting trial whose evaluation another study is training is passed over until that ends; one
   whose evaluation is known is finished with a copy of it.
+- One driver at a time holds the lease of a study and renews it. That of a process that is gone from
+  this host, or was not renewed for `GRACE`, is taken over.
 - COMPLETE trials are never changed.
 - Every operation may be repeated after an outage of the server, also where it was committed and
   only the acknowledgement was lost. (A claim that was made unknown to its worker goes stale.)
@@ -33,6 +35,7 @@ from __future__ import annotations
 
 from moo_bnas.storage.claims import Claims
 from moo_bnas.storage.database import Database, hide_password
+from moo_bnas.storage.leases import Leases
 from moo_bnas.storage.records import (
     GRACE,
     HEARTBEAT_INTERVAL,
@@ -41,6 +44,7 @@ from moo_bnas.storage.records import (
     SCALAR_METRICS,
     Candidate,
     Claim,
+    LeaseRow,
     Study,
     Trial,
     WorkerRow,
@@ -57,6 +61,7 @@ __all__ = [
     "SCALAR_METRICS",
     "Candidate",
     "Claim",
+    "LeaseRow",
     "Storage",
     "Study",
     "Trial",
@@ -78,6 +83,7 @@ class Storage:
         studies: Studies and their attributes.
         trials: What the driver does with trials: submit, read, count.
         claims: What workers do with them: take, finish, give back.
+        leases: Which driver holds which study.
 
     Raises:
         StorageError: Where it cannot be opened, or holds no run and `create` is not set.
@@ -89,3 +95,4 @@ class Storage:
         self.studies = Studies(database)
         self.trials = Trials(database)
         self.claims = Claims(database)
+        self.leases = Leases(database)

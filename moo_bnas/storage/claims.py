@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from optuna.trial import TrialState
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from moo_bnas.space import parse_genotype_key
-from moo_bnas.storage.database import Database, evaluations, queue, waiting_out, workers
+from moo_bnas.storage.database import Database, age, evaluations, queue, waiting_out, workers
 from moo_bnas.storage.records import GRACE, MAX_LOSSES, Claim, Study, WorkerRow
 
 
@@ -50,7 +50,7 @@ class Claims:
                 .order_by(workers.c.worker)
             ).all()
         return [
-            WorkerRow(r.worker, r.host, r.pid, r.device, r.evaluations, _age(r.now, r.last_seen))
+            WorkerRow(r.worker, r.host, r.pid, r.device, r.evaluations, age(r.now, r.last_seen))
             for r in rows
         ]
 
@@ -231,7 +231,7 @@ class Claims:
         dead = {w.worker for s in studies for w in self.workers(s) if is_dead(w)}
         lost = 0
         for row in rows:
-            stale = row.heartbeat is None or _age(row.now, row.heartbeat) > grace
+            stale = row.heartbeat is None or age(row.now, row.heartbeat) > grace
             if row.worker not in dead and not stale:
                 continue
             with self._db.write() as connection:
@@ -361,7 +361,3 @@ class Claims:
 def _utc_now() -> datetime:
     # Optuna 5 keeps naive UTC in these columns.
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _age(now: datetime, then: datetime) -> float:
-    return (now.replace(tzinfo=None) - then.replace(tzinfo=None)) / timedelta(seconds=1)

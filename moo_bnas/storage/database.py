@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -96,6 +97,18 @@ workers = Table(
 """One row a worker that ever joined."""
 
 
+drivers = Table(
+    "moo_bnas_drivers",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("token", String(32), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("since", DateTime, nullable=False),
+    Column("last_seen", DateTime, nullable=False),
+)
+"""One row a study that is driven: the lease of its driver."""
+
 Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
 
@@ -128,6 +141,11 @@ def waiting_out(
             return result
 
     return patient
+
+
+def age(now: datetime, then: datetime) -> float:
+    """Seconds between two times that the database told."""
+    return (now.replace(tzinfo=None) - then.replace(tzinfo=None)) / timedelta(seconds=1)
 
 
 def hide_password(url: str) -> str:

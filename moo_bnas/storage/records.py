@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from moo_bnas.networks.layers import Precision
@@ -95,6 +96,21 @@ class WorkerRow:
     def is_recent(self) -> bool:
         """Whether it was heard of within the grace of a claim."""
         return self.idle_seconds < GRACE
+
+
+@dataclass(frozen=True)
+class LeaseRow:
+    """Who drives a study, since how long, and how long ago it was last heard of, in seconds.
+
+    `last_seen` is when that was, by the clock of the database.
+    """
+
+    token: str
+    host: str
+    pid: int
+    last_seen: datetime
+    held_seconds: float
+    idle_seconds: float
 
 
 def baselines_of(study_name: str) -> str:

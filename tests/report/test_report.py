@@ -59,7 +59,9 @@ def test_a_report_is_read_from_the_storage_alone(
     with pytest.raises(StorageError, match="study 's' has no finished candidate yet"):
         collect(storage, "s")
     with fake_worker(storage_url, "s"):
-        Driver(run, LocalWorkers(storage_url, "s", [], tmp_path), lambda _: None).drive()
+        Driver(
+            run, LocalWorkers(storage_url, "s", [], tmp_path), lambda _: None, lambda: None
+        ).drive()
     report = collect(Storage(storage_url), "s")
     search = [p for p in report.points if p.kind == "search"]
     assert [p.ratios for p in search] == sorted(p.ratios for p in search)

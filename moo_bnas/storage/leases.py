@@ -1,0 +1,86 @@
+"""The lease that makes one driver at a time drive a study."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, func, insert, select, update
+
+from moo_bnas.storage.database import Database, age, drivers, waiting_out
+from moo_bnas.storage.records import LeaseRow, Study
+
+
+class Leases:
+    """The drivers' leases of a storage; each is held by a token."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    @waiting_out
+    def read(self, study: Study) -> LeaseRow | None:
+        """Who drives a study; None where nobody does."""
+        with self._db.read() as connection:
+            row = connection.execute(
+                select(drivers, func.current_timestamp().label("now")).where(
+                    drivers.c.study_id == study.id
+                )
+            ).first()
+        if row is None:
+            return None
+        return LeaseRow(
+            token=row.token,
+            host=row.host,
+            pid=row.pid,
+            last_seen=row.last_seen,
+            held_seconds=age(row.now, row.since),
+            idle_seconds=age(row.now, row.last_seen),
+        )
+
+    @waiting_out
+    def take(self, study: Study, token: str, host: str, pid: int, instead_of: str | None) -> bool:
+        """Takes the lease.
+
+        Args:
+            study: To drive.
+            token: Of the new holder.
+            host: Of its process.
+            pid: Of its process.
+            instead_of: The token of the holder that was found gone; None where there was none.
+
+        Returns:
+            False where somebody else has taken it meanwhile.
+        """
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id)
+            held = connection.scalar(select(drivers.c.token).where(drivers.c.study_id == study.id))
+            if held not in (instead_of, token):
+                return False
+            connection.execute(delete(drivers).where(drivers.c.study_id == study.id))
+            connection.execute(
+                insert(drivers).values(
+                    study_id=study.id,
+                    token=token,
+                    host=host,
+                    pid=pid,
+                    since=func.current_timestamp(),
+                    last_seen=func.current_timestamp(),
+                )
+            )
+        return True
+
+    @waiting_out
+    def renew(self, study: Study, token: str) -> bool:
+        """Says that the holder lives; False where it holds the lease no more."""
+        with self._db.write() as connection:
+            renewed = connection.execute(
+                update(drivers)
+                .where(drivers.c.study_id == study.id, drivers.c.token == token)
+                .values(last_seen=func.current_timestamp())
+            )
+            return renewed.rowcount == 1
+
+    @waiting_out
+    def release(self, study: Study, token: str) -> None:
+        """Ends the lease, if this token holds it."""
+        with self._db.write() as connection:
+            connection.execute(
+                delete(drivers).where(drivers.c.study_id == study.id, drivers.c.token == token)
+            )
