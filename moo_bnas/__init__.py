@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from moo_bnas.cost import flops, flops_cost, memory_bits
+    from moo_bnas.direct import Evaluation, SearchResult, search
     from moo_bnas.errors import MooBnasError
-    from moo_bnas.evolution import Evaluation, SearchResult, search
     from moo_bnas.networks import make_network
     from moo_bnas.space import SearchSpace
 
@@ -25,15 +25,15 @@ __version__ = "0.1.0"
 
 # Imported when first used: the command line must not wait for pymoo to print its help.
 _HOMES = {
-    "Evaluation": "moo_bnas.evolution",
+    "Evaluation": "moo_bnas.direct",
     "MooBnasError": "moo_bnas.errors",
-    "SearchResult": "moo_bnas.evolution",
+    "SearchResult": "moo_bnas.direct",
     "SearchSpace": "moo_bnas.space",
     "flops": "moo_bnas.cost",
     "flops_cost": "moo_bnas.cost",
     "make_network": "moo_bnas.networks",
     "memory_bits": "moo_bnas.cost",
-    "search": "moo_bnas.evolution",
+    "search": "moo_bnas.direct",
 }
 
 __all__ = [

@@ -6,11 +6,12 @@ worker needs no file of the driver's.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from moo_bnas.cost import flops
 from moo_bnas.data import DATA_SETS
@@ -34,9 +35,8 @@ class _Section(BaseModel):
 class NetworkOptions(_Section):
     """Which network; what is left out keeps the network's own default."""
 
-    name: str
+    name: Literal["vgg_small"]
     base_width: AtLeastOne | None = None
-    stem: Literal["imagenet", "small"] | None = None
     binarizer: Literal["dorefa", "sign"] = "dorefa"
 
 
@@ -44,6 +44,12 @@ class SpaceOptions(_Section):
     """Which expansion ratios each gene may take."""
 
     ratios: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = PAPER_RATIOS
+
+    @field_validator("ratios")
+    @classmethod
+    def _ascend(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
+        SearchSpace(("any",), ratios)
+        return ratios
 
 
 class DataOptions(_Section):
@@ -57,9 +63,9 @@ class Recipe(_Section):
 
     Attributes:
         epochs: Passes over the training images.
-        batch_size: Images a step.
-        learning_rate: At its peak; it rises linearly-in-cosine and falls to nearly 0.
-        warmup: The share of steps before the peak.
+        batch_size: Images a step, at least; the steps of an epoch are equal but for one image.
+        learning_rate: At its peak.
+        warmup: The share of steps over which it rises, linearly; then it falls as a cosine to 0.
         momentum: Of SGD.
         weight_decay: Of SGD, on all parameters.
         label_smoothing: Of the cross entropy.
@@ -68,14 +74,14 @@ class Recipe(_Section):
     """
 
     epochs: AtLeastOne
-    batch_size: AtLeastOne
+    batch_size: Annotated[int, Field(ge=2)]  # batch norm needs two
     learning_rate: Positive
-    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.2
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     shift: Annotated[int, Field(ge=0)] = 0
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
 class SearchOptions(_Section):
@@ -85,7 +91,8 @@ class SearchOptions(_Section):
         population: Candidates a generation.
         generations: How many.
         trade_off: Lambda of Eq. 4.
-        max_flops: No candidate above it is trained.
+        max_flops: No candidate above it is trained; the references are (uniform and
+            full-precision networks).
         max_memory: Likewise, in bits.
     """
 
@@ -124,7 +131,6 @@ class Definition(_Section):
             self.network.name,
             DATA_SETS[self.data.name].SHAPE,
             base_width=self.network.base_width,
-            stem=self.network.stem,
         )
 
     def make_space(self) -> SearchSpace:
@@ -144,7 +150,6 @@ class Definition(_Section):
                 "network": {
                     "name": network.name,
                     "base_widths": network.base_widths,
-                    "stem": self.network.stem,
                     "binarizer": self.network.binarizer,
                     "precision": precision,
                 },
@@ -182,7 +187,8 @@ def load_definition(name_or_path: str) -> Definition:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DefinitionError(f"{path}: not valid TOML: {error}; mend that line") from error
-    return parse_definition({"name": path.stem, **values}, source=str(path))
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)
+    return parse_definition({"name": name, **values}, source=str(path))
 
 
 def parse_definition(values: dict[str, Any], source: str) -> Definition:

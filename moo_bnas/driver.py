@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
-
-import numpy as np
 
 from moo_bnas.cost import flops, flops_cost, memory_bits, memory_cost
 from moo_bnas.definition import Definition
@@ -35,8 +34,10 @@ from moo_bnas.storage import (
     Trial,
     WorkerRow,
     baselines_of,
+    is_sibling,
 )
 
+_STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, too
 _POLL = 0.1  # seconds between two looks at a generation that is being evaluated
 _UPKEEP = 1.0  # seconds between two looks for dead workers and lost claims
 
@@ -54,6 +55,13 @@ class Run:
     mode: Mode
     seed: int
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it was finished when it was opened, with as many generations as now."""
+        stored = self.study.attributes
+        generations = stored["definition"]["search"]["generations"]
+        return bool(stored["finished"]) and generations == self.definition.search.generations
+
 
 def open_run(
     storage_url: str, study_name: str, definition: Definition, mode: Mode, seed: int
@@ -64,6 +72,11 @@ def open_run(
         DefinitionError: Where the stored run differs in more than having fewer generations, or
             where no network is within the budgets.
     """
+    if not _STUDY_NAME.fullmatch(study_name) or is_sibling(study_name):
+        raise DefinitionError(
+            f"got the study name {study_name!r}, expected letters, digits, '.', '_' and '-', not "
+            "beginning with '.' and not ending in '.baselines'; choose another --study-name"
+        )
     _make_search(definition, mode, seed)  # refuses an impossible budget before anything is stored
     storage = Storage(storage_url, create=True)
     metrics = SCALAR_METRICS if mode == "scalar" else PARETO_METRICS
@@ -176,7 +189,7 @@ class Driver:
     def _candidate(
         self, genotype: Genotype, precision: Precision, generation: int | None
     ) -> Candidate:
-        widths = self._space.widths(np.array([genotype]), self._network.base_widths)[0].tolist()
+        widths = self._space.widths_of(genotype, self._network.base_widths)
         cost = flops(self._network, widths, precision)
         attributes: dict[str, Any] = {
             "genotype": list(genotype),
@@ -220,10 +233,10 @@ class Driver:
         claims, done = self._run.storage.claims, _done(counts)
         self._workers.check(progressed=done != self._done_last)
         self._done_last = done
-        lost = claims.return_lost([self._run.study, self._run.baselines], _is_gone)
+        lost = claims.return_lost(_is_gone)
         if lost:
             log.warning("%d claims of lost workers go to others", lost)
-        seen = claims.workers(self._run.study)
+        seen = self._run.storage.workers.read(self._run.study)
         self._alive = sum(w.is_recent and not _is_gone(w) for w in seen)
 
     def _progress(self, generation: int, counts: dict[str, int], open_references: int) -> Progress:

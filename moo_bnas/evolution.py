@@ -1,13 +1,14 @@
 """The search: an integer-coded pymoo problem, asked and told.
 
 `Search` holds the pymoo algorithm and nothing else: it neither trains nor stores, and evaluations
-come back by genotype, in any order. `search` is the same thing in one call, for a notebook.
+come back by genotype, in any order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -25,12 +26,13 @@ from pymoo.problems.static import StaticProblem
 
 from moo_bnas.cost import Cost
 from moo_bnas.errors import DefinitionError
-from moo_bnas.scoring import fitness, front, knee, unclipped_fitness
-from moo_bnas.space import FloatArray, Genotype, IntArray
+from moo_bnas.scoring import unclipped_fitness
+from moo_bnas.space import Genotype, IntArray
 
 Mode = Literal["scalar", "pareto"]
 
-_SAMPLES = 4096  # random genotypes drawn at a time while the first population is made
+_SAMPLES, _TRIES = 1024, 16  # random genotypes drawn at a time, and how often
+_ENUMERABLE = 200_000  # spaces up to this size are enumerated once random ones find nothing new
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Search:
         self._reference_cost = reference_cost
         self._trade_off = trade_off
         self._budgets = budgets
+        self._choices = tuple(choices)
+        self._population = population
         self._seen: set[Genotype] = set()
         self._asked: Any = None
         smallest = np.zeros((1, len(choices)), dtype=np.int64)
@@ -97,8 +101,8 @@ class Search:
             xu=np.array(choices) - 1,
             vtype=float,  # the operators work on floats; the repair rounds
         )
-        rng = np.random.default_rng(seed)
-        sample = _first_population(choices, population, rng, self._within_budget)
+        self._rng = np.random.default_rng(seed)
+        sample = self._first_population()
         algorithm = GA if mode == "scalar" else NSGA2
         self._algorithm = algorithm(
             pop_size=len(sample),
@@ -117,13 +121,17 @@ class Search:
     def ask(self) -> list[Genotype]:
         """The next generation: distinct genotypes, none proposed before.
 
+        Where mating finds too few new ones, random new ones make up the number.
+
         Returns:
-            One population of them; fewer, or none, once the space has no more to give.
+            One population of them; fewer, or none, once the space has no more within the budgets.
         """
         self._asked = self._algorithm.ask()
-        if self._asked is None:
-            return []
-        genotypes = _genotypes(self._asked)
+        genotypes = [] if self._asked is None else _genotypes(self._asked)
+        missing = self._population - len(genotypes)
+        if missing:
+            genotypes += self._unseen(missing, {*self._seen, *genotypes})
+            self._asked = Population.new("X", np.array(genotypes)) if genotypes else None
         self._seen.update(genotypes)
         return genotypes
 
@@ -161,141 +169,43 @@ class Search:
             within &= budget.cost.of(genotypes) <= budget.limit
         return within
 
+    def _first_population(self) -> IntArray:
+        """The uniform genotypes within budget, then random ones.
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What is known of one genotype after a search.
+        The uniform ones span the whole range of costs, which random ones do not: with them NSGA-II
+        reaches at 192 evaluations the hypervolume that it otherwise misses at 512.
+        """
+        choices = np.array(self._choices)
+        uniform = np.minimum(np.arange(choices.max())[:, None], choices - 1)
+        within = [tuple(g) for g in uniform[self._within_budget(uniform)].tolist()]
+        first = within[: self._population]
+        first += self._unseen(self._population - len(first), set(first))
+        return np.array(first, dtype=np.int64)
 
-    Attributes:
-        genotype: Choices, one per gene.
-        accuracy: Percent.
-        cost: In the unit of the cost function.
-        fitness: Eq. 4, percent.
-    """
+    def _unseen(self, number: int, seen: set[Genotype]) -> list[Genotype]:
+        """Random genotypes within budget that are not in `seen`; fewer where there are no more."""
+        found: dict[Genotype, None] = {}
 
-    genotype: Genotype
-    accuracy: float
-    cost: float
-    fitness: float
+        def take(genotypes: IntArray) -> None:
+            for g in genotypes.tolist():
+                if len(found) < number and tuple(g) not in seen:
+                    found[tuple(g)] = None
 
-
-@dataclass(frozen=True)
-class SearchResult:
-    """All evaluations of a search, in the order they were asked for."""
-
-    evaluations: tuple[Evaluation, ...]
-
-    @property
-    def best(self) -> Evaluation:
-        """The fittest by Eq. 4; of equals the cheapest."""
-        return max(self.evaluations, key=lambda e: (e.fitness, -e.cost))
-
-    @property
-    def front(self) -> list[Evaluation]:
-        """Those that none beats in both accuracy and cost, by ascending cost."""
-        on = front([e.accuracy for e in self.evaluations], [e.cost for e in self.evaluations])
-        return [self.evaluations[i] for i in on]
-
-    @property
-    def knee(self) -> Evaluation:
-        """The point of the front that bulges most from the line between its ends."""
-        points = self.front
-        return points[knee([e.accuracy for e in points], [e.cost for e in points])]
-
-
-def search(
-    accuracy: Callable[[Genotype], float],
-    cost: Callable[[Genotype], float],
-    *,
-    choices: Sequence[int],
-    mode: Mode = "pareto",
-    population: int = 32,
-    generations: int = 50,
-    evaluations: int | None = None,
-    seed: int = 0,
-    reference_cost: float = 1.0,
-    trade_off: float = 4.0,
-    max_cost: float | None = None,
-) -> SearchResult:
-    """Searches any integer space with any accuracy and cost, in this process, without a storage.
-
-    Args:
-        accuracy: Percent, of a genotype. Called once per genotype. What it raises ends the search.
-        cost: Positive, of a genotype.
-        choices: The number of choices of each gene, as in `[6] * 12`; choices are ordinal.
-        mode: `scalar`, Eq. 4 of the paper; or `pareto`.
-        population: Genotypes a generation.
-        generations: How many of them.
-        evaluations: Stop after this many accuracies, even inside a generation.
-        seed: Of the search.
-        reference_cost: The cost that Eq. 4 divides by.
-        trade_off: The lambda of Eq. 4.
-        max_cost: No genotype above it is evaluated.
-
-    Raises:
-        DefinitionError: Where even the genotype of zeros is over `max_cost`.
-    """
-
-    def of(genotypes: IntArray) -> FloatArray:
-        return np.array([cost(tuple(int(i) for i in g)) for g in genotypes], dtype=np.float64)
-
-    model = Cost("cost", "units", of)
-    run = Search(
-        choices,
-        model,
-        mode=mode,
-        population=population,
-        seed=seed,
-        reference_cost=reference_cost,
-        trade_off=trade_off,
-        budgets=() if max_cost is None else (Budget(model, max_cost),),
-    )
-    done: dict[Genotype, float] = {}
-    for _ in range(generations):
-        asked = run.ask()
-        room = len(asked) if evaluations is None else max(evaluations - len(done), 0)
-        done.update((g, float(accuracy(g))) for g in asked[:room])
-        if not asked or room < len(asked):
-            break
-        run.tell({g: done[g] for g in asked})
-    costs = [float(cost(g)) for g in done]
-    return SearchResult(
-        tuple(
-            Evaluation(g, a, c, fitness(a, c, reference_cost, trade_off))
-            for (g, a), c in zip(done.items(), costs, strict=True)
-        )
-    )
+        for _ in range(_TRIES):
+            if len(found) == number:
+                return list(found)
+            random = self._rng.integers(0, self._choices, size=(_SAMPLES, len(self._choices)))
+            take(random[self._within_budget(random)])
+            if self._budgets:  # a tight one leaves few of the random ones
+                take(_narrow(random, self._within_budget, self._rng))
+        if len(found) < number and prod(self._choices) <= _ENUMERABLE:
+            everything = np.indices(self._choices).reshape(len(self._choices), -1).T
+            take(self._rng.permutation(everything[self._within_budget(everything)]))
+        return list(found)
 
 
 def _genotypes(population: Any) -> list[Genotype]:
     return [tuple(int(i) for i in x) for x in population.get("X")]
-
-
-def _first_population(
-    choices: Sequence[int],
-    population: int,
-    rng: np.random.Generator,
-    within_budget: Callable[[IntArray], Any],
-) -> IntArray:
-    """Distinct genotypes within budget: the uniform ones, then random ones, then narrowed ones.
-
-    The uniform ones span the whole range of costs, which random ones do not: with them NSGA-II
-    reaches at 192 evaluations the hypervolume that it otherwise misses at 512.
-    """
-    taken: dict[Genotype, None] = {}
-
-    def take(genotypes: Iterable[Any]) -> None:
-        for g in genotypes:
-            if len(taken) < population:
-                taken.setdefault(tuple(int(i) for i in g))
-
-    uniform = np.minimum(np.arange(max(choices))[:, None], np.array(choices) - 1)
-    take(uniform[within_budget(uniform)])
-    random = rng.integers(0, choices, size=(_SAMPLES, len(choices)))
-    take(random[within_budget(random)])
-    if len(taken) < population:  # a tight budget, or a small space
-        take(_narrow(random, within_budget, rng))
-    return np.array(list(taken), dtype=np.int64)
 
 
 def _narrow(

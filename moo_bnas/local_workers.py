@@ -10,7 +10,7 @@ from pathlib import Path
 
 from moo_bnas.errors import WorkersError
 
-MAX_DEATHS = 5  # in a row, without a finished evaluation between them
+MAX_DEATHS = 5  # of each worker, without a finished evaluation between them
 _STOP_SECONDS = 15.0
 
 log = logging.getLogger(__name__)
@@ -39,9 +39,6 @@ class LocalWorkers:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._deaths = 0
 
-    def __len__(self) -> int:
-        return len(self._processes)
-
     def start(self) -> None:
         """Starts them all."""
         self._processes = [self._spawn(i) for i in range(len(self._devices))]
@@ -53,7 +50,7 @@ class LocalWorkers:
             progressed: Whether an evaluation was finished since the last call.
 
         Raises:
-            WorkersError: After `MAX_DEATHS` in a row.
+            WorkersError: After `MAX_DEATHS` of each.
         """
         if progressed:
             self._deaths = 0
@@ -62,7 +59,7 @@ class LocalWorkers:
             if code is None:
                 continue
             self._deaths += 1
-            if self._deaths >= MAX_DEATHS:
+            if self._deaths >= MAX_DEATHS * len(self._processes):
                 raise WorkersError(
                     f"{self._deaths} local workers died in a row, the last with exit code {code}: "
                     f"{self._last_words(i)}; the whole story is in {self._log_path(i)}"
@@ -92,6 +89,7 @@ class LocalWorkers:
             # One thread a process: two of them on a busy machine can be ten times slower.
             "OMP_NUM_THREADS": "1",
         }
+        self._log_folder.mkdir(parents=True, exist_ok=True)  # somebody may have tidied up
         with self._log_path(i).open("ab") as output:
             return subprocess.Popen(
                 command,
@@ -106,6 +104,8 @@ class LocalWorkers:
         return self._log_folder / f"worker-{i}.log"
 
     def _last_words(self, i: int) -> str:
+        if not self._log_path(i).exists():
+            return "its log was deleted"
         lines = self._log_path(i).read_text(encoding="utf-8", errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 

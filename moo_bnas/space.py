@@ -70,7 +70,7 @@ class SearchSpace:
                 f"got {len(ratios)} ratios, expected {len(self.genes)}: one each for "
                 f"{', '.join(self.genes)}"
             )
-        strange = [r for r in ratios if r not in self.ratios]
+        strange = sorted({r for r in ratios if r not in self.ratios})
         if strange:
             raise DefinitionError(
                 f"got ratio {_listing(strange)}, expected each to be one of "
@@ -97,6 +97,10 @@ class SearchSpace:
         )
         widths: IntArray = table[np.arange(len(base_widths)), genotypes]
         return widths
+
+    def widths_of(self, genotype: Sequence[int], base_widths: Sequence[int]) -> tuple[int, ...]:
+        """Channel counts of one genotype."""
+        return tuple(int(w) for w in self.widths(np.array([genotype]), base_widths)[0])
 
 
 def genotype_key(genotype: Sequence[int]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moo_bnas.definition import stored_definition
+from moo_bnas.processes import is_gone
 from moo_bnas.progress import score_of
 from moo_bnas.storage import Storage, WorkerRow
 
@@ -55,13 +56,18 @@ def read_status(storage: Storage, study_name: str) -> Status:
     complete = [t for t in trials if t.state == "complete"]
     failures = Counter(t.attributes["fail_reason"] for t in trials if t.state == "fail")
     finished = study.attributes["finished"]
-    recent = [w for w in storage.claims.workers(study) if w.is_recent and not finished]
+    recent = [
+        w
+        for w in storage.workers.read(study)
+        if w.is_recent and not finished and not is_gone(w.host, w.pid)
+    ]
     total = definition.search.population * definition.search.generations
     score_name, best = score_of(definition, study.attributes["mode"], complete)
     seconds = [t.attributes["train_seconds"] for t in complete]
     left = None
     if seconds and recent:
-        left = sum(seconds) / len(seconds) * (total - len(complete)) / len(recent)
+        undone = max(total - len(complete) - sum(failures.values()), 0)
+        left = sum(seconds) / len(seconds) * undone / len(recent)
     return Status(
         study=study_name,
         mode=study.attributes["mode"],

@@ -84,7 +84,7 @@ def train_and_score(
     network = build().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     order = torch.Generator().manual_seed(seed)
     images, labels = data.train
-    steps = math.ceil(len(labels) / recipe.batch_size)
+    steps = max(len(labels) // recipe.batch_size, 1)
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=recipe.learning_rate,
@@ -93,18 +93,14 @@ def train_and_score(
         nesterov=recipe.momentum > 0,
         fused=True,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=recipe.learning_rate,
-        total_steps=recipe.epochs * steps,
-        pct_start=recipe.warmup,
-        cycle_momentum=False,
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: one_cycle(step, recipe.epochs * steps, recipe.warmup)
     )
     accuracies = []
     for epoch in range(recipe.epochs):
         network.train()
         losses = torch.zeros((), device=device)
-        for batch in torch.randperm(len(labels), generator=order).to(device).chunk(steps):
+        for batch in torch.randperm(len(labels), generator=order).to(device).tensor_split(steps):
             if should_stop():
                 raise Interrupted
             inputs = _normalise(_shift(images[batch], recipe.shift, order), data)
@@ -123,6 +119,18 @@ def train_and_score(
             )
         accuracies.append(score(network, data))
     return accuracies
+
+
+def one_cycle(step: int, steps: int, warmup: float) -> float:
+    """The learning rate of a step, counted from 0, as a share of its peak.
+
+    It rises linearly over the first `warmup` of the steps, then falls as half a cosine towards 0
+    (Smith and Topin 2018, with a cosine).
+    """
+    rise = warmup * steps
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
 
 
 def score(network: nn.Module, data: DeviceData) -> float:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from moo_bnas.cost import flops
@@ -58,7 +57,7 @@ def work(storage: Storage, study_name: str, device: str, stop: threading.Event) 
     studies = [study, storage.studies.open(baselines_of(study_name))]
     bench = _set_up(storage, study, _torch_device(device))
     log.info("%s serves %s on %s", bench.worker, study_name, bench.device)
-    finished, wait = 0, _FIRST_WAIT
+    finished, wait, seen = 0, _FIRST_WAIT, time.monotonic()
     while not stop.is_set():
         claim = storage.claims.take(studies, bench.worker, bench.fingerprints)
         if claim is not None:
@@ -68,6 +67,9 @@ def work(storage: Storage, study_name: str, device: str, stop: threading.Event) 
             log.info("the run is over; finished %d candidates", finished)
             break
         else:
+            if time.monotonic() - seen > HEARTBEAT_INTERVAL:
+                storage.workers.seen(bench.worker)
+                seen = time.monotonic()
             stop.wait(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
     return finished
@@ -88,7 +90,7 @@ def _set_up(storage: Storage, study: Study, device: torch.device) -> _Bench:
         worker=f"{host}-{pid}-{uuid.uuid4().hex[:6]}",
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     )
-    storage.claims.join(study, bench.worker, host, pid, bench.device)
+    storage.workers.join(study, bench.worker, host, pid, bench.device)
     return bench
 
 
@@ -149,10 +151,9 @@ def _scores(claim: Claim, definition: Definition, accuracy: float) -> dict[str, 
     }
 
 
-def _widths(claim: Claim, definition: Definition) -> list[int]:
-    genotypes = np.array([claim.genotype])
-    widths = definition.make_space().widths(genotypes, definition.make_network().base_widths)
-    return [int(w) for w in widths[0]]
+def _widths(claim: Claim, definition: Definition) -> tuple[int, ...]:
+    base_widths = definition.make_network().base_widths
+    return definition.make_space().widths_of(claim.genotype, base_widths)
 
 
 def _torch_device(name: str) -> torch.device:

@@ -53,9 +53,11 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         ("[0.25, 0.5, 1, 2]", "[1, 0.5]", "ratios must ascend without repeats, got 1, 0.5"),
         ("[0.25, 0.5, 1, 2]", "[-1, 0.5]", "space.ratios.0: Input should be greater than 0"),
         ("base_width = 4", "base_width = 2", r"conv1 would have int\(2 \* 0.25\) = 0 channels"),
-        ('"vgg_small"', '"lenet"', "got network 'lenet', expected one of resnet18, vgg_small"),
+        ('"vgg_small"', '"resnet18"', "network.name: Input should be 'vgg_small', got 'resnet18'"),
+        ("batch_size = 128", "batch_size = 1", "recipe.batch_size: .* or equal to 2, got 1"),
+        ("[search]", "seed = 5_000_000_000\n[search]", "recipe.seed: .* less than 4294967296"),
         ("learning_rate = 0.2", "learning_rate = nan", "learning_rate: .*, got nan"),
-        ("base_width = 4", 'base_width = 4\nstem = "small"', "got the option 'stem'"),
+        ("base_width = 4", 'base_width = 4\nstem = "small"', "network.stem: unknown key"),
     ],
 )
 def test_one_fault(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -83,3 +85,9 @@ def test_the_reference_is_the_uniform_1x_network_even_where_1_is_no_ratio(tmp_pa
     text = TINY.replace("[0.25, 0.5, 1, 2]", "[0.5, 2]")
     with_one, without = (load_definition(_write(tmp_path, t)) for t in (TINY, text))
     assert with_one.reference_flops() == without.reference_flops()
+
+
+def test_a_file_name_that_is_no_study_name_is_made_one(tmp_path: Path) -> None:
+    path = tmp_path / "my study (2).toml"
+    path.write_text(TINY)
+    assert load_definition(str(path)).name == "my_study_2_"

@@ -187,6 +187,14 @@ def test_a_space_smaller_than_the_search_ends_it_early(run: Run, tiny: Definitio
     assert run.shown[-1].total == run.shown[-1].done == 64
 
 
+@pytest.mark.parametrize("name", ["../up", ".", "a b", "it's", "<b>", "s.baselines", ""])
+def test_study_names_that_are_no_file_names_are_refused(
+    run: Run, tiny: Definition, name: str
+) -> None:
+    with pytest.raises(DefinitionError, match="got the study name .*; choose another"):
+        open_run(run.url, name, tiny, "pareto", 0)
+
+
 def test_a_finished_run_is_opened_and_ended_without_new_work(run: Run, tiny: Definition) -> None:
     first = run.drive(tiny)
 
@@ -194,3 +202,5 @@ def test_a_finished_run_is_opened_and_ended_without_new_work(run: Run, tiny: Def
         raise AssertionError("nothing was to be evaluated")
 
     assert run.drive(tiny, evaluate=evaluate) == first
+    assert open_run(run.url, "s", tiny, "pareto", 0).is_over
+    assert not open_run(run.url, "s", override(tiny, generations=4), "pareto", 0).is_over

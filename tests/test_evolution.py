@@ -1,21 +1,12 @@
 from __future__ import annotations
 
-import csv
-import lzma
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-import moo_bnas
 from moo_bnas.cost import Cost
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evolution import Budget, Mode, Search, search
+from moo_bnas.evolution import Budget, Mode, Search
 from moo_bnas.space import Genotype
-
-TABLES = Path(__file__).parents[2] / "shared" / "tables"
 
 SUM = Cost("sum", "units", lambda g: 1.0 + np.asarray(g).sum(axis=1))
 
@@ -124,93 +115,3 @@ def test_stored_evaluations_may_stand_in_for_what_was_asked() -> None:
     run.tell({g: _accuracy(g) for g in stored})
     assert {tuple(map(int, x)) for x in run._algorithm.pop.get("X")} == set(stored)
     assert not set(run.ask()) & set(stored)
-
-
-@pytest.mark.parametrize("mode", ["scalar", "pareto"])
-def test_a_space_smaller_than_the_search_is_searched_whole(mode: Mode) -> None:
-    found = search(
-        lambda g: 50.0 + sum(g), lambda g: 1.0 + sum(g), choices=[2, 3], mode=mode, generations=9
-    )
-    assert {e.genotype for e in found.evaluations} == {(i, j) for i in (0, 1) for j in range(3)}
-
-
-def test_search_from_python_keeps_to_its_number_of_evaluations() -> None:
-    calls: list[Genotype] = []
-
-    def accuracy(genotype: Genotype) -> float:
-        calls.append(genotype)
-        return _accuracy(genotype)
-
-    found = search(
-        accuracy, lambda g: 1.0 + sum(g), choices=[6] * 4, population=10, evaluations=37, seed=1
-    )
-    assert len(calls) == len(set(calls)) == 37 == len(found.evaluations)
-
-
-def test_the_result_of_a_search_names_front_best_and_knee() -> None:
-    found = moo_bnas.search(
-        _accuracy,
-        lambda g: 1.0 + sum(g),
-        choices=[6] * 4,
-        mode="scalar",
-        generations=20,
-        population=16,
-        reference_cost=9.0,
-        max_cost=15.0,
-    )
-    exact = [(1.0 + sum(g), _accuracy(g)) for g in np.ndindex(6, 6, 6, 6) if sum(g) <= 14]
-    assert found.best.fitness == pytest.approx(max(a - 4 * c / 9 for c, a in exact))
-    front = found.front
-    assert [e.cost for e in front] == sorted(e.cost for e in front)
-    assert [e.accuracy for e in front] == sorted(e.accuracy for e in front)
-    assert found.knee in front
-    assert max(e.cost for e in found.evaluations) <= 15
-
-
-def test_unequal_numbers_of_choices() -> None:
-    choices = [2, 3, 5]
-    found = search(lambda g: float(sum(g)), lambda g: 1.0, choices=choices, generations=50)
-    assert {e.genotype for e in found.evaluations} == set(np.ndindex(2, 3, 5))
-
-
-def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="has no attribute 'serach'"):
-        _ = moo_bnas.serach
-
-
-def test_the_example_of_the_package_runs() -> None:
-    command = [sys.executable, "-m", "doctest", str(Path(moo_bnas.__file__))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-
-
-def _table(name: str, genes: int) -> dict[Genotype, tuple[float, float]]:
-    path = TABLES / f"{name}.csv.xz"
-    if not path.exists():
-        pytest.skip(f"the table {name} is not in {TABLES.name}/ beside the project")
-    with lzma.open(path, "rt") as lines:
-        return {
-            tuple(int(row[f"g{i}"]) for i in range(genes)): (
-                float(row["acc1"]),
-                float(row["flops"]),
-            )
-            for row in csv.DictReader(lines)
-        }
-
-
-def test_on_real_trainings_it_finds_what_enumeration_finds() -> None:
-    """NAS-Bench-Macro: 6,561 networks trained on CIFAR-10; the search sees a twelfth of them."""
-    table = _table("nas_bench_macro", 8)
-    reference = table[(1,) * 8][1]
-    best = max(a - 4 * f / reference for a, f in table.values())
-    for seed in range(3):
-        found = search(
-            lambda g: table[g][0],
-            lambda g: table[g][1],
-            choices=[3] * 8,
-            mode="scalar",
-            evaluations=512,
-            seed=seed,
-            reference_cost=reference,
-        )
-        assert best - found.best.fitness < 0.1

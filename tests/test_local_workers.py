@@ -33,7 +33,7 @@ def test_progress_forgives_deaths(tmp_path: Path) -> None:
         workers._processes[0].wait()
         workers.check(progressed=True)
     workers.stop()
-    assert len(workers) == 0
+    assert not workers._processes
 
 
 def test_the_password_is_not_on_the_command_line(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,7 +18,14 @@ from moo_bnas.errors import DivergenceError
 from moo_bnas.networks import make_network
 from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.module import build
-from moo_bnas.training import Interrupted, _shift, score, to_device, train_and_score
+from moo_bnas.training import (
+    Interrupted,
+    _shift,
+    one_cycle,
+    score,
+    to_device,
+    train_and_score,
+)
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=2, batch_size=128, learning_rate=0.2)
@@ -108,3 +116,22 @@ def test_shifting_moves_images_and_fills_with_zeros() -> None:
     assert all(any(torch.equal(image, w) for w in windows) for image in shifted[:, 0])
     assert len(seen) == 9
     assert _shift(images, 0, torch.Generator()) is images
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_towards_zero() -> None:
+    rates = [one_cycle(step, 100, 0.2) for step in range(100)]
+    assert rates[0] == pytest.approx(1 / 21)
+    assert rates[20] == max(rates) == 1
+    assert rates[60] == pytest.approx(0.5)  # half-way down
+    assert 0 < rates[99] < 0.001
+    assert all(
+        0 < one_cycle(s, n, w) <= 1 for n in (1, 2, 5) for w in (0, 0.2, 1) for s in range(n)
+    )
+
+
+@pytest.mark.parametrize("batch_size", [2, 128, 5000])
+def test_no_batch_is_too_small_for_batch_norm(batch_size: int) -> None:
+    data = digits.load(0)
+    few = replace(data, train=Split(data.train.images[:201], data.train.labels[:201]))
+    recipe = Recipe(epochs=1, batch_size=batch_size, learning_rate=0.1)
+    assert len(train_and_score(_builder(), to_device(few, CPU), recipe, seed=0)) == 1

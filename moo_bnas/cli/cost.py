@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     metavar="R,R,...",
     help="One expansion ratio per gene; a single one goes to all.",
 )
-@click.option("--base-width", type=click.IntRange(1), help="Channels of the first layer at 1x.")
+@click.option(
+    "--base-width", type=click.IntRange(1, 65536), help="Channels of the first layer at 1x."
+)
 @click.option("--image-size", type=click.IntRange(1), help="Height and width of the images.")
 @click.option("--channels", type=click.IntRange(1), help="Channels of the images.")
 @click.option("--classes", type=click.IntRange(2), help="Classes to tell apart.")
@@ -62,8 +64,6 @@ def cost(
     """
     from dataclasses import replace
 
-    import numpy as np
-
     from moo_bnas.cost import flops, layer_flops, layer_memory, memory_bits
     from moo_bnas.networks import make_network
     from moo_bnas.space import SearchSpace
@@ -78,7 +78,7 @@ def cost(
     space = SearchSpace(network.genes)
     given = _parse_ratios(ratios)
     genotype = space.encode(given * len(network.genes) if len(given) == 1 else given)
-    widths = space.widths(np.array([genotype]), network.base_widths)[0].tolist()
+    widths = space.widths_of(genotype, network.base_widths)
     if 0 in widths:
         raise click.BadParameter(
             f"got a base width that leaves {network.genes[widths.index(0)]} without channels; "
@@ -101,7 +101,7 @@ def cost(
     document = {
         "network": network.name,
         "ratios": list(space.decode(genotype)),
-        "widths": widths,
+        "widths": list(widths),
         "flops": total,
         "memory_bits": memory_bits(network, widths, precision),
         "speedup": flops(network, network.base_widths, "full") / total,

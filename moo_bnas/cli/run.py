@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from moo_bnas.cli.options import (
     out_option,
     storage_option,
 )
+
+if TYPE_CHECKING:
+    from moo_bnas.driver import Run
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +79,12 @@ def run(
     Example:
       moo-bnas run digits --mode pareto --workers 2
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         from moo_bnas.definition import load_definition, override
-        from moo_bnas.driver import Driver, open_run
-        from moo_bnas.lease import driver_lease
-        from moo_bnas.local_workers import LocalWorkers, default_devices
-        from moo_bnas.progress import Display
+        from moo_bnas.driver import open_run
+        from moo_bnas.local_workers import default_devices
         from moo_bnas.report import as_table, collect, make_folder, write
 
         definition = override(
@@ -98,26 +100,8 @@ def run(
         make_folder(folder)
         opened = open_run(storage_url, name, definition, mode, seed)
         storage = opened.storage
-        devices = default_devices(workers, device)
-        if len(devices) > definition.search.population:
-            log.warning(
-                "%d workers for a population of %d: some will idle",
-                len(devices),
-                definition.search.population,
-            )
-        tell(f"study {name} in {storage.shown_url}, {len(devices)} local workers")
-        if not devices:
-            tell(
-                f"waiting for workers: moo-bnas worker --storage {shlex.quote(storage.shown_url)} "
-                f"--study-name {name}"
-            )
-        local = LocalWorkers(storage_url, name, devices, folder)
-        with driver_lease(storage, opened.study, tell) as renew_lease, Display() as display:
-            try:
-                local.start()
-                Driver(opened, local, display.show, renew_lease).drive()
-            finally:
-                local.stop()
+        if not opened.is_over:
+            _drive(opened, storage_url, default_devices(workers, device), folder)
         collected = collect(storage, name)
         paths = write(collected, folder)
         click.echo(as_table(collected))
@@ -130,16 +114,48 @@ def run(
         raise
 
 
+def _drive(run: Run, storage_url: str, devices: list[str], log_folder: Path) -> None:
+    """Drives a run to its end, with a local worker on each device."""
+    from moo_bnas.driver import Driver
+    from moo_bnas.lease import driver_lease
+    from moo_bnas.local_workers import LocalWorkers
+    from moo_bnas.progress import Display
+
+    name, population = run.study.name, run.definition.search.population
+    if len(devices) > population:
+        log.warning("%d workers for a population of %d: some will idle", len(devices), population)
+    shown_url = run.storage.shown_url
+    tell(f"study {name} in {shown_url}, {len(devices)} local workers")
+    if not devices:
+        join = shlex.join(["moo-bnas", "worker", "--storage", shown_url, "--study-name", name])
+        tell(f"waiting for workers: {join}")
+    local = LocalWorkers(storage_url, name, devices, log_folder)
+    with driver_lease(run.storage, run.study, tell) as renew_lease, Display() as display:
+        try:
+            local.start()
+            Driver(run, local, display.show, renew_lease).drive()
+        finally:
+            local.stop()
+
+
 def tell(line: str) -> None:
     """Prints a line for people, beside what a pipe reads."""
     click.echo(line, err=True)
 
 
 def _interrupt(number: int, frame: object) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):  # a second one must not disturb the cleaning up
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _without_password(arguments: list[str]) -> list[str]:
     from moo_bnas.storage import hide_password
 
-    return [hide_password(a) if "://" in a else a for a in arguments]
+    shown = []
+    for argument in arguments:
+        option, equals, url = (
+            argument.partition("=") if argument[0:1] == "-" else ("", "", argument)
+        )
+        shown.append(option + equals + (hide_password(url) if "://" in url else url))
+    return shown

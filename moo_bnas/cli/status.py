@@ -40,7 +40,7 @@ def status(storage_url: str, study_name: str | None, as_json: bool) -> None:
     )
     for w in found.workers:
         click.echo(f"  {w.worker} on {w.device}: {w.evaluations} evaluations")
-    if found.seconds_left is not None and not found.finished:
+    if found.seconds_left:
         click.echo(f"time left    about {duration(found.seconds_left)}")
     for reason, times in found.failures.items():
         click.echo(f"failed {times}x: {reason}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import StorageError
 from moo_bnas.networks.layers import Precision
@@ -120,14 +118,13 @@ def collect(storage: Storage, study_name: str) -> Report:
 
 def _point(definition: Definition, trial: Trial, kind: str, on_front: bool) -> Point:
     space, network = definition.make_space(), definition.make_network()
-    widths = space.widths(np.array([trial.genotype]), network.base_widths)[0]
     accuracy, flops = trial.attributes["accuracy"], trial.attributes["flops"]
     return Point(
         trial=trial.number,
         kind=kind,
         precision="full" if trial.precision == "full" else "binary",
         ratios=space.decode(trial.genotype),
-        widths=tuple(int(w) for w in widths),
+        widths=space.widths_of(trial.genotype, network.base_widths),
         accuracy=accuracy,
         flops=flops,
         memory_bits=trial.attributes["memory_bits"],

@@ -49,9 +49,11 @@ from moo_bnas.storage.records import (
     Trial,
     WorkerRow,
     baselines_of,
+    is_sibling,
 )
 from moo_bnas.storage.studies import Studies
 from moo_bnas.storage.trials import Trials
+from moo_bnas.storage.workers import Workers
 
 __all__ = [
     "GRACE",
@@ -68,6 +70,7 @@ __all__ = [
     "WorkerRow",
     "baselines_of",
     "hide_password",
+    "is_sibling",
 ]
 
 
@@ -83,6 +86,7 @@ class Storage:
         studies: Studies and their attributes.
         trials: What the driver does with trials: submit, read, count.
         claims: What workers do with them: take, finish, give back.
+        workers: Who joined.
         leases: Which driver holds which study.
 
     Raises:
@@ -94,5 +98,6 @@ class Storage:
         self.shown_url = database.shown_url
         self.studies = Studies(database)
         self.trials = Trials(database)
-        self.claims = Claims(database)
+        self.workers = Workers(database)
+        self.claims = Claims(database, self.workers)
         self.leases = Leases(database)

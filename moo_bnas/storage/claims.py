@@ -13,46 +13,24 @@ from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from moo_bnas.space import parse_genotype_key
-from moo_bnas.storage.database import Database, age, evaluations, queue, waiting_out, workers
+from moo_bnas.storage.database import (
+    Database,
+    age,
+    evaluations,
+    queue,
+    waiting_out,
+    worker_rows,
+)
 from moo_bnas.storage.records import GRACE, MAX_LOSSES, Claim, Study, WorkerRow
+from moo_bnas.storage.workers import Workers
 
 
 class Claims:
-    """The claims and the workers of a storage."""
+    """The claims of a storage."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, workers: Workers) -> None:
         self._db = database
-
-    @waiting_out
-    def join(self, study: Study, worker: str, host: str, pid: int, device: str) -> None:
-        """Records a worker."""
-        with self._db.write() as connection:
-            connection.execute(delete(workers).where(workers.c.worker == worker))
-            connection.execute(
-                insert(workers).values(
-                    worker=worker,
-                    study_id=study.id,
-                    host=host,
-                    pid=pid,
-                    device=device,
-                    last_seen=func.current_timestamp(),
-                    evaluations=0,
-                )
-            )
-
-    @waiting_out
-    def workers(self, study: Study) -> list[WorkerRow]:
-        """The workers that ever joined a study."""
-        with self._db.read() as connection:
-            rows = connection.execute(
-                select(workers, func.current_timestamp().label("now"))
-                .where(workers.c.study_id == study.id)
-                .order_by(workers.c.worker)
-            ).all()
-        return [
-            WorkerRow(r.worker, r.host, r.pid, r.device, r.evaluations, age(r.now, r.last_seen))
-            for r in rows
-        ]
+        self._workers = workers
 
     @waiting_out
     def take(
@@ -198,13 +176,12 @@ class Claims:
             )
 
     @waiting_out
-    def return_lost(
-        self, studies: Sequence[Study], is_dead: Callable[[WorkerRow], bool], grace: float = GRACE
-    ) -> int:
+    def return_lost(self, is_dead: Callable[[WorkerRow], bool], grace: float = GRACE) -> int:
         """Gives claims of dead workers, and those without a heartbeat for `grace`, to others.
 
+        Of all studies of the storage: a lost claim holds up every study that wants its evaluation.
+
         Args:
-            studies: Whose trials.
             is_dead: Whether a worker's process is known to be gone.
             grace: Seconds.
 
@@ -222,13 +199,14 @@ class Claims:
                 func.current_timestamp().label("now"),
             )
             .outerjoin(beats, beats.c.trial_id == queue.c.trial_id)
-            .where(queue.c.study_id.in_([s.id for s in studies]), queue.c.status == "running")
+            .where(queue.c.status == "running")
         )
         with self._db.read() as connection:
             rows = connection.execute(running).all()
         if not rows:
             return 0
-        dead = {w.worker for s in studies for w in self.workers(s) if is_dead(w)}
+        holders = self._workers.named([row.worker for row in rows])
+        dead = {w.worker for w in holders if is_dead(w)}
         lost = 0
         for row in rows:
             stale = row.heartbeat is None or age(row.now, row.heartbeat) > grace
@@ -289,9 +267,11 @@ class Claims:
                 .values(result=json.dumps(dict(attributes)))
             )
             connection.execute(
-                update(workers)
-                .where(workers.c.worker == held.worker)
-                .values(evaluations=workers.c.evaluations + 1, last_seen=func.current_timestamp())
+                update(worker_rows)
+                .where(worker_rows.c.worker == held.worker)
+                .values(
+                    evaluations=worker_rows.c.evaluations + 1, last_seen=func.current_timestamp()
+                )
             )
         else:
             connection.execute(delete(evaluations).where(evaluations.c.token == token))
@@ -343,8 +323,8 @@ class Claims:
 
     def _seen(self, connection: Connection, worker: str) -> None:
         connection.execute(
-            update(workers)
-            .where(workers.c.worker == worker)
+            update(worker_rows)
+            .where(worker_rows.c.worker == worker)
             .values(last_seen=func.current_timestamp())
         )
 

@@ -83,7 +83,7 @@ evaluations = Table(
 )
 """One row an evaluation begun, shared by all studies; `result` is null until it is finished."""
 
-workers = Table(
+worker_rows = Table(
     "moo_bnas_workers",
     metadata,
     Column("worker", String(255), primary_key=True),
@@ -97,7 +97,7 @@ workers = Table(
 """One row a worker that ever joined."""
 
 
-drivers = Table(
+driver_rows = Table(
     "moo_bnas_drivers",
     metadata,
     Column("study_id", Integer, primary_key=True, autoincrement=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import delete, func, insert, select, update
 
-from moo_bnas.storage.database import Database, age, drivers, waiting_out
+from moo_bnas.storage.database import Database, age, driver_rows, waiting_out
 from moo_bnas.storage.records import LeaseRow, Study
 
 
@@ -19,8 +19,8 @@ class Leases:
         """Who drives a study; None where nobody does."""
         with self._db.read() as connection:
             row = connection.execute(
-                select(drivers, func.current_timestamp().label("now")).where(
-                    drivers.c.study_id == study.id
+                select(driver_rows, func.current_timestamp().label("now")).where(
+                    driver_rows.c.study_id == study.id
                 )
             ).first()
         if row is None:
@@ -50,12 +50,14 @@ class Leases:
         """
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id)
-            held = connection.scalar(select(drivers.c.token).where(drivers.c.study_id == study.id))
+            held = connection.scalar(
+                select(driver_rows.c.token).where(driver_rows.c.study_id == study.id)
+            )
             if held not in (instead_of, token):
                 return False
-            connection.execute(delete(drivers).where(drivers.c.study_id == study.id))
+            connection.execute(delete(driver_rows).where(driver_rows.c.study_id == study.id))
             connection.execute(
-                insert(drivers).values(
+                insert(driver_rows).values(
                     study_id=study.id,
                     token=token,
                     host=host,
@@ -71,8 +73,8 @@ class Leases:
         """Says that the holder lives; False where it holds the lease no more."""
         with self._db.write() as connection:
             renewed = connection.execute(
-                update(drivers)
-                .where(drivers.c.study_id == study.id, drivers.c.token == token)
+                update(driver_rows)
+                .where(driver_rows.c.study_id == study.id, driver_rows.c.token == token)
                 .values(last_seen=func.current_timestamp())
             )
             return renewed.rowcount == 1
@@ -82,5 +84,7 @@ class Leases:
         """Ends the lease, if this token holds it."""
         with self._db.write() as connection:
             connection.execute(
-                delete(drivers).where(drivers.c.study_id == study.id, drivers.c.token == token)
+                delete(driver_rows).where(
+                    driver_rows.c.study_id == study.id, driver_rows.c.token == token
+                )
             )

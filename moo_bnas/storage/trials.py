@@ -8,10 +8,10 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.trial import TrialState
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from moo_bnas.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
-from moo_bnas.storage.database import Database, queue, waiting_out
+from moo_bnas.storage.database import Database, evaluations, queue, waiting_out
 from moo_bnas.storage.records import Candidate, Study, Trial
 
 
@@ -26,6 +26,7 @@ class Trials:
         """Makes WAITING trials, in order, of those candidates that the study does not have yet."""
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id)
+            self._forget_deleted(connection)
             keys = [genotype_key(c.genotype) for c in candidates]
             rows = connection.execute(
                 select(queue.c.genotype, queue.c.precision).where(
@@ -85,6 +86,17 @@ class Trials:
                     for trial_id, c in made
                 ],
             )
+
+    def _forget_deleted(self, connection: Connection) -> None:
+        """Drops what is left of trials that were deleted with Optuna, whose ids may come again."""
+        alive = select(self._db.trials.c.trial_id)
+        connection.execute(delete(queue).where(queue.c.trial_id.not_in(alive)))
+        held = select(queue.c.token).where(queue.c.token.is_not(None))
+        connection.execute(
+            delete(evaluations).where(
+                evaluations.c.result.is_(None), evaluations.c.token.not_in(held)
+            )
+        )
 
     @waiting_out
     def read(self, study: Study, genotypes: Iterable[Genotype] | None = None) -> list[Trial]:

@@ -196,7 +196,7 @@ def test_a_finish_writes_all_or_nothing_and_only_once(storage: Storage, space: S
 def test_a_claim_that_was_taken_away_finishes_nothing(storage: Storage, space: SearchSpace) -> None:
     study = _submit(storage, space, (0, 0))
     lost = _take(storage, study, worker="slow")
-    assert storage.claims.return_lost([study], _never, grace=-1) == 1
+    assert storage.claims.return_lost(_never, grace=-1) == 1
     fresh = _take(storage, study, worker="other")
     assert (fresh.number, fresh.trial_id) == (lost.number, lost.trial_id)
     assert not storage.claims.finish(lost, {**RESULT, "accuracy": 1.0}, SCORES)
@@ -223,11 +223,11 @@ def test_claims_of_dead_workers_return_at_once_and_those_of_living_ones_do_not(
 ) -> None:
     study = _submit(storage, space, (0, 0), (1, 1))
     for worker in ("dead", "alive"):
-        storage.claims.join(study, worker, "host", 1, "cpu")
+        storage.workers.join(study, worker, "host", 1, "cpu")
         _take(storage, study, worker=worker)
-    assert storage.claims.return_lost([study], lambda w: w.worker == "dead") == 1
+    assert storage.claims.return_lost(lambda w: w.worker == "dead") == 1
     assert storage.trials.counts(study)["running"] == 1
-    assert storage.claims.return_lost([study], _never) == 0
+    assert storage.claims.return_lost(_never) == 0
 
 
 def test_a_heartbeat_keeps_a_claim(storage: Storage, storage_url: str, space: SearchSpace) -> None:
@@ -236,7 +236,7 @@ def test_a_heartbeat_keeps_a_claim(storage: Storage, storage_url: str, space: Se
     with create_engine(storage_url).begin() as connection:
         connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
     storage.claims.beat(claim, "w")
-    assert storage.claims.return_lost([study], _never) == 0
+    assert storage.claims.return_lost(_never) == 0
 
 
 def test_a_stale_heartbeat_loses_it(storage: Storage, storage_url: str, space: SearchSpace) -> None:
@@ -244,16 +244,16 @@ def test_a_stale_heartbeat_loses_it(storage: Storage, storage_url: str, space: S
     _take(storage, study)
     with create_engine(storage_url).begin() as connection:
         connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
-    assert storage.claims.return_lost([study], _never) == 1
+    assert storage.claims.return_lost(_never) == 1
 
 
 def test_a_trial_that_is_lost_too_often_fails(storage: Storage, space: SearchSpace) -> None:
     study = _submit(storage, space, (0, 0))
-    storage.claims.join(study, "w", "host", 1, "cpu")
+    storage.workers.join(study, "w", "host", 1, "cpu")
     for _ in range(MAX_LOSSES):
         assert storage.trials.counts(study)["fail"] == 0
         _take(storage, study)
-        assert storage.claims.return_lost([study], _always) == 1
+        assert storage.claims.return_lost(_always) == 1
     (trial,) = storage.trials.read(study)
     assert trial.state == "fail"
     assert trial.attributes["fail_reason"] == f"its worker was lost {MAX_LOSSES} times"
@@ -280,9 +280,10 @@ def test_a_trial_that_something_else_took_is_left_alone(
 
 def test_workers_are_counted(storage: Storage, space: SearchSpace) -> None:
     study = _submit(storage, space, (0, 0))
-    storage.claims.join(study, "w", "host", 42, "cpu")
+    storage.workers.join(study, "w", "host", 42, "cpu")
     storage.claims.finish(_take(storage, study), RESULT, SCORES)
-    (worker,) = storage.claims.workers(study)
+    storage.workers.seen("w")
+    (worker,) = storage.workers.read(study)
     assert (worker.host, worker.pid, worker.device, worker.evaluations) == ("host", 42, "cpu", 1)
     assert worker.is_recent
 
@@ -311,6 +312,35 @@ def test_an_evaluation_that_another_study_trains_is_passed_over_until_it_ends(
     assert storage.claims.take([other], "w", PRINTS) is None
     storage.claims.release(training)
     assert _take(storage, other).known is None
+
+
+def test_a_lost_claim_of_another_study_is_returned_too(
+    storage: Storage, space: SearchSpace
+) -> None:
+    one = _submit(storage, space, (0, 0), name="one")
+    storage.workers.join(one, "dead", "host", 1, "cpu")
+    _take(storage, one, worker="dead")
+    other = _submit(storage, space, (0, 0), name="other")
+    assert storage.claims.take([other], "w", PRINTS) is None
+    assert storage.claims.return_lost(lambda w: w.worker == "dead") == 1
+    assert _take(storage, other).known is None
+
+
+def test_a_study_that_was_deleted_with_optuna_leaves_nothing_behind(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    _study(storage, "older")
+    study = _submit(storage, space, (0, 0), (1, 1))
+    storage.claims.finish(_take(storage, study), RESULT, SCORES)
+    _take(storage, study)
+    optuna.delete_study(study_name="s", storage=storage_url)
+    again = _submit(storage, space, (0, 0), (1, 1), (2, 2))
+    assert [t.number for t in storage.trials.read(again)] == [0, 1, 2]
+    assert storage.trials.counts(again)["waiting"] == 3
+    # What was finished is still known, what was only begun may be begun again.
+    assert {_take(storage, again).known is None for _ in range(3)} == {True, False}
+    older = _submit(storage, space, (0, 1), name="older")
+    assert storage.trials.counts(older)["waiting"] == 1
 
 
 def test_an_evaluation_of_another_fingerprint_is_another_one(

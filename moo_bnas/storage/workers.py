@@ -1,0 +1,66 @@
+"""The workers that joined a study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
+
+from moo_bnas.storage.database import Database, age, waiting_out, worker_rows
+from moo_bnas.storage.records import Study, WorkerRow
+
+
+class Workers:
+    """The workers of a storage."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    @waiting_out
+    def join(self, study: Study, worker: str, host: str, pid: int, device: str) -> None:
+        """Records a worker."""
+        with self._db.write() as connection:
+            connection.execute(delete(worker_rows).where(worker_rows.c.worker == worker))
+            connection.execute(
+                insert(worker_rows).values(
+                    worker=worker,
+                    study_id=study.id,
+                    host=host,
+                    pid=pid,
+                    device=device,
+                    last_seen=func.current_timestamp(),
+                    evaluations=0,
+                )
+            )
+
+    @waiting_out
+    def seen(self, worker: str) -> None:
+        """Says that a worker lives, while it has no claim."""
+        with self._db.write() as connection:
+            connection.execute(
+                update(worker_rows)
+                .where(worker_rows.c.worker == worker)
+                .values(last_seen=func.current_timestamp())
+            )
+
+    @waiting_out
+    def read(self, study: Study) -> list[WorkerRow]:
+        """The workers that ever joined a study."""
+        return self._select(worker_rows.c.study_id == study.id)
+
+    @waiting_out
+    def named(self, names: Sequence[str]) -> list[WorkerRow]:
+        """The workers of these names, whatever study they serve."""
+        return self._select(worker_rows.c.worker.in_(names))
+
+    def _select(self, condition: ColumnElement[bool]) -> list[WorkerRow]:
+        with self._db.read() as connection:
+            rows = connection.execute(
+                select(worker_rows, func.current_timestamp().label("now"))
+                .where(condition)
+                .order_by(worker_rows.c.worker)
+            ).all()
+        return [
+            WorkerRow(r.worker, r.host, r.pid, r.device, r.evaluations, age(r.now, r.last_seen))
+            for r in rows
+        ]
