@@ -145,7 +145,9 @@ class Driver:
                     )
                 differs = True
             if not asked:
-                log.info("the whole space was searched after %d generations", generation - 1)
+                log.info(
+                    "all that fits the budgets was searched after %d generations", generation - 1
+                )
                 self._total = len(self._known)
                 break
             self._submit(asked, generation)

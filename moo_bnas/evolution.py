@@ -173,7 +173,8 @@ class Search:
         """The uniform genotypes within budget, then random ones.
 
         The uniform ones span the whole range of costs, which random ones do not: with them NSGA-II
-        reaches at 192 evaluations the hypervolume that it otherwise misses at 512.
+        reaches at 192 evaluations a hypervolume that it otherwise misses at 512 (two enumerated
+        tables, 20 seeds each).
         """
         choices = np.array(self._choices)
         uniform = np.minimum(np.arange(choices.max())[:, None], choices - 1)
