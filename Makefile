@@ -20,14 +20,15 @@ lint: .venv/installed-test
 	$(BIN)/lint-imports
 
 .venv/installed: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "moo-bnas needs Python 3.11 or later; name one with make PYTHON=...")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "moo-bnas needs Python 3.11 or later; name one with make PYTHON=...")'
+	@echo "setting up .venv; torch is large, this takes some minutes"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(BIN)/python -m pip install --quiet --editable '.[test,dashboard,postgres]'
-	touch $@
+	@$(BIN)/python -m pip install --quiet --editable '.[test,dashboard,postgres]'
+	@touch $@
 
-clean:
-	rm -rf .venv runs moo-bnas.db moo-bnas.db-shm moo-bnas.db-wal
+clean:  # keeps runs and storages: they may hold days of work
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
