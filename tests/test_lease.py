@@ -83,7 +83,7 @@ def test_the_lease_of_another_host_that_is_renewed_is_respected(
     looks = iter(range(100))
 
     def read(of: Study) -> object:
-        if next(looks) == 40:  # after two seconds, since databases tell seconds
+        if next(looks) == 60:  # after three seconds, since SQLite tells whole ones
             storage.leases.renew(study, "old")
         return reads(of)
 
