@@ -98,6 +98,8 @@ def search(
         ("evaluations", evaluations, evaluations is None or evaluations >= 1),
         ("seed", seed, seed >= 0),
         ("reference_cost", reference_cost, reference_cost > 0),
+        ("trade_off", trade_off, 0 <= trade_off < inf),
+        ("max_cost", max_cost, max_cost is None or max_cost > 0),
     )
 
     def of(genotypes: IntArray) -> FloatArray:
@@ -150,6 +152,8 @@ _EXPECTED = {
     "evaluations": "at least 1, or None",
     "seed": "at least 0",
     "reference_cost": "above 0",
+    "trade_off": "at least 0",
+    "max_cost": "above 0, or None",
 }
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from moo_bnas.cost import flops, flops_cost, memory_bits, memory_cost
 from moo_bnas.definition import Definition
-from moo_bnas.errors import DefinitionError
+from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.evolution import Budget, Mode, Search
 from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.networks.layers import Precision
@@ -89,7 +89,8 @@ def open_run(
     }
     study = storage.studies.ensure(study_name, metrics, attributes)
     baselines = storage.studies.ensure(baselines_of(study_name), PARETO_METRICS, attributes)
-    _check_unchanged(study, attributes)
+    for each in (study, baselines):
+        _check_unchanged(each, attributes)
     return Run(storage, study, baselines, definition, mode, seed)
 
 
@@ -152,6 +153,11 @@ class Driver:
                 break
             self._submit(asked, generation)
             self._wait(asked, generation)
+            if any(g not in self._known for g in asked):
+                raise StorageError(
+                    f"trials of study {run.study.name!r} are gone; was it deleted while it ran? "
+                    "The same command begins it anew"
+                )
             search.tell({g: self._known[g].attributes.get("accuracy") for g in asked})
         self._wait([], options.generations)
         if failed := run.storage.trials.counts(run.baselines)["fail"]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from moo_bnas.errors import StudyHeldError
+from moo_bnas.errors import StorageError, StudyHeldError
 from moo_bnas.processes import here, is_gone
 from moo_bnas.storage import GRACE, HEARTBEAT_INTERVAL, LeaseRow, Storage, Study
 from moo_bnas.units import duration
 
+log = logging.getLogger(__name__)
 _POLL = 0.5  # seconds between two looks at a lease that may be running out
 
 
@@ -58,7 +60,10 @@ def driver_lease(
     try:
         yield renew
     finally:
-        storage.leases.release(study, token)
+        try:
+            storage.leases.release(study, token)
+        except StorageError as error:  # it runs out by itself
+            log.warning("the lease of %s could not be given back: %s", study.name, error)
 
 
 def _wait_for_end(
@@ -68,20 +73,27 @@ def _wait_for_end(
     first = storage.leases.read(study)
     held, told = first, -1
     while held is not None and first is not None:
-        if is_gone(held.host, held.pid) or held.idle_seconds > grace:
+        itself = (held.host, held.pid) == here()  # a container that was started again
+        if itself or is_gone(held.host, held.pid) or held.idle_seconds > grace:
             return held
-        if held.host == here()[0] or held.last_seen != first.last_seen:
+        # One that has missed two renewals may be another process under a number used again.
+        is_live_here = held.host == here()[0] and held.idle_seconds < 2 * HEARTBEAT_INTERVAL
+        if is_live_here or held.last_seen != first.last_seen:
             raise StudyHeldError(
-                f"study {study.name!r} is driven by process {held.pid} on {held.host} since "
+                f"study {study.name!r} is driven by process {held.pid} on {_name(held)} since "
                 f"{duration(held.held_seconds)}; wait for it, stop it, or give another --study-name"
             )
         left = int(grace - held.idle_seconds) + 1
         if told != left and left % 5 == 0:
             tell(
-                f"process {held.pid} on {held.host} drove this study {duration(held.idle_seconds)} "
-                f"ago; taking over in {left} s unless it is heard of"
+                f"process {held.pid} on {_name(held)} drove this study "
+                f"{duration(held.idle_seconds)} ago; taking over in {left} s unless it is heard of"
             )
             told = left
         time.sleep(_POLL)
         held = storage.leases.read(study)
     return None
+
+
+def _name(held: LeaseRow) -> str:
+    return held.host.partition("/")[0]

@@ -130,7 +130,7 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
     rise = warmup * steps
     if step < rise:
         return (step + 1) / (rise + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
 
 
 def score(network: nn.Module, data: DeviceData) -> float:

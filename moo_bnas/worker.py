@@ -87,7 +87,7 @@ def _set_up(storage: Storage, study: Study, device: torch.device) -> _Bench:
             "binary": definition.fingerprint("binary", images.content_hash),
             "full": definition.fingerprint("full", images.content_hash),
         },
-        worker=f"{host}-{pid}-{uuid.uuid4().hex[:6]}",
+        worker=f"{host.partition('/')[0]}-{pid}-{uuid.uuid4().hex[:6]}",
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     )
     storage.workers.join(study, bench.worker, host, pid, bench.device)

@@ -119,6 +119,8 @@ def test_on_real_trainings_it_finds_what_enumeration_finds() -> None:
         ({"population": 0, "seed": -1}, "population is 0, .*; seed is -1, expected at least 0"),
         ({"evaluations": 0}, "evaluations is 0, expected at least 1, or None"),
         ({"reference_cost": 0}, "reference_cost is 0, expected above 0"),
+        ({"trade_off": float("nan")}, "trade_off is nan, expected at least 0"),
+        ({"max_cost": float("nan")}, "max_cost is nan, expected above 0, or None"),
         ({"cost": lambda g: 0.0}, r"the cost of \(0, 0\) is 0.0, expected a positive number"),
         ({"accuracy": lambda g: float("nan")}, "none of .* accuracies was a number"),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 
@@ -41,14 +43,24 @@ def test_a_lease_is_held_and_given_back(storage: Storage, study: Study, told: li
 def test_a_second_driver_is_refused_with_who_drives(
     storage: Storage, study: Study, told: list[str]
 ) -> None:
-    host, pid = here()
-    message = rf"study 's' is driven by process {pid} on {host} since \d+ s; wait for it, stop it"
+    host, living = here()[0], os.getppid()
+    storage.leases.take(study, "old", host, living, None)
+    name = socket.gethostname()
+    message = rf"study 's' is driven by process {living} on {name} since \d+ s; wait for it, stop"
     with (
-        driver_lease(storage, study, told.append),
         pytest.raises(StudyHeldError, match=message),
         driver_lease(storage, study, told.append),
     ):
         pass
+
+
+def test_the_lease_of_a_process_of_this_very_number_is_taken_over(
+    storage: Storage, study: Study, told: list[str]
+) -> None:
+    storage.leases.take(study, "old", *here(), None)  # as process 1 of a restarted container
+    with driver_lease(storage, study, told.append):
+        pass
+    assert told == []
 
 
 def test_the_lease_of_a_dead_process_of_this_host_is_taken_over_at_once(

@@ -135,3 +135,8 @@ def test_no_batch_is_too_small_for_batch_norm(batch_size: int) -> None:
     few = replace(data, train=Split(data.train.images[:201], data.train.labels[:201]))
     recipe = Recipe(epochs=1, batch_size=batch_size, learning_rate=0.1)
     assert len(train_and_score(_builder(), to_device(few, CPU), recipe, seed=0)) == 1
+
+
+def test_a_training_may_warm_up_to_its_end() -> None:
+    recipe = Recipe(epochs=1, batch_size=512, learning_rate=0.1, warmup=1)
+    assert len(train_and_score(_builder(), to_device(digits.load(0), CPU), recipe, seed=0)) == 1

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moo_bnas.space import parse_genotype_key
@@ -54,7 +54,7 @@ class Claims:
                 queue.c.genotype,
                 queue.c.precision,
                 evaluations.c.result,
-                evaluations.c.trial_id.label("source"),
+                evaluations.c.token.label("source"),
             )
             .outerjoin(
                 evaluations,
@@ -66,6 +66,7 @@ class Claims:
             .where(
                 queue.c.study_id.in_(list(by_id)),
                 queue.c.status == "waiting",
+                self._db.owned,
                 or_(evaluations.c.token.is_(None), evaluations.c.result.is_not(None)),
             )
             .order_by(
@@ -133,7 +134,12 @@ class Claims:
         with self._db.write() as connection:
             connection.execute(
                 update(beats)
-                .where(beats.c.trial_id == claim.trial_id)
+                .where(
+                    beats.c.trial_id == claim.trial_id,
+                    exists().where(
+                        queue.c.trial_id == claim.trial_id, queue.c.token == claim.token
+                    ),
+                )
                 .values(heartbeat=func.current_timestamp())
             )
             self._seen(connection, worker)
@@ -199,7 +205,7 @@ class Claims:
                 func.current_timestamp().label("now"),
             )
             .outerjoin(beats, beats.c.trial_id == queue.c.trial_id)
-            .where(queue.c.status == "running")
+            .where(queue.c.status == "running", self._db.owned)
         )
         with self._db.read() as connection:
             rows = connection.execute(running).all()
@@ -328,12 +334,14 @@ class Claims:
             .values(last_seen=func.current_timestamp())
         )
 
-    def _source(self, connection: Connection, trial_id: int) -> dict[str, str]:
+    def _source(self, connection: Connection, token: str) -> dict[str, str]:
+        """Where an evaluation was made, if that trial is still there."""
         trials, studies = self._db.trials, self._db.studies
         row = connection.execute(
             select(studies.c.study_name, trials.c.number)
             .join(studies, studies.c.study_id == trials.c.study_id)
-            .where(trials.c.trial_id == trial_id)
+            .join(queue, queue.c.trial_id == trials.c.trial_id)
+            .where(queue.c.token == token, self._db.owned)
         ).first()
         return {} if row is None else {"copied_from": f"{row.study_name} trial {row.number}"}
 

@@ -21,6 +21,7 @@ import optuna
 import optuna.storages._rdb.models as optuna_models
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     Engine,
@@ -34,6 +35,7 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
+    exists,
     insert,
     inspect,
     make_url,
@@ -200,6 +202,20 @@ class Database:
         engine = self.engine.execution_options(moo_bnas_reads=True)
         with self.errors(), engine.begin() as connection:
             yield connection
+
+    @property
+    def owned(self) -> ColumnElement[bool]:
+        """Of a row of the queue: that its trial is still there, in a study of moo-bnas.
+
+        Studies may be deleted with Optuna, and SQLite gives their ids to others.
+        """
+        trials, attributes = self.trials, self.study_attributes
+        return exists().where(
+            trials.c.trial_id == queue.c.trial_id,
+            trials.c.study_id == queue.c.study_id,
+            attributes.c.study_id == trials.c.study_id,
+            attributes.c.key == "definition",
+        )
 
     def lock_study(self, connection: Connection, study_id: int) -> None:
         """Makes writers of one study's rows take turns, where they run side by side."""

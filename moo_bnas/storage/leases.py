@@ -79,7 +79,6 @@ class Leases:
             )
             return renewed.rowcount == 1
 
-    @waiting_out
     def release(self, study: Study, token: str) -> None:
         """Ends the lease, if this token holds it."""
         with self._db.write() as connection:

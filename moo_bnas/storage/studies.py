@@ -10,7 +10,7 @@ import optuna
 from sqlalchemy import Connection, delete, func, insert, select
 
 from moo_bnas.errors import DataError, StorageError
-from moo_bnas.storage.database import Database, waiting_out
+from moo_bnas.storage.database import Database, driver_rows, queue, waiting_out, worker_rows
 from moo_bnas.storage.records import Study, is_sibling
 
 _DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
@@ -54,6 +54,8 @@ class Studies:
                     f"study {name!r} in {self._db.shown_url} was not made by moo-bnas; choose "
                     "another --study-name"
                 )
+            for table in (queue, worker_rows, driver_rows):  # of a deleted study that had this id
+                connection.execute(delete(table).where(table.c.study_id == study._study_id))
             self._set_attributes(connection, study._study_id, attributes)
             self._set_metric_names(connection, study._study_id, metrics)
             return self._expect(connection, name)

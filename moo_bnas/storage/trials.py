@@ -89,8 +89,7 @@ class Trials:
 
     def _forget_deleted(self, connection: Connection) -> None:
         """Drops what is left of trials that were deleted with Optuna, whose ids may come again."""
-        alive = select(self._db.trials.c.trial_id)
-        connection.execute(delete(queue).where(queue.c.trial_id.not_in(alive)))
+        connection.execute(delete(queue).where(~self._db.owned))
         held = select(queue.c.token).where(queue.c.token.is_not(None))
         connection.execute(
             delete(evaluations).where(

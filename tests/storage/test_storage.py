@@ -337,10 +337,44 @@ def test_a_study_that_was_deleted_with_optuna_leaves_nothing_behind(
     again = _submit(storage, space, (0, 0), (1, 1), (2, 2))
     assert [t.number for t in storage.trials.read(again)] == [0, 1, 2]
     assert storage.trials.counts(again)["waiting"] == 3
-    # What was finished is still known, what was only begun may be begun again.
-    assert {_take(storage, again).known is None for _ in range(3)} == {True, False}
+    # What was finished is still known (its source is not), what was only begun begins again.
+    known = [_take(storage, again).known for _ in range(3)]
+    assert sorted(k is None for k in known) == [False, True, True]
+    assert RESULT in known
     older = _submit(storage, space, (0, 1), name="older")
     assert storage.trials.counts(older)["waiting"] == 1
+
+
+def test_a_foreign_study_that_got_the_ids_of_a_deleted_one_is_left_alone(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    study = _submit(storage, space, (0, 0), (1, 1))
+    storage.workers.join(study, "dead", "host", 1, "cpu")
+    _take(storage, study, worker="dead")
+    optuna.delete_study(study_name="s", storage=storage_url)
+    foreign = optuna.create_study(study_name="mine", storage=storage_url)
+    for _ in range(3):
+        foreign.ask()
+    foreign.enqueue_trial({})
+    before = [(t.number, t.state) for t in foreign.trials]
+    assert storage.claims.return_lost(_always, grace=-1) == 0
+    assert storage.claims.take([study], "w", PRINTS) is None
+    again = _submit(storage, space, (0, 0), name="again")
+    assert _take(storage, again).number == 0
+    assert [(t.number, t.state) for t in foreign.trials] == before
+
+
+def test_a_heartbeat_of_a_lost_claim_counts_for_nothing(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    study = _submit(storage, space, (0, 0))
+    lost = _take(storage, study, worker="slow")
+    storage.claims.return_lost(_never, grace=-1)
+    _take(storage, study, worker="other")
+    with create_engine(storage_url).begin() as connection:
+        connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
+    storage.claims.beat(lost, "slow")
+    assert storage.claims.return_lost(_never) == 1
 
 
 def test_an_evaluation_of_another_fingerprint_is_another_one(
