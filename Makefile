@@ -27,7 +27,7 @@ lint: .venv/installed-test
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	@$(BIN)/python -m pip install --quiet --editable '.[test,dashboard,postgres]'
+	@$(BIN)/python -m pip install --quiet --editable '.[test,dashboard,mysql,postgres]'
 	@touch $@
 
 clean:  # keeps runs and storages: they may hold days of work

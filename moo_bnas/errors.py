@@ -27,6 +27,10 @@ class StorageAwayError(StorageError):
     """The storage's server cannot be reached now; it may come back."""
 
 
+class StorageBusyError(StorageAwayError):
+    """The storage's server ended one of two transactions that were in each other's way."""
+
+
 class StudyHeldError(StorageError):
     """Another process drives the study."""
 
@@ -37,6 +41,10 @@ class DataError(MooBnasError, RuntimeError):
 
 class DivergenceError(MooBnasError, ArithmeticError):
     """The loss of a candidate stopped being a finite number."""
+
+
+class Interrupted(MooBnasError):  # noqa: N818 (no error, but a wish fulfilled)
+    """A training was told to stop; nothing of it is kept."""
 
 
 class WorkersError(MooBnasError, RuntimeError):

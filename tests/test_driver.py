@@ -47,7 +47,7 @@ class Run:
 
         with fake_worker(self.url, name, **worker):  # type: ignore[arg-type]
             Driver(
-                opened, LocalWorkers(self.url, name, [], self.folder), show, lambda: None
+                opened, LocalWorkers(self.url, name, [], 10, self.folder), show, lambda: None
             ).drive()
         return as_json(collect(self.storage, name))
 

@@ -44,7 +44,7 @@ def test_a_second_driver_is_refused_with_who_drives(
     storage: Storage, study: Study, told: list[str]
 ) -> None:
     host, living = here()[0], os.getppid()
-    storage.leases.take(study, "old", host, living, None)
+    storage.leases.take(study, "old", host, living, 60.0, None)
     name = socket.gethostname()
     message = rf"study 's' is driven by process {living} on {name} since \d+ s; wait for it, stop"
     with (
@@ -57,7 +57,7 @@ def test_a_second_driver_is_refused_with_who_drives(
 def test_the_lease_of_a_process_of_this_very_number_is_taken_over(
     storage: Storage, study: Study, told: list[str]
 ) -> None:
-    storage.leases.take(study, "old", *here(), None)  # as process 1 of a restarted container
+    storage.leases.take(study, "old", *here(), 60.0, None)  # as process 1 of a restarted container
     with driver_lease(storage, study, told.append):
         pass
     assert told == []
@@ -67,7 +67,7 @@ def test_the_lease_of_a_dead_process_of_this_host_is_taken_over_at_once(
     storage: Storage, study: Study, told: list[str], dead_pid: int
 ) -> None:
     assert is_gone(here()[0], dead_pid)
-    assert storage.leases.take(study, "old", here()[0], dead_pid, None)
+    assert storage.leases.take(study, "old", here()[0], dead_pid, 60.0, None)
     with driver_lease(storage, study, told.append):
         held = storage.leases.read(study)
         assert held is not None
@@ -79,8 +79,8 @@ def test_the_lease_of_another_host_is_taken_over_once_it_has_run_out(
     storage: Storage, study: Study, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "_POLL", 0.05)
-    storage.leases.take(study, "old", "elsewhere", 1, None)
-    with driver_lease(storage, study, told.append, grace=1.0):
+    storage.leases.take(study, "old", "elsewhere", 1, 1.0, None)
+    with driver_lease(storage, study, told.append):
         held = storage.leases.read(study)
         assert held is not None
         assert held.token != "old"
@@ -90,7 +90,7 @@ def test_the_lease_of_another_host_that_is_renewed_is_respected(
     storage: Storage, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "_POLL", 0.05)
-    storage.leases.take(study, "old", "elsewhere", 1, None)
+    storage.leases.take(study, "old", "elsewhere", 1, 6.0, None)
     reads = storage.leases.read
     looks = iter(range(100))
 
@@ -103,7 +103,7 @@ def test_the_lease_of_another_host_that_is_renewed_is_respected(
     told: list[str] = []
     with (
         pytest.raises(StudyHeldError, match="driven by process 1 on elsewhere"),
-        driver_lease(storage, study, told.append, grace=6.0),
+        driver_lease(storage, study, told.append),
     ):
         pass
     assert any("taking over in 5 s unless it is heard of" in line for line in told)
@@ -112,12 +112,11 @@ def test_the_lease_of_another_host_that_is_renewed_is_respected(
 def test_a_driver_whose_lease_was_taken_over_is_told(
     storage: Storage, study: Study, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "HEARTBEAT_INTERVAL", 0.0)
-    with driver_lease(storage, study, told.append) as renew:
+    with driver_lease(storage, study, told.append, heartbeat=0.0) as renew:
         renew()
         held = storage.leases.read(study)
         assert held is not None
-        assert storage.leases.take(study, "new", "elsewhere", 1, held.token)
+        assert storage.leases.take(study, "new", "elsewhere", 1, 60.0, held.token)
         with pytest.raises(StudyHeldError, match="another driver has taken over study 's'"):
             renew()
     after = storage.leases.read(study)
@@ -126,6 +125,6 @@ def test_a_driver_whose_lease_was_taken_over_is_told(
 
 
 def test_of_two_that_find_a_lease_gone_one_takes_it(storage: Storage, study: Study) -> None:
-    storage.leases.take(study, "old", "elsewhere", 1, None)
-    assert storage.leases.take(study, "one", "a", 1, "old")
-    assert not storage.leases.take(study, "other", "b", 2, "old")
+    storage.leases.take(study, "old", "elsewhere", 1, 60.0, None)
+    assert storage.leases.take(study, "one", "a", 1, 60.0, "old")
+    assert not storage.leases.take(study, "other", "b", 2, 60.0, "old")

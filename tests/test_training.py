@@ -14,12 +14,11 @@ from torch import nn
 from moo_bnas.data import digits
 from moo_bnas.data.image_data import ImageData, Split
 from moo_bnas.definition import Recipe
-from moo_bnas.errors import DivergenceError
+from moo_bnas.errors import DivergenceError, Interrupted
 from moo_bnas.networks import make_network
 from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.module import build
 from moo_bnas.training import (
-    Interrupted,
     _shift,
     one_cycle,
     score,

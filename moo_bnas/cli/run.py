@@ -15,6 +15,7 @@ from moo_bnas.cli.options import (
     default_out,
     device_option,
     general_options,
+    heartbeat_option,
     out_option,
     storage_option,
 )
@@ -47,6 +48,7 @@ log = logging.getLogger(__name__)
     help="Local workers; 0: only those that join.  [default: one per GPU, else one per core]",
 )
 @device_option
+@heartbeat_option
 @click.option("--population", type=click.IntRange(2), help="Candidates a generation.")
 @click.option("--generations", type=click.IntRange(1), help="Generations; may be raised later.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search.")
@@ -62,6 +64,7 @@ def run(
     study_name: str | None,
     workers: int | None,
     device: str,
+    heartbeat: float,
     population: int | None,
     generations: int | None,
     seed: int,
@@ -101,7 +104,7 @@ def run(
         opened = open_run(storage_url, name, definition, mode, seed)
         storage = opened.storage
         if not opened.is_over:
-            _drive(opened, storage_url, default_devices(workers, device), folder)
+            _drive(opened, storage_url, default_devices(workers, device), heartbeat, folder)
         collected = collect(storage, name)
         paths = write(collected, folder)
         click.echo(as_table(collected))
@@ -114,7 +117,9 @@ def run(
         raise
 
 
-def _drive(run: Run, storage_url: str, devices: list[str], log_folder: Path) -> None:
+def _drive(
+    run: Run, storage_url: str, devices: list[str], heartbeat: float, log_folder: Path
+) -> None:
     """Drives a run to its end, with a local worker on each device."""
     from moo_bnas.driver import Driver
     from moo_bnas.lease import driver_lease
@@ -129,8 +134,9 @@ def _drive(run: Run, storage_url: str, devices: list[str], log_folder: Path) -> 
     if not devices:
         join = shlex.join(["moo-bnas", "worker", "--storage", shown_url, "--study-name", name])
         tell(f"waiting for workers: {join}")
-    local = LocalWorkers(storage_url, name, devices, log_folder)
-    with driver_lease(run.storage, run.study, tell) as renew_lease, Display() as display:
+    local = LocalWorkers(storage_url, name, devices, heartbeat, log_folder)
+    lease = driver_lease(run.storage, run.study, tell, heartbeat)
+    with lease as renew_lease, Display() as display:
         try:
             local.start()
             Driver(run, local, display.show, renew_lease).drive()

@@ -8,24 +8,55 @@ import threading
 
 import click
 
-from moo_bnas.cli.options import device_option, general_options, storage_option, study_option
+from moo_bnas.cli.options import (
+    device_option,
+    general_options,
+    heartbeat_option,
+    storage_option,
+    study_option,
+)
 
 
 @click.command(short_help="Join a run and train its candidates.")
 @storage_option
 @study_option
 @device_option
+@heartbeat_option
+@click.option("--stop-after", type=click.IntRange(1), metavar="N", help="Leave after N candidates.")
+@click.option(
+    "--max-hours",
+    type=click.FloatRange(0, min_open=True),
+    metavar="H",
+    help="Begin no candidate after H hours.",
+)
+@click.option(
+    "--max-idle",
+    type=click.FloatRange(0, min_open=True),
+    default=60,
+    show_default=True,
+    metavar="MINUTES",
+    help="Leave after so long with nothing to do and no driver.",
+)
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @general_options
-def worker(storage_url: str, study_name: str | None, device: str, until_stdin_closes: bool) -> None:
+def worker(
+    storage_url: str,
+    study_name: str | None,
+    device: str,
+    heartbeat: float,
+    stop_after: int | None,
+    max_hours: float | None,
+    max_idle: float,
+    until_stdin_closes: bool,
+) -> None:
     """Join a run and train its candidates until it is over.
 
-    It needs nothing but the storage: the definition comes from there. Ctrl-C or SIGTERM gives back
-    what is being trained.
+    It needs nothing but the storage and the data: the definition comes from the storage. Ctrl-C or
+    SIGTERM gives back what is being trained, at once; after a kill it is given to another worker.
 
     \b
     Example:
-      moo-bnas worker --storage sqlite:///moo-bnas.db --study-name digits-pareto-s0
+      moo-bnas worker --storage postgresql://user@host/name --study-name digits-pareto-s0
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -39,11 +70,26 @@ def worker(storage_url: str, study_name: str | None, device: str, until_stdin_cl
 
         threading.Thread(target=watch, daemon=True).start()
 
+    from moo_bnas.definition import stored_definition
     from moo_bnas.storage import Storage
 
     storage = Storage(storage_url)
     study = storage.studies.open(study_name or storage.studies.only())
+    definition = stored_definition(study.attributes["definition"])
+    storage.rest()
 
-    from moo_bnas.worker import work  # torch takes seconds: a wrong name is told before
+    from moo_bnas.evaluator import Evaluator  # torch takes seconds: a wrong name is told before
+    from moo_bnas.worker import Limits, work
 
-    work(storage, study.name, device, stop)
+    work(
+        storage,
+        study.name,
+        Evaluator(definition, device),
+        stop,
+        heartbeat=heartbeat,
+        limits=Limits(
+            candidates=stop_after,
+            seconds=None if max_hours is None else max_hours * 3600,
+            idle_seconds=max_idle * 60,
+        ),
+    )

@@ -15,19 +15,23 @@ always changes in the same transaction.
   COMPLETE together, so no reader sees half of it. Found COMPLETE with its own token, it has
   succeeded before (the acknowledgement was lost). Otherwise the claim was taken away: nothing is
   written.
-- A claim that is lost (its worker's process is gone, or its heartbeat stale) or given back goes
-  RUNNING -> WAITING in place, under the same number. Lost `MAX_LOSSES` times, the trial fails.
+- A claim that is lost (its worker's process is gone, or was silent for six of its heartbeats) or
+  given back goes RUNNING -> WAITING in place, under the same number. Lost `MAX_LOSSES` times, the
+  trial fails. All times are those of the database's clock.
 - An exception or divergence fails the trial at once: it would recur.
 - An evaluation is begun at most once at a time per fingerprint and genotype in the whole storage.
   A waiting trial whose evaluation another study is training is passed over until that ends; one
   whose evaluation is known is finished with a copy of it.
 - One driver at a time holds the lease of a study and renews it. That of a process that is gone from
-  this host, or was not renewed for `GRACE`, is taken over.
+  this host, or was silent for six heartbeats, is taken over.
 - COMPLETE trials are never changed.
 - Every operation may be repeated after an outage of the server, also where it was committed and
   only the acknowledgement was lost. (A claim that was made unknown to its worker goes stale.)
-- A worker holds no connection while it trains. On SQLite writers take the write lock at the
-  beginning of a transaction (BEGIN IMMEDIATE, WAL, 60 s busy timeout), so none can fail half-way.
+- A worker holds no connection while it trains for longer than a second. On SQLite writers take the
+  write lock at the beginning of a transaction (BEGIN IMMEDIATE, WAL, 60 s busy timeout), so none
+  can fail half-way; on servers transactions read what is committed, and lock the row of the queue
+  first.
+- The cost of an operation does not grow with the number of finished trials.
 - Nothing that is read from here is unpickled or executed: attributes are JSON.
 """
 
@@ -37,8 +41,7 @@ from moo_bnas.storage.claims import Claims
 from moo_bnas.storage.database import Database, hide_password
 from moo_bnas.storage.leases import Leases
 from moo_bnas.storage.records import (
-    GRACE,
-    HEARTBEAT_INTERVAL,
+    HEARTBEAT,
     MAX_LOSSES,
     PARETO_METRICS,
     SCALAR_METRICS,
@@ -49,6 +52,7 @@ from moo_bnas.storage.records import (
     Trial,
     WorkerRow,
     baselines_of,
+    grace_of,
     is_sibling,
 )
 from moo_bnas.storage.studies import Studies
@@ -56,8 +60,7 @@ from moo_bnas.storage.trials import Trials
 from moo_bnas.storage.workers import Workers
 
 __all__ = [
-    "GRACE",
-    "HEARTBEAT_INTERVAL",
+    "HEARTBEAT",
     "MAX_LOSSES",
     "PARETO_METRICS",
     "SCALAR_METRICS",
@@ -69,6 +72,7 @@ __all__ = [
     "Trial",
     "WorkerRow",
     "baselines_of",
+    "grace_of",
     "hide_password",
     "is_sibling",
 ]
@@ -82,6 +86,7 @@ class Storage:
         create: Make file and tables where they are missing.
 
     Attributes:
+        url: The URL with its driver, and with its password: not to be shown.
         shown_url: The URL without its password.
         studies: Studies and their attributes.
         trials: What the driver does with trials: submit, read, count.
@@ -95,9 +100,15 @@ class Storage:
 
     def __init__(self, url: str, *, create: bool = False) -> None:
         database = Database(url, create=create)
+        self._database = database
+        self.url = database.url.render_as_string(hide_password=False)
         self.shown_url = database.shown_url
         self.studies = Studies(database)
         self.trials = Trials(database)
         self.workers = Workers(database)
         self.claims = Claims(database, self.workers)
         self.leases = Leases(database)
+
+    def rest(self) -> None:
+        """Closes the connections that are not in use; the next operation opens one again."""
+        self._database.rest()

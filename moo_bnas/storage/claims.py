@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, and_, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moo_bnas.space import parse_genotype_key
-from moo_bnas.storage.database import (
-    Database,
-    age,
-    evaluations,
-    queue,
-    waiting_out,
-    worker_rows,
-)
-from moo_bnas.storage.records import GRACE, MAX_LOSSES, Claim, Study, WorkerRow
+from moo_bnas.storage.database import Database, age, waiting_out
+from moo_bnas.storage.engine import utc_now
+from moo_bnas.storage.records import HEARTBEAT, MAX_LOSSES, Claim, Study, WorkerRow, grace_of
+from moo_bnas.storage.tables import evaluations, queue, worker_rows
 from moo_bnas.storage.workers import Workers
+
+_LONGEST_LOOK = 5.0  # seconds that one look at a silent claim counts for, at most
 
 
 class Claims:
@@ -31,6 +29,8 @@ class Claims:
     def __init__(self, database: Database, workers: Workers) -> None:
         self._db = database
         self._workers = workers
+        self._silent: dict[tuple[str, datetime | None], float] = {}
+        self._last_look = float("-inf")
 
     @waiting_out
     def take(
@@ -107,11 +107,8 @@ class Claims:
                 self._db.add_attributes(connection, row.trial_id, reason)
                 return None
             connection.execute(
-                insert(self._db.trial_heartbeats).values(
-                    trial_id=row.trial_id, heartbeat=func.current_timestamp()
-                )
+                insert(self._db.trial_heartbeats).values(trial_id=row.trial_id, heartbeat=utc_now())
             )
-            self._seen(connection, worker)
             number = connection.scalar(
                 select(trials.c.number).where(trials.c.trial_id == row.trial_id)
             )
@@ -128,21 +125,26 @@ class Claims:
             known,
         )
 
-    def beat(self, claim: Claim, worker: str) -> None:
-        """Says that the claim is being worked on."""
+    def beat(self, worker: str, claim: Claim | None) -> None:
+        """Says that a worker lives, and works on its claim if it has one."""
         beats = self._db.trial_heartbeats
         with self._db.write() as connection:
-            connection.execute(
-                update(beats)
-                .where(
-                    beats.c.trial_id == claim.trial_id,
-                    exists().where(
-                        queue.c.trial_id == claim.trial_id, queue.c.token == claim.token
-                    ),
+            if claim is not None:
+                connection.execute(
+                    update(beats)
+                    .where(
+                        beats.c.trial_id == claim.trial_id,
+                        exists().where(
+                            queue.c.trial_id == claim.trial_id, queue.c.token == claim.token
+                        ),
+                    )
+                    .values(heartbeat=utc_now())
                 )
-                .values(heartbeat=func.current_timestamp())
+            connection.execute(
+                update(worker_rows)
+                .where(worker_rows.c.worker == worker)
+                .values(last_seen=utc_now())
             )
-            self._seen(connection, worker)
 
     @waiting_out
     def release(self, claim: Claim) -> bool:
@@ -182,14 +184,16 @@ class Claims:
             )
 
     @waiting_out
-    def return_lost(self, is_dead: Callable[[WorkerRow], bool], grace: float = GRACE) -> int:
-        """Gives claims of dead workers, and those without a heartbeat for `grace`, to others.
+    def return_lost(self, is_dead: Callable[[WorkerRow], bool]) -> int:
+        """Gives claims of dead workers, and of those that fell silent, to others.
 
         Of all studies of the storage: a lost claim holds up every study that wants its evaluation.
+        To be called again and again: a claim whose last heartbeat is older than its worker's grace
+        is lost once this process has watched that silence for half the grace. After an outage, or
+        the sleep of a machine, all are silent at first, and most go on.
 
         Args:
             is_dead: Whether a worker's process is known to be gone.
-            grace: Seconds.
 
         Returns:
             How many claims were lost.
@@ -202,22 +206,28 @@ class Claims:
                 queue.c.losses,
                 queue.c.worker,
                 beats.c.heartbeat,
-                func.current_timestamp().label("now"),
+                utc_now().label("now"),
             )
             .outerjoin(beats, beats.c.trial_id == queue.c.trial_id)
             .where(queue.c.status == "running", self._db.owned)
         )
         with self._db.read() as connection:
             rows = connection.execute(running).all()
-        if not rows:
-            return 0
-        holders = self._workers.named([row.worker for row in rows])
-        dead = {w.worker for w in holders if is_dead(w)}
-        lost = 0
+        holders = {w.worker: w for w in self._workers.named({row.worker for row in rows})}
+        dead = {name for name, holder in holders.items() if is_dead(holder)}
+        look = min(time.monotonic() - self._last_look, _LONGEST_LOOK)
+        self._last_look = time.monotonic()
+        silent, lost = {}, 0
         for row in rows:
-            stale = row.heartbeat is None or age(row.now, row.heartbeat) > grace
-            if row.worker not in dead and not stale:
-                continue
+            if row.worker not in dead:
+                holder = holders.get(row.worker)
+                grace = holder.grace if holder else grace_of(HEARTBEAT)
+                if row.heartbeat is not None and age(row.now, row.heartbeat) <= grace:
+                    continue
+                silence = (row.token, row.heartbeat)
+                silent[silence] = self._silent.get(silence, -look) + look
+                if silent[silence] < grace / 2:
+                    continue
             with self._db.write() as connection:
                 if row.losses + 1 >= MAX_LOSSES:
                     reason = f"its worker was lost {MAX_LOSSES} times"
@@ -227,6 +237,7 @@ class Claims:
                 else:
                     done = self._give_back(connection, row.trial_id, row.token, row.losses + 1)
             lost += done
+        self._silent = silent
         return lost
 
     def _end(
@@ -275,9 +286,7 @@ class Claims:
             connection.execute(
                 update(worker_rows)
                 .where(worker_rows.c.worker == held.worker)
-                .values(
-                    evaluations=worker_rows.c.evaluations + 1, last_seen=func.current_timestamp()
-                )
+                .values(evaluations=worker_rows.c.evaluations + 1, last_seen=utc_now())
             )
         else:
             connection.execute(delete(evaluations).where(evaluations.c.token == token))
@@ -326,13 +335,6 @@ class Claims:
         except IntegrityError:
             return False
         return True
-
-    def _seen(self, connection: Connection, worker: str) -> None:
-        connection.execute(
-            update(worker_rows)
-            .where(worker_rows.c.worker == worker)
-            .values(last_seen=func.current_timestamp())
-        )
 
     def _source(self, connection: Connection, token: str) -> dict[str, str]:
         """Where an evaluation was made, if that trial is still there."""

@@ -1,7 +1,6 @@
-"""The database under a storage: its engine, its transactions, and the tables of moo-bnas's own.
+"""The database under a storage: its transactions, and its errors and outages.
 
-Optuna makes its own tables; moo-bnas adds `moo_bnas_*` beside them, for what Optuna's schema has
-no place for. This package alone reads and writes the rows of either.
+This package alone reads and writes the rows of Optuna's tables and of its own.
 """
 
 from __future__ import annotations
@@ -20,21 +19,9 @@ from typing import Any, ParamSpec, TypeVar
 import optuna
 import optuna.storages._rdb.models as optuna_models
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
-    DateTime,
-    Engine,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    String,
     Table,
-    Text,
-    UniqueConstraint,
-    create_engine,
-    event,
     exists,
     insert,
     inspect,
@@ -42,74 +29,28 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from moo_bnas.errors import StorageAwayError, StorageError
+from moo_bnas.errors import StorageAwayError, StorageBusyError, StorageError
+from moo_bnas.storage.engine import (
+    check_driver,
+    connect_args,
+    extra_of,
+    is_away,
+    is_conflict,
+    is_sqlite,
+    make_engine,
+    with_driver,
+)
+from moo_bnas.storage.tables import SCHEMA_VERSION, metadata, queue, schema
 from moo_bnas.units import duration
 
-BUSY_TIMEOUT = 60  # seconds that a SQLite transaction waits for another to end
-MAX_OUTAGE = 900.0  # seconds that a server may be away before a process gives up
+MAX_OUTAGE = 3600.0  # seconds that a server may be away before a process gives up
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds between two tries to reach it
-_CREATION_TRIES = 5
+_CREATION_TRIES = 10
 
 log = logging.getLogger(__name__)
-
-metadata = MetaData()
-
-queue = Table(
-    "moo_bnas_trials",
-    metadata,
-    Column("trial_id", Integer, primary_key=True, autoincrement=False),
-    Column("study_id", Integer, nullable=False),
-    Column("genotype", String(255), nullable=False),
-    Column("precision", String(16), nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("cost", Float(53), nullable=False),
-    Column("token", String(32)),
-    Column("worker", String(255)),
-    Column("losses", Integer, nullable=False, default=0),
-    UniqueConstraint("study_id", "genotype", "precision"),
-    Index("moo_bnas_trials_open", "study_id", "status"),
-)
-"""One row a trial: what to evaluate, and who does it now."""
-
-evaluations = Table(
-    "moo_bnas_evaluations",
-    metadata,
-    Column("fingerprint", String(64), primary_key=True),
-    Column("genotype", String(255), primary_key=True),
-    Column("token", String(32), nullable=False, index=True),
-    Column("trial_id", Integer, nullable=False),
-    Column("result", Text),
-)
-"""One row an evaluation begun, shared by all studies; `result` is null until it is finished."""
-
-worker_rows = Table(
-    "moo_bnas_workers",
-    metadata,
-    Column("worker", String(255), primary_key=True),
-    Column("study_id", Integer, nullable=False, index=True),
-    Column("host", String(255), nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("device", String(255), nullable=False),
-    Column("last_seen", DateTime, nullable=False),
-    Column("evaluations", Integer, nullable=False, default=0),
-)
-"""One row a worker that ever joined."""
-
-
-driver_rows = Table(
-    "moo_bnas_drivers",
-    metadata,
-    Column("study_id", Integer, primary_key=True, autoincrement=False),
-    Column("token", String(32), nullable=False),
-    Column("host", String(255), nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("since", DateTime, nullable=False),
-    Column("last_seen", DateTime, nullable=False),
-)
-"""One row a study that is driven: the lease of its driver."""
 
 Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
@@ -126,7 +67,7 @@ def waiting_out(
 
     @functools.wraps(operation)
     def patient(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        since, pause = time.monotonic(), _FIRST_PAUSE
+        since, pause, told = time.monotonic(), _FIRST_PAUSE, False
         while True:
             try:
                 result = operation(*args, **kwargs)
@@ -134,11 +75,13 @@ def waiting_out(
                 away = time.monotonic() - since
                 if away + pause > MAX_OUTAGE:
                     raise
-                log.warning("%s; away for %s, trying again", error, duration(away))
-                time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
+                if not isinstance(error, StorageBusyError):
+                    log.warning("%s; trying again, for %s so far", error, duration(away))
+                    told = True
+                time.sleep(pause * random.uniform(0.1, 1.0))  # noqa: S311 (no secret)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
-            if pause > _FIRST_PAUSE:
+            if told:
                 log.warning("the storage is back after %s", duration(time.monotonic() - since))
             return result
 
@@ -147,7 +90,7 @@ def waiting_out(
 
 def age(now: datetime, then: datetime) -> float:
     """Seconds between two times that the database told."""
-    return (now.replace(tzinfo=None) - then.replace(tzinfo=None)) / timedelta(seconds=1)
+    return (now - then) / timedelta(seconds=1)
 
 
 def hide_password(url: str) -> str:
@@ -159,11 +102,15 @@ def hide_password(url: str) -> str:
 
 
 class Database:
-    """One database, opened. On SQLite it holds no connection between transactions.
+    """One database, opened.
 
     Args:
         url: SQLAlchemy URL.
         create: Make file and tables where they are missing.
+
+    Attributes:
+        url: With its driver.
+        shown_url: Without its password.
 
     Raises:
         StorageError: Where it cannot be opened, or holds no run and `create` is not set.
@@ -171,15 +118,16 @@ class Database:
 
     def __init__(self, url: str, *, create: bool) -> None:
         self.shown_url = hide_password(url)
-        parsed = self._parse(url)
-        self._sqlite = parsed.get_backend_name() == "sqlite"
-        if self._sqlite:
-            self._check_file(parsed.database, create)
+        self.url = self._parse(url)
+        self.is_sqlite = is_sqlite(self.url)
+        if self.is_sqlite:
+            self._check_file(self.url.database, create)
         with self.errors():
-            self.engine = _engine(parsed, self._sqlite)
+            self.engine = make_engine(self.url)
             if not create and not inspect(self.engine).has_table(queue.name):
                 raise self._no_run()
-            self.optuna_storage = self._create(url) if create else self._open(url)
+            self.optuna_storage = self._create() if create else self._open()
+            self._check_schema()
         optuna_tables = optuna_models.BaseModel.metadata.tables
         self.trials: Table = optuna_tables["trials"]
         self.trial_params: Table = optuna_tables["trial_params"]
@@ -202,6 +150,10 @@ class Database:
         engine = self.engine.execution_options(moo_bnas_reads=True)
         with self.errors(), engine.begin() as connection:
             yield connection
+
+    def rest(self) -> None:
+        """Closes the connections that are not in use."""
+        self.engine.dispose()
 
     @property
     def owned(self) -> ColumnElement[bool]:
@@ -244,49 +196,76 @@ class Database:
         except ImportError as error:
             raise StorageError(
                 f"the storage {self.shown_url} needs the Python package {error.name}, which is not "
-                "installed; install it with pip"
+                f"installed; pip install '{extra_of(error.name or '')}'"
             ) from error
         except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
             # Optuna wraps the errors of SQLAlchemy, which wrap those of the driver.
             cause = error if isinstance(error, SQLAlchemyError) else error.__cause__ or error
             reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+            kind = StorageError
             # SQLite has waited for its lock already; of servers these mean a lost connection.
-            away = not self._sqlite and isinstance(cause, (OperationalError, InterfaceError))
-            raise (StorageAwayError if away else StorageError)(
+            if not self.is_sqlite and isinstance(cause, Exception) and is_away(cause):
+                kind = StorageBusyError if is_conflict(cause) else StorageAwayError
+            raise kind(
                 f"the storage {self.shown_url} answered: {reason}; check that it is reachable and "
                 "may be written"
             ) from error
 
-    def _create(self, url: str) -> optuna.storages.RDBStorage:
+    def _create(self) -> optuna.storages.RDBStorage:
+        """Makes the tables, also while other processes make the same ones."""
         for left in reversed(range(_CREATION_TRIES)):
             try:
-                storage = self._open(url, skip_table_creation=False)
+                storage = self._open(skip_table_creation=False)
                 metadata.create_all(self.engine)
+                with self.engine.begin() as connection:
+                    if connection.execute(select(schema)).first() is None:
+                        connection.execute(insert(schema).values(version=SCHEMA_VERSION))
                 return storage
-            except (SQLAlchemyError, optuna.exceptions.StorageInternalError):
-                # Another process may be making the same tables at this moment.
+            except (SQLAlchemyError, optuna.exceptions.OptunaError):
                 if not left:
                     raise
                 time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 (no secret)
         raise AssertionError("unreachable")
 
-    def _open(self, url: str, skip_table_creation: bool = True) -> optuna.storages.RDBStorage:
+    def _open(self, skip_table_creation: bool = True) -> optuna.storages.RDBStorage:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        kwargs: dict[str, Any] = {"pool_pre_ping": True}
-        if self._sqlite:
-            kwargs = {"connect_args": {"timeout": BUSY_TIMEOUT}}
-        return optuna.storages.RDBStorage(
-            url, engine_kwargs=kwargs, skip_table_creation=skip_table_creation
-        )
+        # Optuna makes studies and their tables, nothing more: it need not keep a connection.
+        kwargs = {"poolclass": NullPool, "connect_args": connect_args(self.url)}
+        try:
+            return optuna.storages.RDBStorage(
+                self.url.render_as_string(hide_password=False),
+                engine_kwargs=kwargs,
+                skip_table_creation=skip_table_creation,
+            )
+        except RuntimeError as error:  # what it raises for tables of another version
+            if "table schema" not in str(error):
+                raise
+            raise StorageError(
+                f"the tables of {self.shown_url} are of another version of Optuna: {error}"
+            ) from error
+
+    def _check_schema(self) -> None:
+        with self.engine.connect() as connection:
+            found = None
+            if inspect(connection).has_table(schema.name):
+                found = connection.scalar(select(schema.c.version))
+        if found != SCHEMA_VERSION:
+            raise StorageError(
+                f"the tables of {self.shown_url} were made by another version of moo-bnas (schema "
+                f"{found or 'unknown'}, expected {SCHEMA_VERSION}); use that version, or another "
+                "--storage"
+            )
 
     def _parse(self, url: str) -> URL:
         try:
-            return make_url(url)
+            parsed = make_url(url)
         except ArgumentError as error:
             raise StorageError(
                 f"got the storage {self.shown_url}, expected a database URL such as "
                 "sqlite:///moo-bnas.db or postgresql+psycopg://user@host/name"
             ) from error
+        check_driver(parsed)
+        return with_driver(parsed)
 
     def _check_file(self, path: str | None, create: bool) -> None:
         if not path or path == ":memory:":
@@ -307,22 +286,3 @@ class Database:
             f"the storage {self.shown_url} holds no run of moo-bnas; start one with `moo-bnas run "
             "--storage ...`, or mend the URL"
         )
-
-
-def _engine(url: URL, sqlite: bool) -> Engine:
-    if not sqlite:
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT})
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, record: Any) -> None:
-        connection.isolation_level = None  # the driver begins no transaction of its own
-        connection.execute("PRAGMA journal_mode=WAL")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A deferred transaction that turns into a writer fails at once instead of waiting.
-        reads = connection.get_execution_options().get("moo_bnas_reads", False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-    return engine

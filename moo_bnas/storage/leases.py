@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
-from moo_bnas.storage.database import Database, age, driver_rows, waiting_out
+from moo_bnas.storage.database import Database, age, waiting_out
+from moo_bnas.storage.engine import utc_now
 from moo_bnas.storage.records import LeaseRow, Study
+from moo_bnas.storage.tables import driver_rows
 
 
 class Leases:
@@ -19,7 +21,7 @@ class Leases:
         """Who drives a study; None where nobody does."""
         with self._db.read() as connection:
             row = connection.execute(
-                select(driver_rows, func.current_timestamp().label("now")).where(
+                select(driver_rows, utc_now().label("now")).where(
                     driver_rows.c.study_id == study.id
                 )
             ).first()
@@ -29,13 +31,16 @@ class Leases:
             token=row.token,
             host=row.host,
             pid=row.pid,
+            grace=row.grace,
             last_seen=row.last_seen,
             held_seconds=age(row.now, row.since),
             idle_seconds=age(row.now, row.last_seen),
         )
 
     @waiting_out
-    def take(self, study: Study, token: str, host: str, pid: int, instead_of: str | None) -> bool:
+    def take(
+        self, study: Study, token: str, host: str, pid: int, grace: float, instead_of: str | None
+    ) -> bool:
         """Takes the lease.
 
         Args:
@@ -43,6 +48,7 @@ class Leases:
             token: Of the new holder.
             host: Of its process.
             pid: Of its process.
+            grace: Seconds of silence after which it runs out.
             instead_of: The token of the holder that was found gone; None where there was none.
 
         Returns:
@@ -62,8 +68,9 @@ class Leases:
                     token=token,
                     host=host,
                     pid=pid,
-                    since=func.current_timestamp(),
-                    last_seen=func.current_timestamp(),
+                    grace=grace,
+                    since=utc_now(),
+                    last_seen=utc_now(),
                 )
             )
         return True
@@ -75,7 +82,7 @@ class Leases:
             renewed = connection.execute(
                 update(driver_rows)
                 .where(driver_rows.c.study_id == study.id, driver_rows.c.token == token)
-                .values(last_seen=func.current_timestamp())
+                .values(last_seen=utc_now())
             )
             return renewed.rowcount == 1
 

@@ -11,8 +11,8 @@ from moo_bnas.networks.layers import Precision
 from moo_bnas.space import Genotype
 
 MAX_LOSSES = 10
-HEARTBEAT_INTERVAL = 10.0  # seconds between two heartbeats of a claim
-GRACE = 60.0  # seconds without a heartbeat after which a claim counts as lost
+HEARTBEAT = 10.0  # seconds between two signs of life of a worker or driver, unless told otherwise
+_MISSED_HEARTBEATS = 6  # after which it counts as lost
 
 SCALAR_METRICS = ("fitness",)
 PARETO_METRICS = ("accuracy", "flops")
@@ -83,34 +83,58 @@ class Trial:
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker that joined a study; `idle_seconds` since it was last heard of."""
+    """A worker that joined a study.
+
+    Attributes:
+        worker: Its name.
+        host: Of its process, see `processes.here`.
+        pid: Of its process.
+        device: What it trains on.
+        evaluations: How many it finished.
+        grace: Seconds of silence after which it counts as lost.
+        idle_seconds: Since it was last heard of.
+    """
 
     worker: str
     host: str
     pid: int
     device: str
     evaluations: int
+    grace: float
     idle_seconds: float
 
     @property
     def is_recent(self) -> bool:
-        """Whether it was heard of within the grace of a claim."""
-        return self.idle_seconds < GRACE
+        """Whether it was heard of within its grace."""
+        return self.idle_seconds < self.grace
 
 
 @dataclass(frozen=True)
 class LeaseRow:
-    """Who drives a study, since how long, and how long ago it was last heard of, in seconds.
+    """Who drives a study.
 
-    `last_seen` is when that was, by the clock of the database.
+    Attributes:
+        token: Of the holder.
+        host: Of its process, see `processes.here`.
+        pid: Of its process.
+        grace: Seconds of silence after which the lease runs out.
+        last_seen: When it was last heard of, by the clock of the database.
+        held_seconds: Since it took the lease.
+        idle_seconds: Since it was last heard of.
     """
 
     token: str
     host: str
     pid: int
+    grace: float
     last_seen: datetime
     held_seconds: float
     idle_seconds: float
+
+
+def grace_of(heartbeat: float) -> float:
+    """Seconds of silence after which somebody counts as lost, by the seconds between heartbeats."""
+    return _MISSED_HEARTBEATS * heartbeat
 
 
 def baselines_of(study_name: str) -> str:

@@ -10,8 +10,9 @@ import optuna
 from sqlalchemy import Connection, delete, func, insert, select
 
 from moo_bnas.errors import DataError, StorageError
-from moo_bnas.storage.database import Database, driver_rows, queue, waiting_out, worker_rows
+from moo_bnas.storage.database import Database, waiting_out
 from moo_bnas.storage.records import Study, is_sibling
+from moo_bnas.storage.tables import driver_rows, queue, worker_rows
 
 _DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
     "fitness": "maximize",
@@ -96,6 +97,18 @@ class Studies:
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id)
             self._set_attributes(connection, study.id, attributes)
+
+    @waiting_out
+    def is_finished(self, study: Study) -> bool:
+        """Whether the driver has ended the run; a study that was deleted has ended, too."""
+        attributes = self._db.study_attributes
+        with self._db.read() as connection:
+            value = connection.scalar(
+                select(attributes.c.value_json).where(
+                    attributes.c.study_id == study.id, attributes.c.key == "finished"
+                )
+            )
+        return value is None or bool(json.loads(value))
 
     @waiting_out
     def agree_on_data(self, study: Study, content_hash: str) -> None:

@@ -11,8 +11,9 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection, delete, func, insert, select
 
 from moo_bnas.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
-from moo_bnas.storage.database import Database, evaluations, queue, waiting_out
+from moo_bnas.storage.database import Database, waiting_out
 from moo_bnas.storage.records import Candidate, Study, Trial
+from moo_bnas.storage.tables import evaluations, queue
 
 
 class Trials:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select
 
-from moo_bnas.storage.database import Database, age, waiting_out, worker_rows
+from moo_bnas.storage.database import Database, age, waiting_out
+from moo_bnas.storage.engine import utc_now
 from moo_bnas.storage.records import Study, WorkerRow
+from moo_bnas.storage.tables import worker_rows
 
 
 class Workers:
@@ -17,8 +19,10 @@ class Workers:
         self._db = database
 
     @waiting_out
-    def join(self, study: Study, worker: str, host: str, pid: int, device: str) -> None:
-        """Records a worker."""
+    def join(
+        self, study: Study, worker: str, host: str, pid: int, device: str, grace: float
+    ) -> None:
+        """Records a worker; see `WorkerRow`."""
         with self._db.write() as connection:
             connection.execute(delete(worker_rows).where(worker_rows.c.worker == worker))
             connection.execute(
@@ -28,19 +32,10 @@ class Workers:
                     host=host,
                     pid=pid,
                     device=device,
-                    last_seen=func.current_timestamp(),
+                    grace=grace,
+                    last_seen=utc_now(),
                     evaluations=0,
                 )
-            )
-
-    @waiting_out
-    def seen(self, worker: str) -> None:
-        """Says that a worker lives, while it has no claim."""
-        with self._db.write() as connection:
-            connection.execute(
-                update(worker_rows)
-                .where(worker_rows.c.worker == worker)
-                .values(last_seen=func.current_timestamp())
             )
 
     @waiting_out
@@ -49,18 +44,20 @@ class Workers:
         return self._select(worker_rows.c.study_id == study.id)
 
     @waiting_out
-    def named(self, names: Sequence[str]) -> list[WorkerRow]:
+    def named(self, names: Collection[str]) -> list[WorkerRow]:
         """The workers of these names, whatever study they serve."""
-        return self._select(worker_rows.c.worker.in_(names))
+        return self._select(worker_rows.c.worker.in_(names)) if names else []
 
     def _select(self, condition: ColumnElement[bool]) -> list[WorkerRow]:
         with self._db.read() as connection:
             rows = connection.execute(
-                select(worker_rows, func.current_timestamp().label("now"))
+                select(worker_rows, utc_now().label("now"))
                 .where(condition)
                 .order_by(worker_rows.c.worker)
             ).all()
         return [
-            WorkerRow(r.worker, r.host, r.pid, r.device, r.evaluations, age(r.now, r.last_seen))
+            WorkerRow(
+                r.worker, r.host, r.pid, r.device, r.evaluations, r.grace, age(r.now, r.last_seen)
+            )
             for r in rows
         ]

@@ -13,6 +13,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from moo_bnas.errors import DataError, StorageError
 from moo_bnas.networks.layers import Precision
@@ -53,6 +54,19 @@ def _take(storage: Storage, *studies: Study, worker: str = "w") -> Claim:
     claim = storage.claims.take(studies, worker, PRINTS)
     assert claim is not None
     return claim
+
+
+def _silence(storage_url: str) -> None:
+    """Makes the last heartbeat of every claim years old."""
+    with create_engine(storage_url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
+
+
+def _lose(storage: Storage) -> None:
+    """Has the silent claim returned that there is."""
+    assert storage.claims.return_lost(_never) == 0
+    storage.claims._silent = dict.fromkeys(storage.claims._silent, 60.0)  # half a minute later
+    assert storage.claims.return_lost(_never) == 1
 
 
 def _never(_: WorkerRow) -> bool:
@@ -193,10 +207,13 @@ def test_a_finish_writes_all_or_nothing_and_only_once(storage: Storage, space: S
     assert trial.attributes["accuracy"] == 91.5
 
 
-def test_a_claim_that_was_taken_away_finishes_nothing(storage: Storage, space: SearchSpace) -> None:
+def test_a_claim_that_was_taken_away_finishes_nothing(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
     study = _submit(storage, space, (0, 0))
     lost = _take(storage, study, worker="slow")
-    assert storage.claims.return_lost(_never, grace=-1) == 1
+    _silence(storage_url)
+    _lose(storage)
     fresh = _take(storage, study, worker="other")
     assert (fresh.number, fresh.trial_id) == (lost.number, lost.trial_id)
     assert not storage.claims.finish(lost, {**RESULT, "accuracy": 1.0}, SCORES)
@@ -223,7 +240,7 @@ def test_claims_of_dead_workers_return_at_once_and_those_of_living_ones_do_not(
 ) -> None:
     study = _submit(storage, space, (0, 0), (1, 1))
     for worker in ("dead", "alive"):
-        storage.workers.join(study, worker, "host", 1, "cpu")
+        storage.workers.join(study, worker, "host", 1, "cpu", 60.0)
         _take(storage, study, worker=worker)
     assert storage.claims.return_lost(lambda w: w.worker == "dead") == 1
     assert storage.trials.counts(study)["running"] == 1
@@ -233,23 +250,53 @@ def test_claims_of_dead_workers_return_at_once_and_those_of_living_ones_do_not(
 def test_a_heartbeat_keeps_a_claim(storage: Storage, storage_url: str, space: SearchSpace) -> None:
     study = _submit(storage, space, (0, 0))
     claim = _take(storage, study)
-    with create_engine(storage_url).begin() as connection:
-        connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
-    storage.claims.beat(claim, "w")
+    _silence(storage_url)
+    storage.claims.beat("w", claim)
     assert storage.claims.return_lost(_never) == 0
 
 
-def test_a_stale_heartbeat_loses_it(storage: Storage, storage_url: str, space: SearchSpace) -> None:
+def test_a_claim_that_was_silent_is_lost_once_that_was_watched(
+    storage: Storage, storage_url: str, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 0.0
+    monkeypatch.setattr("moo_bnas.storage.claims.time.monotonic", lambda: clock)
     study = _submit(storage, space, (0, 0))
-    _take(storage, study)
-    with create_engine(storage_url).begin() as connection:
-        connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
+    storage.workers.join(study, "w", "host", 1, "cpu", grace=6.0)
+    claim = _take(storage, study)
+    for _ in range(3):
+        _silence(storage_url)
+        assert storage.claims.return_lost(_never) == 0  # the first look, after a long outage, say
+        clock += 2.9
+        assert storage.claims.return_lost(_never) == 0
+        storage.claims.beat("w", claim)  # it was only the outage
+        assert storage.claims.return_lost(_never) == 0
+    _silence(storage_url)
+    assert storage.claims.return_lost(_never) == 0
+    clock += 3.1
+    assert storage.claims.return_lost(_never) == 1
+
+
+def test_a_suspended_driver_blames_nobody(
+    storage: Storage, storage_url: str, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 0.0
+    monkeypatch.setattr("moo_bnas.storage.claims.time.monotonic", lambda: clock)
+    study = _submit(storage, space, (0, 0))
+    _take(storage, study)  # of a worker with the usual grace of 60 s
+    _silence(storage_url)
+    assert storage.claims.return_lost(_never) == 0
+    clock += 3600  # a lid was closed; one look counts for 5 s at most
+    assert storage.claims.return_lost(_never) == 0
+    for _ in range(4):
+        clock += 5
+        assert storage.claims.return_lost(_never) == 0
+    clock += 5
     assert storage.claims.return_lost(_never) == 1
 
 
 def test_a_trial_that_is_lost_too_often_fails(storage: Storage, space: SearchSpace) -> None:
     study = _submit(storage, space, (0, 0))
-    storage.workers.join(study, "w", "host", 1, "cpu")
+    storage.workers.join(study, "w", "host", 1, "cpu", 60.0)
     for _ in range(MAX_LOSSES):
         assert storage.trials.counts(study)["fail"] == 0
         _take(storage, study)
@@ -280,9 +327,9 @@ def test_a_trial_that_something_else_took_is_left_alone(
 
 def test_workers_are_counted(storage: Storage, space: SearchSpace) -> None:
     study = _submit(storage, space, (0, 0))
-    storage.workers.join(study, "w", "host", 42, "cpu")
+    storage.workers.join(study, "w", "host", 42, "cpu", 60.0)
     storage.claims.finish(_take(storage, study), RESULT, SCORES)
-    storage.workers.seen("w")
+    storage.claims.beat("w", None)
     (worker,) = storage.workers.read(study)
     assert (worker.host, worker.pid, worker.device, worker.evaluations) == ("host", 42, "cpu", 1)
     assert worker.is_recent
@@ -318,7 +365,7 @@ def test_a_lost_claim_of_another_study_is_returned_too(
     storage: Storage, space: SearchSpace
 ) -> None:
     one = _submit(storage, space, (0, 0), name="one")
-    storage.workers.join(one, "dead", "host", 1, "cpu")
+    storage.workers.join(one, "dead", "host", 1, "cpu", 60.0)
     _take(storage, one, worker="dead")
     other = _submit(storage, space, (0, 0), name="other")
     assert storage.claims.take([other], "w", PRINTS) is None
@@ -349,7 +396,7 @@ def test_a_foreign_study_that_got_the_ids_of_a_deleted_one_is_left_alone(
     storage: Storage, storage_url: str, space: SearchSpace
 ) -> None:
     study = _submit(storage, space, (0, 0), (1, 1))
-    storage.workers.join(study, "dead", "host", 1, "cpu")
+    storage.workers.join(study, "dead", "host", 1, "cpu", 60.0)
     _take(storage, study, worker="dead")
     optuna.delete_study(study_name="s", storage=storage_url)
     foreign = optuna.create_study(study_name="mine", storage=storage_url)
@@ -357,7 +404,7 @@ def test_a_foreign_study_that_got_the_ids_of_a_deleted_one_is_left_alone(
         foreign.ask()
     foreign.enqueue_trial({})
     before = [(t.number, t.state) for t in foreign.trials]
-    assert storage.claims.return_lost(_always, grace=-1) == 0
+    assert storage.claims.return_lost(_always) == 0
     assert storage.claims.take([study], "w", PRINTS) is None
     again = _submit(storage, space, (0, 0), name="again")
     assert _take(storage, again).number == 0
@@ -369,12 +416,12 @@ def test_a_heartbeat_of_a_lost_claim_counts_for_nothing(
 ) -> None:
     study = _submit(storage, space, (0, 0))
     lost = _take(storage, study, worker="slow")
-    storage.claims.return_lost(_never, grace=-1)
+    _silence(storage_url)
+    _lose(storage)
     _take(storage, study, worker="other")
-    with create_engine(storage_url).begin() as connection:
-        connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
-    storage.claims.beat(lost, "slow")
-    assert storage.claims.return_lost(_never) == 1
+    _silence(storage_url)
+    storage.claims.beat("slow", lost)
+    _lose(storage)
 
 
 def test_an_evaluation_of_another_fingerprint_is_another_one(
@@ -472,8 +519,8 @@ def test_a_database_without_a_run_says_so(tmp_path: Path) -> None:
         ("sqlite://", "lives in one process"),
         ("sqlite:///{tmp}/no/such/folder/x.db", "is not a folder; make it first"),
         ("sqlite:///{tmp}", "unable to open database file"),
-        ("oracle+nothing://user:secret@host/db", "answered: "),
-        ("postgresql+pg8000://user:secret@host/db", "needs the Python package pg8000"),
+        ("oracle+nothing://user:secret@host/db", "of kind oracle.nothing, expected sqlite, "),
+        ("postgresql+pg8000://user:secret@host/db", "expected sqlite, postgresql.psycopg or"),
     ],
 )
 def test_a_storage_that_cannot_be_opened_says_why(tmp_path: Path, url: str, message: str) -> None:

@@ -1,0 +1,168 @@
+"""What differs from database to database: connections, time-outs, the clock, the errors.
+
+- SQLite: one machine. WAL, writers take the write lock at the beginning of a transaction, no
+  connection between transactions.
+- PostgreSQL (psycopg 3), MySQL and MariaDB (pymysql): connections are pooled, tested before they
+  are used, and given up where the network has swallowed them; a process that is suspended in the
+  middle of a transaction does not hold up the others for longer than `TRANSACTION_TIMEOUT`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, DateTime, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.expression import FunctionElement
+
+from moo_bnas.errors import StorageError
+
+BUSY_TIMEOUT = 60  # seconds that a SQLite transaction waits for another to end
+CONNECT_TIMEOUT = 10  # seconds
+NETWORK_TIMEOUT = 60  # seconds without an answer after which a connection counts as lost
+TRANSACTION_TIMEOUT = 60  # seconds that a transaction may stand idle before the server ends it
+POOL_RECYCLE = 1800  # seconds: servers and firewalls drop older connections without a word
+
+_DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
+_EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
+
+# What a server answers to one of two transactions that wait for each other, or waited too long.
+_CONFLICTS = {"40001", "40P01", "55P03", 1205, 1213}
+
+
+class utc_now(FunctionElement[Any]):  # noqa: N801 (a function of SQL)
+    """The clock of the database, in UTC whatever the time zone of the session."""
+
+    type = DateTime()
+    inherit_cache = True
+
+
+@compiles(utc_now)
+def _sqlite_now(element: utc_now, compiler: Any, **kwargs: Any) -> str:
+    return "CURRENT_TIMESTAMP"
+
+
+@compiles(utc_now, "postgresql")
+def _postgresql_now(element: utc_now, compiler: Any, **kwargs: Any) -> str:
+    # Not now(), which is the beginning of the transaction: it may have waited for a lock since.
+    return "(clock_timestamp() AT TIME ZONE 'UTC')"
+
+
+@compiles(utc_now, "mysql")
+@compiles(utc_now, "mariadb")
+def _mysql_now(element: utc_now, compiler: Any, **kwargs: Any) -> str:
+    return "UTC_TIMESTAMP()"
+
+
+def is_sqlite(url: URL) -> bool:
+    """Whether the database is a file."""
+    return url.get_backend_name() == "sqlite"
+
+
+def check_driver(url: URL) -> None:
+    """Refuses databases and drivers that nobody has tried.
+
+    Raises:
+        StorageError: The message names what to use instead.
+    """
+    backend = url.get_backend_name()
+    if backend not in _DRIVERS or url.drivername not in (backend, f"{backend}+{_DRIVERS[backend]}"):
+        raise StorageError(
+            f"got a storage of kind {url.drivername}, expected sqlite, postgresql+psycopg or "
+            "mysql+pymysql; mend the URL"
+        )
+
+
+def with_driver(url: URL) -> URL:
+    """`url` with its driver named: SQLAlchemy's own default is another one."""
+    backend = url.get_backend_name()
+    return url.set(drivername=f"{backend}+{_DRIVERS[backend]}")
+
+
+def extra_of(module: str) -> str:
+    """What to install where a driver's module is missing."""
+    return f"moo-bnas[{_EXTRAS[module]}]" if module in _EXTRAS else module
+
+
+def make_engine(url: URL) -> Engine:
+    """The engine of a storage."""
+    if is_sqlite(url):
+        return _sqlite_engine(url)
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_recycle=POOL_RECYCLE,
+        # Of MySQL's own default, REPEATABLE READ, gap locks make neighbours wait for each other.
+        isolation_level="READ COMMITTED",
+        connect_args=connect_args(url),
+    )
+    if url.get_backend_name() == "postgresql":
+
+        @event.listens_for(engine, "connect")
+        def limit(connection: Any, record: Any) -> None:
+            before, connection.autocommit = connection.autocommit, True
+            milliseconds = TRANSACTION_TIMEOUT * 1000
+            connection.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
+            connection.autocommit = before
+
+    return engine
+
+
+def connect_args(url: URL) -> dict[str, Any]:
+    """Arguments of the driver; what the URL says itself stands."""
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        args: dict[str, Any] = {"timeout": BUSY_TIMEOUT}
+    elif backend == "postgresql":
+        args = {
+            "connect_timeout": CONNECT_TIMEOUT,
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": NETWORK_TIMEOUT * 1000,
+            "prepare_threshold": None,  # PgBouncer gives each transaction another connection
+        }
+    else:
+        args = {
+            "connect_timeout": CONNECT_TIMEOUT,
+            "read_timeout": NETWORK_TIMEOUT,
+            "write_timeout": NETWORK_TIMEOUT,
+            # MariaDB alone reads what stands between /*M! and */; MySQL has no such limit.
+            "init_command": f"SET SESSION innodb_lock_wait_timeout = {NETWORK_TIMEOUT // 2}"
+            f" /*M! , SESSION idle_transaction_timeout = {TRANSACTION_TIMEOUT} */",
+        }
+    return {k: v for k, v in args.items() if k not in url.query}
+
+
+def is_away(error: Exception) -> bool:
+    """Whether a server's answer means that it cannot be reached now."""
+    return isinstance(error, (OperationalError, InterfaceError)) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether a server ended this transaction in favour of another: it may be tried again."""
+    original = getattr(error, "orig", None)
+    code = getattr(original, "sqlstate", None) or next(iter(getattr(original, "args", ())), None)
+    return code in _CONFLICTS
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(url, poolclass=NullPool, connect_args=connect_args(url))
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # the driver begins no transaction of its own
+        connection.execute("PRAGMA journal_mode=WAL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A deferred transaction that turns into a writer fails at once instead of waiting.
+        reads = connection.get_execution_options().get("moo_bnas_reads", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine

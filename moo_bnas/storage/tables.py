@@ -1,0 +1,86 @@
+"""The tables of moo-bnas's own, for what Optuna's schema has no place for.
+
+Optuna makes its own tables; these stand beside them in the same database.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+"""Raised when a table below changes."""
+
+metadata = MetaData()
+
+queue = Table(
+    "moo_bnas_trials",
+    metadata,
+    Column("trial_id", Integer, primary_key=True, autoincrement=False),
+    Column("study_id", Integer, nullable=False),
+    Column("genotype", String(255), nullable=False),
+    Column("precision", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("cost", Float(53), nullable=False),
+    Column("token", String(32)),
+    Column("worker", String(255)),
+    Column("losses", Integer, nullable=False, default=0),
+    UniqueConstraint("study_id", "genotype", "precision"),
+    Index("moo_bnas_trials_open", "study_id", "status"),
+)
+"""One row a trial: what to evaluate, and who does it now."""
+
+evaluations = Table(
+    "moo_bnas_evaluations",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("genotype", String(255), primary_key=True),
+    Column("token", String(32), nullable=False, index=True),
+    Column("trial_id", Integer, nullable=False),
+    Column("result", Text),
+)
+"""One row an evaluation begun, shared by all studies; `result` is null until it is finished."""
+
+worker_rows = Table(
+    "moo_bnas_workers",
+    metadata,
+    Column("worker", String(255), primary_key=True),
+    Column("study_id", Integer, nullable=False, index=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("device", String(255), nullable=False),
+    Column("last_seen", DateTime, nullable=False),
+    Column("grace", Float(53), nullable=False),
+    Column("evaluations", Integer, nullable=False, default=0),
+)
+"""One row a worker that ever joined; it counts as lost after `grace` seconds of silence."""
+
+driver_rows = Table(
+    "moo_bnas_drivers",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("token", String(32), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("since", DateTime, nullable=False),
+    Column("last_seen", DateTime, nullable=False),
+    Column("grace", Float(53), nullable=False),
+)
+"""One row a study that is driven: the lease of its driver, which runs out after `grace` seconds."""
+
+schema = Table(
+    "moo_bnas_schema",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+)
+"""One row: the `SCHEMA_VERSION` that these tables were made with."""
