@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from moo_bnas.cost import flops, flops_cost, memory_bits, memory_cost
 from moo_bnas.definition import Definition
 from moo_bnas.errors import DefinitionError, StorageError
@@ -23,7 +25,7 @@ from moo_bnas.evolution import Budget, Mode, Search
 from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.networks.layers import Precision
 from moo_bnas.processes import is_gone
-from moo_bnas.progress import Progress, score_of
+from moo_bnas.progress import Progress, leaders, score_of
 from moo_bnas.space import Genotype
 from moo_bnas.storage import (
     PARETO_METRICS,
@@ -38,7 +40,8 @@ from moo_bnas.storage import (
 )
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, too
-_POLL = 0.1  # seconds between two looks at a generation that is being evaluated
+# A generation that is being evaluated is looked at again after a tenth of the time it has taken.
+_FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.25
 _UPKEEP = 1.0  # seconds between two looks for dead workers and lost claims
 
 log = logging.getLogger(__name__)
@@ -119,8 +122,10 @@ class Driver:
         self._space = run.definition.make_space()
         self._known: dict[Genotype, Trial] = {}
         self._started = time.monotonic()
-        self._done_at_start = _done(run.storage.trials.counts(run.study))
-        self._done_last = self._done_at_start
+        self._leaders: list[Trial] = []
+        self._failed = 0
+        self._done_at_start = 0
+        self._done_last = 0
         self._last_upkeep = float("-inf")
         self._total = run.definition.search.population * run.definition.search.generations
         self._alive = 0
@@ -170,15 +175,11 @@ class Driver:
 
     def _submit_references(self) -> None:
         """The uniform networks and the full-precision twin, in the sibling study."""
-        run = self._run
-        uniform: list[tuple[Genotype, Precision]] = [
-            (self._space.uniform(ratio), "binary") for ratio in self._space.ratios
-        ]
-        if 1.0 in self._space.ratios:
-            uniform.append((self._space.uniform(1.0), "full"))
-        run.storage.trials.submit(
-            run.baselines, self._space, [self._candidate(g, p, None) for g, p in uniform]
-        )
+        run, space = self._run, self._space
+        references = self._candidates([space.uniform(ratio) for ratio in space.ratios], None)
+        if 1.0 in space.ratios:
+            references.append(self._full_precision_twin())
+        run.storage.trials.submit(run.baselines, space, references)
 
     def _stored_generations(self) -> dict[int, list[Genotype]]:
         stored: dict[int, list[Genotype]] = {}
@@ -186,69 +187,76 @@ class Driver:
         for trial in trials:
             stored.setdefault(trial.attributes["generation"], []).append(trial.genotype)
         self._learn(trials)
+        self._done_at_start = self._done_last = len(self._known)
         return stored
 
     def _submit(self, genotypes: Sequence[Genotype], generation: int) -> None:
         new = [g for g in genotypes if g not in self._known]
-        self._run.storage.trials.submit(
-            self._run.study, self._space, [self._candidate(g, "binary", generation) for g in new]
-        )
+        if new:
+            candidates = self._candidates(new, generation)
+            self._run.storage.trials.submit(self._run.study, self._space, candidates)
 
-    def _candidate(
-        self, genotype: Genotype, precision: Precision, generation: int | None
-    ) -> Candidate:
-        widths = self._space.widths_of(genotype, self._network.base_widths)
-        cost = flops(self._network, widths, precision)
-        attributes: dict[str, Any] = {
-            "genotype": list(genotype),
-            "precision": precision,
-            "flops": cost,
-            "memory_bits": memory_bits(self._network, widths, precision),
-        }
-        if generation is not None:
-            attributes["generation"] = generation
-        return Candidate(genotype, precision, cost, attributes)
+    def _candidates(self, genotypes: Sequence[Genotype], generation: int | None) -> list[Candidate]:
+        """Binary ones; to count the costs of all at once takes as long as those of one."""
+        matrix = np.array(genotypes)
+        costs = flops_cost(self._network, self._space).of(matrix)
+        memories = memory_cost(self._network, self._space).of(matrix)
+        return [
+            _candidate(g, "binary", float(cost), int(memory), generation)
+            for g, cost, memory in zip(genotypes, costs, memories, strict=True)
+        ]
+
+    def _full_precision_twin(self) -> Candidate:
+        network, genotype = self._network, self._space.uniform(1.0)
+        widths = self._space.widths_of(genotype, network.base_widths)
+        cost, memory = flops(network, widths, "full"), memory_bits(network, widths, "full")
+        return _candidate(genotype, "full", cost, memory, None)
 
     def _wait(self, genotypes: Sequence[Genotype], generation: int) -> None:
         """Until these genotypes are finished; without any, until the references are."""
-        trials = self._run.storage.trials
+        run, trials, began = self._run, self._run.storage.trials, time.monotonic()
+        missing = [g for g in genotypes if g not in self._known]
+        if genotypes and not missing:  # a replay
+            return
         while True:
-            counts = trials.counts(self._run.study)
-            open_references = _open(trials.counts(self._run.baselines))
-            over = not (_open(counts) if genotypes else open_references)
+            open_trials, open_references = trials.count_open([run.study, run.baselines])
+            over = not (open_trials if genotypes else open_references)
             upkeep_is_due = time.monotonic() - self._last_upkeep > _UPKEEP
-            if (over or upkeep_is_due) and _done(counts) > len(self._known):
-                missing = [g for g in genotypes if g not in self._known]
-                self._learn(trials.read(self._run.study, missing))
+            if (over or upkeep_is_due) and len(missing) > open_trials:
+                self._learn(trials.read(run.study, missing))
+                missing = [g for g in missing if g not in self._known]
+            done = len(self._known) + max(len(missing) - open_trials, 0)
             if upkeep_is_due:
-                self._upkeep(counts)
-            self._show(self._progress(generation, counts, open_references))
+                self._upkeep(done)
+            self._show(self._progress(generation, done, open_references))
             if over:
                 return
-            time.sleep(_POLL)
+            wait = (time.monotonic() - began) / 10
+            time.sleep(min(max(wait, _FIRST_WAIT), _LONGEST_WAIT))
 
     def _learn(self, trials: Sequence[Trial]) -> None:
         """Takes in what is finished of these."""
         run = self._run
         self._known.update((t.genotype, t) for t in trials if t.state in ("complete", "fail"))
-        complete = [t for t in self._known.values() if t.state == "complete"]
-        self._score = score_of(run.definition, run.mode, complete)
+        self._failed += sum(t.state == "fail" for t in trials)
+        complete = [t for t in trials if t.state == "complete"]
+        self._leaders = leaders(run.mode, [*self._leaders, *complete])
+        self._score = score_of(run.definition, run.mode, self._leaders)
 
-    def _upkeep(self, counts: dict[str, int]) -> None:
+    def _upkeep(self, done: int) -> None:
         """Looks after workers and claims."""
         self._last_upkeep = time.monotonic()
         self._renew_lease()
-        claims, done = self._run.storage.claims, _done(counts)
         self._workers.check(progressed=done != self._done_last)
         self._done_last = done
-        lost = claims.return_lost(_is_gone)
+        lost = self._run.storage.claims.return_lost(_is_gone)
         if lost:
             log.warning("%d claims of lost workers go to others", lost)
         seen = self._run.storage.workers.read(self._run.study)
         self._alive = sum(w.is_recent and not _is_gone(w) for w in seen)
 
-    def _progress(self, generation: int, counts: dict[str, int], open_references: int) -> Progress:
-        run, done = self._run, _done(counts)
+    def _progress(self, generation: int, done: int, open_references: int) -> Progress:
+        run = self._run
         here = done - self._done_at_start
         elapsed = time.monotonic() - self._started
         score_name, score = self._score
@@ -257,13 +265,27 @@ class Driver:
             generations=run.definition.search.generations,
             done=done,
             total=self._total,
-            failed=counts["fail"],
+            failed=self._failed,
             references_left=open_references,
             score_name=score_name,
             score=score,
             workers=self._alive,
             seconds_left=elapsed / here * (self._total - done) if here > 0 else None,
         )
+
+
+def _candidate(
+    genotype: Genotype, precision: Precision, cost: float, memory: int, generation: int | None
+) -> Candidate:
+    attributes: dict[str, Any] = {
+        "genotype": list(genotype),
+        "precision": precision,
+        "flops": cost,
+        "memory_bits": memory,
+    }
+    if generation is not None:
+        attributes["generation"] = generation
+    return Candidate(genotype, precision, cost, attributes)
 
 
 def _make_search(definition: Definition, mode: Mode, seed: int) -> Search:
@@ -283,14 +305,6 @@ def _make_search(definition: Definition, mode: Mode, seed: int) -> Search:
         trade_off=options.trade_off,
         budgets=[Budget(c, limit) for c, limit in limits if limit is not None],
     )
-
-
-def _done(counts: dict[str, int]) -> int:
-    return counts["complete"] + counts["fail"]
-
-
-def _open(counts: dict[str, int]) -> int:
-    return counts["waiting"] + counts["running"]
 
 
 def _is_gone(worker: WorkerRow) -> bool:

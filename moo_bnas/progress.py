@@ -16,7 +16,7 @@ from rich.table import Table
 
 from moo_bnas.cost import flops_cost
 from moo_bnas.definition import Definition
-from moo_bnas.scoring import hypervolume
+from moo_bnas.scoring import front, hypervolume
 from moo_bnas.storage import Trial
 from moo_bnas.units import duration
 
@@ -87,6 +87,14 @@ def score_of(
     accuracies = [t.attributes["accuracy"] for t in trials]
     costs = [t.attributes["flops"] for t in trials]
     return name, hypervolume(accuracies, costs, cheapest, dearest)
+
+
+def leaders(mode: str, trials: Sequence[Trial]) -> list[Trial]:
+    """Those of complete trials that `score_of` depends on: the fittest one, or the front."""
+    if mode == "scalar":
+        return sorted(trials, key=lambda t: t.attributes["fitness"])[-1:]
+    on = front([t.attributes["accuracy"] for t in trials], [t.attributes["flops"] for t in trials])
+    return [trials[i] for i in on]
 
 
 class Display:

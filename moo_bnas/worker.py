@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from moo_bnas.cost import flops
 from moo_bnas.definition import stored_definition
 from moo_bnas.errors import Interrupted, StorageError
 from moo_bnas.networks.layers import Precision
@@ -23,8 +22,8 @@ from moo_bnas.storage import HEARTBEAT, Claim, Storage, baselines_of, grace_of
 from moo_bnas.units import duration
 
 # An empty queue is looked at again after a tenth of the time that it has been empty.
-_FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0
-_REST_AFTER = 1.0  # seconds of waiting that are worth another connection
+_FIRST_WAIT, _LONGEST_WAIT = 0.01, 5.0
+_REST_AFTER = 1.0  # seconds without need of the connection, after which it is closed
 
 log = logging.getLogger(__name__)
 
@@ -93,12 +92,12 @@ class _Worker:
         self._studies = [self._study, storage.studies.open(baselines_of(study_name))]
         self._evaluator = evaluator
         self._stop = stop
-        self._definition = stored_definition(self._study.attributes["definition"])
-        self._network = self._definition.make_network()
-        self._space = self._definition.make_space()
+        definition = stored_definition(self._study.attributes["definition"])
+        self._reference = definition.reference_flops()
+        self._trade_off = definition.search.trade_off
         self._fingerprints = {
-            "binary": self._definition.fingerprint("binary", evaluator.data_hash),
-            "full": self._definition.fingerprint("full", evaluator.data_hash),
+            "binary": definition.fingerprint("binary", evaluator.data_hash),
+            "full": definition.fingerprint("full", evaluator.data_hash),
         }
         self._host, self._pid = here()
         self._name = f"{self._host.partition('/')[0]}-{self._pid}-{uuid.uuid4().hex[:6]}"
@@ -112,7 +111,7 @@ class _Worker:
         )
         log.info("%s serves %s on %s", self._name, study.name, self._evaluator.device)
         finished, started = 0, time.monotonic()
-        idle_since = started
+        idle_since, state = started, "waiting"
         with self._heartbeats(heartbeat):
             while not self._stop.is_set():
                 now = time.monotonic()
@@ -122,12 +121,15 @@ class _Worker:
                 if limits.seconds is not None and now - started >= limits.seconds:
                     log.info("leaving after %s, as told", duration(now - started))
                     break
-                claim = storage.claims.take(self._studies, self._name, self._fingerprints)
+                claim = None
+                if state == "waiting":
+                    claim = storage.claims.take(self._studies, self._name, self._fingerprints)
                 if claim is not None:
                     finished += self._serve(claim)
                     idle_since = time.monotonic()
                     continue
-                if storage.studies.is_finished(study):
+                state = storage.studies.look(*self._studies)
+                if state == "finished":
                     log.info("the run is over; finished %d candidates", finished)
                     break
                 idle = now - idle_since
@@ -158,7 +160,7 @@ class _Worker:
             claims.fail(claim, f"{type(error).__name__}: {error}")
             return False
         scores = self._scores(claim, found["accuracy"])
-        if not claims.finish(claim, {**found, "fitness": scores["fitness"]}, scores):
+        if not claims.finish(claim, self._name, {**found, "fitness": scores["fitness"]}, scores):
             log.warning("%s was taken over by another worker; its result here is dropped", title)
             return False
         copied = f", copied from {found['copied_from']}" if "copied_from" in found else ""
@@ -167,10 +169,13 @@ class _Worker:
 
     def _evaluate(self, claim: Claim) -> dict[str, Any]:
         self._claim = claim
-        self._storage.rest()
+        rest = threading.Timer(_REST_AFTER, self._storage.rest)
+        rest.daemon = True
+        rest.start()
         try:
             found = self._evaluator.evaluate(claim.genotype, claim.precision, self._stop.is_set)
         finally:
+            rest.cancel()
             self._claim = None
         return {
             **found,
@@ -180,14 +185,8 @@ class _Worker:
         }
 
     def _scores(self, claim: Claim, accuracy: float) -> dict[str, float]:
-        widths = self._space.widths_of(claim.genotype, self._network.base_widths)
-        cost = flops(self._network, widths, claim.precision)
-        reference, trade_off = self._definition.reference_flops(), self._definition.search.trade_off
-        return {
-            "accuracy": accuracy,
-            "flops": cost,
-            "fitness": fitness(accuracy, cost, reference, trade_off),
-        }
+        score = fitness(accuracy, claim.cost, self._reference, self._trade_off)
+        return {"accuracy": accuracy, "flops": claim.cost, "fitness": score}
 
     def _has_driver(self, within: float) -> bool:
         lease = self._storage.leases.read(self._study)

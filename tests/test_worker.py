@@ -36,7 +36,12 @@ def _submit(run: Run, *ratios: float, precision: Precision = "binary") -> None:
     run.storage.trials.submit(
         run.study,
         space,
-        [Candidate(space.uniform(r), precision, r, {"flops": 0.0}) for r in ratios],
+        [
+            Candidate(
+                space.uniform(r), precision, r * run.definition.reference_flops(), {"ratio": r}
+            )
+            for r in ratios
+        ],
     )
 
 
@@ -203,7 +208,7 @@ def test_a_worker_holds_no_connection_while_it_trains_and_beats_all_the_same(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
         " backend_type = 'client backend' AND pid <> pg_backend_pid()"
     )
-    beats = text("SELECT heartbeat FROM trial_heartbeats")
+    beats = text("SELECT heartbeat FROM moo_bnas_trials")
     seen = []
 
     def training(_: object) -> None:

@@ -10,7 +10,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, and_, case, delete, exists, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from moo_bnas.space import parse_genotype_key
@@ -23,14 +35,54 @@ from moo_bnas.storage.workers import Workers
 _LONGEST_LOOK = 5.0  # seconds that one look at a silent claim counts for, at most
 
 
+class _BegunElsewhereError(Exception):
+    """Another study's worker has begun the same evaluation at this moment."""
+
+
 class Claims:
     """The claims of a storage."""
 
     def __init__(self, database: Database, workers: Workers) -> None:
         self._db = database
         self._workers = workers
-        self._silent: dict[tuple[str, datetime | None], float] = {}
+        self._silent: dict[tuple[str, datetime], float] = {}
         self._last_look = float("-inf")
+        # To build a statement takes longer than to run it: these are built once.
+        trials = database.trials
+        this = queue.c.trial_id == bindparam("this")
+        held = and_(this, queue.c.token == bindparam("held"), queue.c.status == "running")
+        self._next = _next_waiting(database)
+        self._begin = insert(evaluations)
+        self._run = (
+            update(queue)
+            .where(this)
+            .values(
+                status=bindparam("now"),
+                token=bindparam("fresh"),
+                worker=bindparam("by"),
+                heartbeat=utc_now(),
+            )
+        )
+        self._end_claim = update(queue).where(held).values(status=bindparam("now"))
+        self._move_trial = update(trials).where(
+            trials.c.trial_id == bindparam("this"), trials.c.state == bindparam("before")
+        )
+        self._start_trial = self._move_trial.values(
+            state=TrialState.RUNNING, datetime_start=bindparam("at")
+        )
+        self._end_trial = self._move_trial.values(
+            state=bindparam("after"), datetime_complete=bindparam("at")
+        )
+        self._keep_result = (
+            update(evaluations)
+            .where(evaluations.c.token == bindparam("held"))
+            .values(result=bindparam("found"))
+        )
+        self._count = (
+            update(worker_rows)
+            .where(worker_rows.c.worker == bindparam("by"))
+            .values(evaluations=worker_rows.c.evaluations + 1, last_seen=utc_now())
+        )
 
     @waiting_out
     def take(
@@ -46,97 +98,63 @@ class Claims:
         Returns:
             None where nothing waits that could be begun now.
         """
-        by_id = {s.id: s for s in studies}
-        waiting = (
-            select(
-                queue.c.trial_id,
-                queue.c.study_id,
-                queue.c.genotype,
-                queue.c.precision,
-                evaluations.c.result,
-                evaluations.c.token.label("source"),
-            )
-            .outerjoin(
-                evaluations,
-                and_(
-                    evaluations.c.genotype == queue.c.genotype,
-                    evaluations.c.fingerprint == case(fingerprints, value=queue.c.precision),
-                ),
-            )
-            .where(
-                queue.c.study_id.in_(list(by_id)),
-                queue.c.status == "waiting",
-                self._db.owned,
-                or_(evaluations.c.token.is_(None), evaluations.c.result.is_not(None)),
-            )
-            .order_by(
-                case({i: n for n, i in enumerate(by_id)}, value=queue.c.study_id),
-                queue.c.cost.desc(),
-                queue.c.trial_id,
-            )
-            .limit(1)
+        try:
+            with self._db.write() as connection:
+                for study in studies:
+                    wanted = {"study": study.id, **fingerprints}
+                    row = connection.execute(self._next, wanted).first()
+                    if row is not None:
+                        return self._take(connection, row, study, worker, fingerprints)
+        except _BegunElsewhereError:
+            pass
+        return None
+
+    def _take(
+        self,
+        connection: Connection,
+        row: Row[Any],
+        study: Study,
+        worker: str,
+        fingerprints: Mapping[str, str],
+    ) -> Claim | None:
+        token, this = uuid.uuid4().hex, {"this": row.trial_id}
+        taken = connection.execute(
+            self._start_trial, {**this, "before": TrialState.WAITING, "at": _utc_now()}
         )
-        with self._db.read() as connection:  # idle workers must not queue for the write lock
-            if connection.execute(waiting).first() is None:
-                return None
-        trials = self._db.trials
-        token = uuid.uuid4().hex
-        with self._db.write() as connection:
-            row = connection.execute(waiting.with_for_update(of=queue, skip_locked=True)).first()
-            if row is None:
-                return None
-            if row.result is None and not self._begin_evaluation(
-                connection, fingerprints[row.precision], row.genotype, token, row.trial_id
-            ):
-                return None
-            taken = connection.execute(
-                update(trials)
-                .where(trials.c.trial_id == row.trial_id, trials.c.state == TrialState.WAITING)
-                .values(state=TrialState.RUNNING, datetime_start=_utc_now())
-            )
-            mine = taken.rowcount == 1
-            connection.execute(
-                update(queue)
-                .where(queue.c.trial_id == row.trial_id)
-                # A trial that something else than moo-bnas took out of WAITING is not ours to run.
-                .values(status="running" if mine else "fail", token=token, worker=worker)
-            )
-            if not mine:
-                connection.execute(delete(evaluations).where(evaluations.c.token == token))
-                reason = {"fail_reason": "another program took it out of the queue"}
-                self._db.add_attributes(connection, row.trial_id, reason)
-                return None
-            connection.execute(
-                insert(self._db.trial_heartbeats).values(trial_id=row.trial_id, heartbeat=utc_now())
-            )
-            number = connection.scalar(
-                select(trials.c.number).where(trials.c.trial_id == row.trial_id)
-            )
-            known = None
-            if row.result is not None:
-                known = {**json.loads(row.result), **self._source(connection, row.source)}
+        connection.execute(self._run, {**this, "now": "running", "fresh": token, "by": worker})
+        if taken.rowcount != 1:
+            reason = "another program took it out of the queue"
+            self._disown(connection, row.trial_id, token, reason)
+            return None
+        known = None
+        if row.result is not None:
+            known = {**json.loads(row.result), **self._source(connection, row.source)}
+        else:
+            begun = {
+                "fingerprint": fingerprints[row.precision],
+                "genotype": row.genotype,
+                "token": token,
+                "trial_id": row.trial_id,
+            }
+            try:
+                connection.execute(self._begin, begun)
+            except IntegrityError as error:
+                raise _BegunElsewhereError from error  # and all of this is rolled back
+        genotype = parse_genotype_key(row.genotype)
         return Claim(
-            row.trial_id,
-            int(number or 0),
-            by_id[row.study_id],
-            parse_genotype_key(row.genotype),
-            row.precision,
-            token,
-            known,
+            row.trial_id, row.number, study, genotype, row.precision, row.cost, token, known
         )
 
     def beat(self, worker: str, claim: Claim | None) -> None:
         """Says that a worker lives, and works on its claim if it has one."""
-        beats = self._db.trial_heartbeats
         with self._db.write() as connection:
             if claim is not None:
                 connection.execute(
-                    update(beats)
+                    update(queue)
                     .where(
-                        beats.c.trial_id == claim.trial_id,
-                        exists().where(
-                            queue.c.trial_id == claim.trial_id, queue.c.token == claim.token
-                        ),
+                        queue.c.trial_id == claim.trial_id,
+                        queue.c.token == claim.token,
+                        queue.c.status == "running",
                     )
                     .values(heartbeat=utc_now())
                 )
@@ -150,12 +168,13 @@ class Claims:
     def release(self, claim: Claim) -> bool:
         """Gives the claim back; False where it was not held any more."""
         with self._db.write() as connection:
-            return self._give_back(connection, claim.trial_id, claim.token, None)
+            return self._give_back(connection, claim.trial_id, claim.token, lost=False)
 
     @waiting_out
     def finish(
         self,
         claim: Claim,
+        worker: str,
         attributes: Mapping[str, Any],
         scores: Mapping[str, float],
     ) -> bool:
@@ -163,25 +182,41 @@ class Claims:
 
         Args:
             claim: Held.
+            worker: That holds it.
             attributes: User attributes that the trial does not have yet.
             scores: At least the study's metrics, by name; these become its values.
 
         Returns:
             False where the claim was taken away: then nothing is written.
         """
-        values = {m: float(scores[m]) for m in claim.study.metrics}
+        values = [float(scores[m]) for m in claim.study.metrics]
         with self._db.write() as connection:
-            return self._end(
-                connection, claim.trial_id, claim.token, "complete", attributes, values
+            if not self._end(connection, claim.trial_id, claim.token, "complete", attributes):
+                return self._ended_before(connection, claim, "complete")
+            connection.execute(
+                insert(self._db.trial_values),
+                [
+                    {
+                        "trial_id": claim.trial_id,
+                        "objective": i,
+                        "value": v,
+                        "value_type": "FINITE",
+                    }
+                    for i, v in enumerate(values)
+                ],
             )
+            found = json.dumps(dict(attributes))
+            connection.execute(self._keep_result, {"held": claim.token, "found": found})
+            connection.execute(self._count, {"by": worker})
+        return True
 
     @waiting_out
     def fail(self, claim: Claim, reason: str) -> bool:
         """Fails the trial for good; False where the claim was taken away."""
         with self._db.write() as connection:
-            return self._end(
-                connection, claim.trial_id, claim.token, "fail", {"fail_reason": reason}, {}
-            )
+            return self._fail(
+                connection, claim.trial_id, claim.token, reason
+            ) or self._ended_before(connection, claim, "fail")
 
     @waiting_out
     def return_lost(self, is_dead: Callable[[WorkerRow], bool]) -> int:
@@ -198,19 +233,14 @@ class Claims:
         Returns:
             How many claims were lost.
         """
-        beats = self._db.trial_heartbeats
-        running = (
-            select(
-                queue.c.trial_id,
-                queue.c.token,
-                queue.c.losses,
-                queue.c.worker,
-                beats.c.heartbeat,
-                utc_now().label("now"),
-            )
-            .outerjoin(beats, beats.c.trial_id == queue.c.trial_id)
-            .where(queue.c.status == "running", self._db.owned)
-        )
+        running = select(
+            queue.c.trial_id,
+            queue.c.token,
+            queue.c.losses,
+            queue.c.worker,
+            queue.c.heartbeat,
+            utc_now().label("now"),
+        ).where(queue.c.status == "running", self._db.owned)
         with self._db.read() as connection:
             rows = connection.execute(running).all()
         holders = {w.worker: w for w in self._workers.named({row.worker for row in rows})}
@@ -222,7 +252,7 @@ class Claims:
             if row.worker not in dead:
                 holder = holders.get(row.worker)
                 grace = holder.grace if holder else grace_of(HEARTBEAT)
-                if row.heartbeat is not None and age(row.now, row.heartbeat) <= grace:
+                if age(row.now, row.heartbeat) <= grace:
                     continue
                 silence = (row.token, row.heartbeat)
                 silent[silence] = self._silent.get(silence, -look) + look
@@ -231,12 +261,9 @@ class Claims:
             with self._db.write() as connection:
                 if row.losses + 1 >= MAX_LOSSES:
                     reason = f"its worker was lost {MAX_LOSSES} times"
-                    done = self._end(
-                        connection, row.trial_id, row.token, "fail", {"fail_reason": reason}, {}
-                    )
+                    lost += self._fail(connection, row.trial_id, row.token, reason)
                 else:
-                    done = self._give_back(connection, row.trial_id, row.token, row.losses + 1)
-            lost += done
+                    lost += self._give_back(connection, row.trial_id, row.token, lost=True)
         self._silent = silent
         return lost
 
@@ -247,55 +274,43 @@ class Claims:
         token: str,
         status: str,
         attributes: Mapping[str, Any],
-        values: Mapping[str, float],
     ) -> bool:
+        """Ends a claim and its trial; False where the claim is not held any more."""
         # The row of the queue is locked before that of the trial, here as everywhere: transactions
         # that took them in different orders would wait for each other.
-        held = connection.execute(
-            select(queue.c.status, queue.c.worker)
-            .where(queue.c.trial_id == trial_id, queue.c.token == token)
-            .with_for_update()
-        ).first()
-        if held is None or held.status != "running":
-            return held is not None and held.status == status
-        trials = self._db.trials
-        state = TrialState.COMPLETE if status == "complete" else TrialState.FAIL
-        ended = connection.execute(
-            update(trials)
-            .where(trials.c.trial_id == trial_id, trials.c.state == TrialState.RUNNING)
-            .values(state=state, datetime_complete=_utc_now())
-        )
+        this = {"this": trial_id}
+        ended = connection.execute(self._end_claim, {**this, "held": token, "now": status})
         if ended.rowcount != 1:
             return False
-        if values:
-            connection.execute(
-                insert(self._db.trial_values),
-                [
-                    {"trial_id": trial_id, "objective": i, "value": v, "value_type": "FINITE"}
-                    for i, v in enumerate(values.values())
-                ],
-            )
+        state = TrialState.COMPLETE if status == "complete" else TrialState.FAIL
+        move = {**this, "before": TrialState.RUNNING, "after": state, "at": _utc_now()}
+        if connection.execute(self._end_trial, move).rowcount != 1:
+            self._disown(connection, trial_id, token, "another program ended it")
+            return False
         self._db.add_attributes(connection, trial_id, attributes)
-        connection.execute(update(queue).where(queue.c.trial_id == trial_id).values(status=status))
-        if status == "complete":
-            connection.execute(
-                update(evaluations)
-                .where(evaluations.c.token == token)
-                .values(result=json.dumps(dict(attributes)))
-            )
-            connection.execute(
-                update(worker_rows)
-                .where(worker_rows.c.worker == held.worker)
-                .values(evaluations=worker_rows.c.evaluations + 1, last_seen=utc_now())
-            )
-        else:
-            connection.execute(delete(evaluations).where(evaluations.c.token == token))
         return True
 
-    def _give_back(
-        self, connection: Connection, trial_id: int, token: str, losses: int | None
-    ) -> bool:
-        trials, beats = self._db.trials, self._db.trial_heartbeats
+    def _fail(self, connection: Connection, trial_id: int, token: str, reason: str) -> bool:
+        failed = self._end(connection, trial_id, token, "fail", {"fail_reason": reason})
+        if failed:
+            connection.execute(delete(evaluations).where(evaluations.c.token == token))
+        return failed
+
+    def _disown(self, connection: Connection, trial_id: int, token: str, reason: str) -> None:
+        """Gives up a trial that something else than moo-bnas has taken."""
+        connection.execute(update(queue).where(queue.c.trial_id == trial_id).values(status="fail"))
+        connection.execute(delete(evaluations).where(evaluations.c.token == token))
+        self._db.add_attributes(connection, trial_id, {"fail_reason": reason})
+
+    def _ended_before(self, connection: Connection, claim: Claim, status: str) -> bool:
+        """Whether this very claim has ended so: then only the acknowledgement was lost."""
+        found = connection.execute(
+            select(queue.c.status, queue.c.token).where(queue.c.trial_id == claim.trial_id)
+        ).first()
+        return found is not None and (found.status, found.token) == (status, claim.token)
+
+    def _give_back(self, connection: Connection, trial_id: int, token: str, *, lost: bool) -> bool:
+        trials = self._db.trials
         freed = connection.execute(
             update(queue)
             .where(
@@ -303,12 +318,7 @@ class Claims:
                 queue.c.token == token,
                 queue.c.status == "running",
             )
-            .values(
-                status="waiting",
-                token=None,
-                worker=None,
-                losses=queue.c.losses if losses is None else losses,
-            )
+            .values(status="waiting", token=None, worker=None, losses=queue.c.losses + int(lost))
         )
         if freed.rowcount != 1:
             return False
@@ -317,23 +327,7 @@ class Claims:
             .where(trials.c.trial_id == trial_id, trials.c.state == TrialState.RUNNING)
             .values(state=TrialState.WAITING, datetime_start=None)
         )
-        connection.execute(delete(beats).where(beats.c.trial_id == trial_id))
         connection.execute(delete(evaluations).where(evaluations.c.token == token))
-        return True
-
-    def _begin_evaluation(
-        self, connection: Connection, fingerprint: str, genotype: str, token: str, trial_id: int
-    ) -> bool:
-        """False where another study's worker has begun the same one at this moment."""
-        try:
-            with connection.begin_nested():
-                connection.execute(
-                    insert(evaluations).values(
-                        fingerprint=fingerprint, genotype=genotype, token=token, trial_id=trial_id
-                    )
-                )
-        except IntegrityError:
-            return False
         return True
 
     def _source(self, connection: Connection, token: str) -> dict[str, str]:
@@ -346,6 +340,44 @@ class Claims:
             .where(queue.c.token == token, self._db.owned)
         ).first()
         return {} if row is None else {"copied_from": f"{row.study_name} trial {row.number}"}
+
+
+def _next_waiting(database: Database) -> Select[Any]:
+    """The dearest trial of a study that waits and could be begun now, locked.
+
+    Parameters: study, and the fingerprint of each precision. In the order of an index, so that it
+    takes as long with thousands waiting as with one.
+    """
+    trials = database.trials
+    prints: dict[str, Any] = {p: bindparam(p) for p in ("binary", "full")}
+    return (
+        select(
+            queue.c.trial_id,
+            queue.c.genotype,
+            queue.c.precision,
+            queue.c.cost,
+            trials.c.number,
+            evaluations.c.result,
+            evaluations.c.token.label("source"),
+        )
+        .join(trials, trials.c.trial_id == queue.c.trial_id)
+        .outerjoin(
+            evaluations,
+            and_(
+                evaluations.c.genotype == queue.c.genotype,
+                evaluations.c.fingerprint == case(prints, value=queue.c.precision),
+            ),
+        )
+        .where(
+            queue.c.study_id == bindparam("study"),
+            queue.c.status == "waiting",
+            database.owned,
+            or_(evaluations.c.token.is_(None), evaluations.c.result.is_not(None)),
+        )
+        .order_by(queue.c.cost.desc(), queue.c.trial_id)
+        .limit(1)
+        .with_for_update(of=queue, skip_locked=True)
+    )
 
 
 def _utc_now() -> datetime:

@@ -133,7 +133,6 @@ class Database:
         self.trial_params: Table = optuna_tables["trial_params"]
         self.trial_values: Table = optuna_tables["trial_values"]
         self.trial_attributes: Table = optuna_tables["trial_user_attributes"]
-        self.trial_heartbeats: Table = optuna_tables["trial_heartbeats"]
         self.studies: Table = optuna_tables["studies"]
         self.study_attributes: Table = optuna_tables["study_user_attributes"]
         self.study_system_attributes: Table = optuna_tables["study_system_attributes"]
@@ -152,8 +151,9 @@ class Database:
             yield connection
 
     def rest(self) -> None:
-        """Closes the connections that are not in use."""
-        self.engine.dispose()
+        """Closes the connections that are not in use; those to a file cost nobody anything."""
+        if not self.is_sqlite:
+            self.engine.dispose()
 
     @property
     def owned(self) -> ColumnElement[bool]:

@@ -1,7 +1,6 @@
 """What differs from database to database: connections, time-outs, the clock, the errors.
 
-- SQLite: one machine. WAL, writers take the write lock at the beginning of a transaction, no
-  connection between transactions.
+- SQLite: one machine. WAL, and writers take the write lock at the beginning of a transaction.
 - PostgreSQL (psycopg 3), MySQL and MariaDB (pymysql): connections are pooled, tested before they
   are used, and given up where the network has swallowed them; a process that is suspended in the
   middle of a transaction does not hold up the others for longer than `TRANSACTION_TIMEOUT`.
@@ -15,7 +14,6 @@ from sqlalchemy import Connection, DateTime, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.expression import FunctionElement
 
 from moo_bnas.errors import StorageError
@@ -152,7 +150,7 @@ def is_conflict(error: Exception) -> bool:
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    engine = create_engine(url, poolclass=NullPool, connect_args=connect_args(url))
+    engine = create_engine(url, connect_args=connect_args(url))
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
@@ -163,6 +161,7 @@ def _sqlite_engine(url: URL) -> Engine:
     def begin(connection: Connection) -> None:
         # A deferred transaction that turns into a writer fails at once instead of waiting.
         reads = connection.get_execution_options().get("moo_bnas_reads", False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine

@@ -37,7 +37,7 @@ class Candidate:
     Attributes:
         genotype: Of the network.
         precision: `binary`, or `full` for the twin.
-        cost: The dearest of the waiting is claimed first.
+        cost: FLOPs; the dearest of the waiting is claimed first.
         attributes: User attributes that are known before the training.
     """
 
@@ -57,6 +57,7 @@ class Claim:
         study: Its study.
         genotype: Of the network to train.
         precision: Of the network to train.
+        cost: FLOPs, as the driver counted them.
         token: Proves the claim.
         known: Attributes of the same evaluation, where the storage already has it.
     """
@@ -66,6 +67,7 @@ class Claim:
     study: Study
     genotype: Genotype
     precision: Precision
+    cost: float
     token: str
     known: Mapping[str, Any] | None
 

@@ -99,16 +99,33 @@ class Studies:
             self._set_attributes(connection, study.id, attributes)
 
     @waiting_out
-    def is_finished(self, study: Study) -> bool:
-        """Whether the driver has ended the run; a study that was deleted has ended, too."""
+    def look(self, study: Study, *siblings: Study) -> Literal["finished", "waiting", "idle"]:
+        """What a worker of a run would find, in one statement that locks nothing.
+
+        Returns:
+            `waiting` where trials of these studies wait; else `finished` once the driver has ended
+            the run, or the study was deleted.
+        """
         attributes = self._db.study_attributes
-        with self._db.read() as connection:
-            value = connection.scalar(
-                select(attributes.c.value_json).where(
-                    attributes.c.study_id == study.id, attributes.c.key == "finished"
-                )
+        finished = (
+            select(attributes.c.value_json)
+            .where(attributes.c.study_id == study.id, attributes.c.key == "finished")
+            .scalar_subquery()
+        )
+        waiting = (
+            select(queue.c.trial_id)
+            .where(
+                queue.c.study_id.in_([s.id for s in (study, *siblings)]),
+                queue.c.status == "waiting",
             )
-        return value is None or bool(json.loads(value))
+            .limit(1)
+            .scalar_subquery()
+        )
+        with self._db.read() as connection:
+            row = connection.execute(select(finished, waiting)).one()
+        if row[1] is not None:
+            return "waiting"
+        return "finished" if row[0] is None or json.loads(row[0]) else "idle"
 
     @waiting_out
     def agree_on_data(self, study: Study, content_hash: str) -> None:

@@ -34,9 +34,16 @@ queue = Table(
     Column("cost", Float(53), nullable=False),
     Column("token", String(32)),
     Column("worker", String(255)),
+    Column("heartbeat", DateTime),
     Column("losses", Integer, nullable=False, default=0),
     UniqueConstraint("study_id", "genotype", "precision"),
-    Index("moo_bnas_trials_open", "study_id", "status"),
+)
+Index(  # in which the dearest waiting trial comes first
+    "moo_bnas_trials_open",
+    queue.c.study_id,
+    queue.c.status,
+    queue.c.cost.desc(),
+    queue.c.trial_id,
 )
 """One row a trial: what to evaluate, and who does it now."""
 

@@ -137,6 +137,21 @@ class Trials:
         ]
 
     @waiting_out
+    def count_open(self, studies: Sequence[Study]) -> list[int]:
+        """How many trials of each study are waiting or running."""
+        with self._db.read() as connection:
+            rows = connection.execute(
+                select(queue.c.study_id, func.count().label("open"))
+                .where(
+                    queue.c.study_id.in_([s.id for s in studies]),
+                    queue.c.status.in_(["waiting", "running"]),
+                )
+                .group_by(queue.c.study_id)
+            ).all()
+        found = {row.study_id: row.open for row in rows}
+        return [found.get(s.id, 0) for s in studies]
+
+    @waiting_out
     def counts(self, study: Study) -> dict[str, int]:
         """How many trials are complete, running, waiting, fail."""
         with self._db.read() as connection:

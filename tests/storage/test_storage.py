@@ -59,7 +59,7 @@ def _take(storage: Storage, *studies: Study, worker: str = "w") -> Claim:
 def _silence(storage_url: str) -> None:
     """Makes the last heartbeat of every claim years old."""
     with create_engine(storage_url, poolclass=NullPool).begin() as connection:
-        connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
+        connection.execute(text("UPDATE moo_bnas_trials SET heartbeat = '2020-01-01 00:00:00'"))
 
 
 def _lose(storage: Storage) -> None:
@@ -129,7 +129,7 @@ def test_optuna_reads_the_result_as_an_ordinary_study(
     storage: Storage, storage_url: str, space: SearchSpace
 ) -> None:
     study = _submit(storage, space, (0, 2), (1, 1))
-    storage.claims.finish(_take(storage, study), RESULT, SCORES)
+    storage.claims.finish(_take(storage, study), "w", RESULT, SCORES)
     loaded = optuna.load_study(study_name="s", storage=storage_url)
     assert [d.name for d in loaded.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert loaded.metric_names == ["accuracy", "flops"]
@@ -152,7 +152,7 @@ def test_the_value_of_a_scalar_study_is_the_fitness(
 ) -> None:
     study = _study(storage, metrics=SCALAR_METRICS)
     storage.trials.submit(study, space, [_candidate((0, 0))])
-    storage.claims.finish(_take(storage, study), RESULT, SCORES)
+    storage.claims.finish(_take(storage, study), "w", RESULT, SCORES)
     loaded = optuna.load_study(study_name="s", storage=storage_url)
     assert loaded.best_value == 80.25
     assert loaded.direction.name == "MAXIMIZE"
@@ -200,9 +200,9 @@ def test_the_dearest_waiting_trial_of_the_first_study_is_claimed_first(
 def test_a_finish_writes_all_or_nothing_and_only_once(storage: Storage, space: SearchSpace) -> None:
     study = _submit(storage, space, (0, 0))
     claim = _take(storage, study)
-    assert storage.claims.finish(claim, RESULT, SCORES)
+    assert storage.claims.finish(claim, "w", RESULT, SCORES)
     # Said again after a lost acknowledgement it has succeeded, and nothing is written twice.
-    assert storage.claims.finish(claim, {**RESULT, "accuracy": 1.0}, SCORES)
+    assert storage.claims.finish(claim, "w", {**RESULT, "accuracy": 1.0}, SCORES)
     (trial,) = storage.trials.read(study)
     assert trial.attributes["accuracy"] == 91.5
 
@@ -216,11 +216,11 @@ def test_a_claim_that_was_taken_away_finishes_nothing(
     _lose(storage)
     fresh = _take(storage, study, worker="other")
     assert (fresh.number, fresh.trial_id) == (lost.number, lost.trial_id)
-    assert not storage.claims.finish(lost, {**RESULT, "accuracy": 1.0}, SCORES)
+    assert not storage.claims.finish(lost, "w", {**RESULT, "accuracy": 1.0}, SCORES)
     assert not storage.claims.fail(lost, "late")
     assert not storage.claims.release(lost)
-    assert storage.claims.finish(fresh, RESULT, SCORES)
-    assert not storage.claims.finish(lost, {**RESULT, "accuracy": 1.0}, SCORES)
+    assert storage.claims.finish(fresh, "w", RESULT, SCORES)
+    assert not storage.claims.finish(lost, "w", {**RESULT, "accuracy": 1.0}, SCORES)
     assert storage.trials.read(study)[0].attributes["accuracy"] == 91.5
 
 
@@ -328,7 +328,7 @@ def test_a_trial_that_something_else_took_is_left_alone(
 def test_workers_are_counted(storage: Storage, space: SearchSpace) -> None:
     study = _submit(storage, space, (0, 0))
     storage.workers.join(study, "w", "host", 42, "cpu", 60.0)
-    storage.claims.finish(_take(storage, study), RESULT, SCORES)
+    storage.claims.finish(_take(storage, study), "w", RESULT, SCORES)
     storage.claims.beat("w", None)
     (worker,) = storage.workers.read(study)
     assert (worker.host, worker.pid, worker.device, worker.evaluations) == ("host", 42, "cpu", 1)
@@ -342,11 +342,11 @@ def test_a_known_evaluation_comes_with_the_claim_and_its_source(
     storage: Storage, space: SearchSpace
 ) -> None:
     one = _submit(storage, space, (0, 0), (1, 1), name="one")
-    storage.claims.finish(_take(storage, one), RESULT, SCORES)
+    storage.claims.finish(_take(storage, one), "w", RESULT, SCORES)
     other = _submit(storage, space, (0, 0), name="other")
     claim = _take(storage, other)
     assert claim.known == {**RESULT, "copied_from": "one trial 0"}
-    assert storage.claims.finish(claim, claim.known, SCORES)
+    assert storage.claims.finish(claim, "w", claim.known, SCORES)
 
 
 def test_an_evaluation_that_another_study_trains_is_passed_over_until_it_ends(
@@ -378,7 +378,7 @@ def test_a_study_that_was_deleted_with_optuna_leaves_nothing_behind(
 ) -> None:
     _study(storage, "older")
     study = _submit(storage, space, (0, 0), (1, 1))
-    storage.claims.finish(_take(storage, study), RESULT, SCORES)
+    storage.claims.finish(_take(storage, study), "w", RESULT, SCORES)
     _take(storage, study)
     optuna.delete_study(study_name="s", storage=storage_url)
     again = _submit(storage, space, (0, 0), (1, 1), (2, 2))
@@ -428,7 +428,7 @@ def test_an_evaluation_of_another_fingerprint_is_another_one(
     storage: Storage, space: SearchSpace
 ) -> None:
     one = _submit(storage, space, (0, 0), name="one")
-    storage.claims.finish(_take(storage, one), RESULT, SCORES)
+    storage.claims.finish(_take(storage, one), "w", RESULT, SCORES)
     other = _submit(storage, space, (0, 0), name="other")
     claim = storage.claims.take([other], "w", {"binary": "x" * 64, "full": "y" * 64})
     assert claim is not None
@@ -452,7 +452,7 @@ def _claim_all(url: str, start: Barrier, results: multiprocessing.Queue[list[int
     start.wait()
     while (claim := storage.claims.take([study], "w", PRINTS)) is not None:
         numbers.append(claim.number)
-        assert storage.claims.finish(claim, RESULT, SCORES)
+        assert storage.claims.finish(claim, "w", RESULT, SCORES)
     results.put(numbers)
 
 
@@ -552,7 +552,7 @@ def _claim_study(
         claim = storage.claims.take([study], "w", PRINTS)
         if claim is not None:
             trained.append((claim.genotype, claim.known is None))
-            assert storage.claims.finish(claim, claim.known or RESULT, SCORES)
+            assert storage.claims.finish(claim, "w", claim.known or RESULT, SCORES)
     results.put(trained)
 
 
