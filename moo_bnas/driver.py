@@ -43,6 +43,7 @@ _STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, 
 # A generation that is being evaluated is looked at again after a tenth of the time it has taken.
 _FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.25
 _UPKEEP = 1.0  # seconds between two looks for dead workers and lost claims
+_CLEANING = 60.0  # seconds between two looks for what deleted studies have left
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class Driver:
         self._failed = 0
         self._done_at_start = 0
         self._done_last = 0
-        self._last_upkeep = float("-inf")
+        self._last_upkeep = self._last_cleaning = float("-inf")
         self._total = run.definition.search.population * run.definition.search.generations
         self._alive = 0
         self._score = score_of(run.definition, run.mode, [])
@@ -249,6 +250,9 @@ class Driver:
         self._renew_lease()
         self._workers.check(progressed=done != self._done_last)
         self._done_last = done
+        if time.monotonic() - self._last_cleaning > _CLEANING:
+            self._last_cleaning = time.monotonic()
+            self._run.storage.trials.forget_deleted()
         lost = self._run.storage.claims.return_lost(_is_gone)
         if lost:
             log.warning("%d claims of lost workers go to others", lost)

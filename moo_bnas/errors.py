@@ -47,5 +47,9 @@ class Interrupted(MooBnasError):  # noqa: N818 (no error, but a wish fulfilled)
     """A training was told to stop; nothing of it is kept."""
 
 
+class DashboardError(MooBnasError, RuntimeError):
+    """The dashboard cannot be shown."""
+
+
 class WorkersError(MooBnasError, RuntimeError):
     """The local workers of a run keep dying."""

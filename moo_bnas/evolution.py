@@ -130,7 +130,7 @@ class Search:
         genotypes = [] if self._asked is None else _genotypes(self._asked)
         missing = self._population - len(genotypes)
         if missing:
-            genotypes += self._unseen(missing, {*self._seen, *genotypes})
+            genotypes += self._unseen(missing, set(genotypes))
             self._asked = Population.new("X", np.array(genotypes)) if genotypes else None
         self._seen.update(genotypes)
         return genotypes
@@ -183,14 +183,15 @@ class Search:
         first += self._unseen(self._population - len(first), set(first))
         return np.array(first, dtype=np.int64)
 
-    def _unseen(self, number: int, seen: set[Genotype]) -> list[Genotype]:
-        """Random genotypes within budget that are not in `seen`; fewer where there are no more."""
+    def _unseen(self, number: int, others: set[Genotype]) -> list[Genotype]:
+        """Random genotypes within budget, neither seen nor among `others`; fewer if there are."""
         found: dict[Genotype, None] = {}
 
         def take(genotypes: IntArray) -> None:
             for g in genotypes.tolist():
-                if len(found) < number and tuple(g) not in seen:
-                    found[tuple(g)] = None
+                genotype = tuple(g)
+                if len(found) < number and genotype not in self._seen and genotype not in others:
+                    found[genotype] = None
 
         for _ in range(_TRIES):
             if len(found) == number:

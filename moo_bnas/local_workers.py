@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from moo_bnas.errors import WorkersError
+from moo_bnas.passwords import STORAGE_VARIABLE
 
 MAX_DEATHS = 5  # of each worker, without a finished evaluation between them
 _STOP_SECONDS = 15.0
@@ -93,7 +94,7 @@ class LocalWorkers:
         command += ["--heartbeat", str(self._heartbeat)]
         environment = {
             **os.environ,
-            "MOO_BNAS_STORAGE": self._storage_url,
+            STORAGE_VARIABLE: self._storage_url,
             # One thread a process: two of them on a busy machine can be ten times slower.
             "OMP_NUM_THREADS": "1",
         }

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 from moo_bnas.definition import stored_definition
 from moo_bnas.processes import is_gone
 from moo_bnas.progress import score_of
 from moo_bnas.storage import Storage, WorkerRow
+from moo_bnas.units import duration
+
+
+@dataclass(frozen=True)
+class SeenWorker:
+    """A worker that joined, and how fast it trained on average; None where it has not yet."""
+
+    row: WorkerRow
+    images_per_second: float | None
 
 
 @dataclass(frozen=True)
 class Status:
-    """See `moo-bnas status`; `best` is the fitness or the hypervolume, by mode."""
+    """See `moo-bnas status`; `best` is the fitness or the hypervolume, by mode.
+
+    `workers` are those at work, `workers_gone` how many others there were.
+    """
 
     study: str
     mode: str
@@ -26,7 +39,8 @@ class Status:
     total: int
     score_name: str
     best: float | None
-    workers: list[WorkerRow]
+    workers: list[SeenWorker]
+    workers_gone: int
     seconds_left: float | None
     failures: dict[str, int]
 
@@ -42,10 +56,49 @@ class Status:
             "evaluations": self.evaluations,
             "total": self.total,
             "best": self.best,
-            "workers": len(self.workers),
+            "workers": [
+                {
+                    "worker": w.row.worker,
+                    "host": w.row.host.partition("/")[0],
+                    "pid": w.row.pid,
+                    "device": w.row.device,
+                    "idle_seconds": w.row.idle_seconds,
+                    "evaluations": w.row.evaluations,
+                    "images_per_second": w.images_per_second,
+                }
+                for w in self.workers
+            ],
+            "workers_gone": self.workers_gone,
             "seconds_left": self.seconds_left,
             "failures": self.failures,
         }
+
+    def as_text(self) -> str:
+        """What people read."""
+        counts = ", ".join(f"{n} {state}" for state, n in self.counts.items())
+        lines = [
+            f"{self.study} ({self.mode}): {'finished' if self.finished else 'not finished'}",
+            f"generation   {self.generation} of {self.generations}",
+            f"evaluations  {self.evaluations} of {self.total}: {counts}",
+            f"{self.score_name:<12} {'none yet' if self.best is None else f'{self.best:.4f}'}",
+        ]
+        if self.seconds_left:
+            lines.append(f"time left    about {duration(self.seconds_left)}")
+        gone = f", {self.workers_gone} have left" if self.workers_gone else ""
+        lines.append(f"workers      {len(self.workers)} at work{gone}")
+        if self.workers:
+            lines.append(
+                f"  {'host':<20} {'pid':>8}  {'device':<24} {'last heard of':>13} "
+                f"{'evaluations':>11} {'images/s':>9}"
+            )
+        for w in self.workers:
+            speed = "-" if w.images_per_second is None else f"{w.images_per_second:,.0f}"
+            lines.append(
+                f"  {w.row.host.partition('/')[0]:<20} {w.row.pid:>8}  {w.row.device:<24} "
+                f"{duration(w.row.idle_seconds) + ' ago':>13} {w.row.evaluations:>11} {speed:>9}"
+            )
+        lines += [f"failed {times}x: {reason}" for reason, times in self.failures.items()]
+        return "\n".join(lines)
 
 
 def read_status(storage: Storage, study_name: str) -> Status:
@@ -56,11 +109,12 @@ def read_status(storage: Storage, study_name: str) -> Status:
     complete = [t for t in trials if t.state == "complete"]
     failures = Counter(t.attributes["fail_reason"] for t in trials if t.state == "fail")
     finished = study.attributes["finished"]
-    recent = [
-        w
-        for w in storage.workers.read(study)
-        if w.is_recent and not finished and not is_gone(w.host, w.pid)
-    ]
+    joined = storage.workers.read(study)
+    recent = [w for w in joined if w.is_recent and not finished and not is_gone(w.host, w.pid)]
+    speeds = defaultdict[str, list[float]](list)
+    for trial in complete:
+        if "copied_from" not in trial.attributes:
+            speeds[trial.attributes["worker"]].append(trial.attributes["images_per_second"])
     total = definition.search.population * definition.search.generations
     score_name, best = score_of(definition, study.attributes["mode"], complete)
     seconds = [t.attributes["train_seconds"] for t in complete]
@@ -79,7 +133,10 @@ def read_status(storage: Storage, study_name: str) -> Status:
         total=total,
         score_name=score_name,
         best=best,
-        workers=recent,
+        workers=[
+            SeenWorker(w, mean(speeds[w.worker]) if w.worker in speeds else None) for w in recent
+        ],
+        workers_gone=len(joined) - len(recent),
         seconds_left=left,
         failures=dict(failures.most_common()),
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from tests.conftest import TINY, Cli, start_cli
 LOCAL = ("--workers", "2", "--device", "cpu")
 
 
-@pytest.mark.parametrize("command", ["run", "worker", "status", "report", "cost", "studies"])
+@pytest.mark.parametrize(
+    "command", ["run", "worker", "status", "dashboard", "report", "cost", "studies"]
+)
 def test_every_help_has_an_example(cli: Cli, command: str) -> None:
     done = cli(command, "--help")
     assert done.returncode == 0
@@ -134,6 +138,11 @@ def test_studies_lists_what_is_there(cli: Cli) -> None:
         (["status"], 1, "holds no run of moo-bnas; start one"),
         (["report"], 1, "holds no run of moo-bnas; start one"),
         (["worker"], 1, "holds no run of moo-bnas; start one"),
+        (["dashboard"], 1, "holds no run of moo-bnas; start one"),
+        (["worker", "--stop-after", "0"], 2, "0 is not in the range x>=1"),
+        (["worker", "--max-hours", "0"], 2, "0.0 is not in the range x>0"),
+        (["worker", "--heartbeat", "0"], 2, "0.0 is not in the range 0.1<=x<=600"),
+        (["status", "--watch", "--json"], 2, "got --watch and --json, which prints one document"),
         (["serve"], 2, "No such command 'serve'"),
     ],
 )
@@ -186,3 +195,48 @@ def test_a_report_of_a_run_without_a_finished_candidate_says_so(
     status = json.loads(cli("status", "--json").stdout)
     assert status["counts"]["waiting"] == 6
     assert status["best"] is None
+
+
+def test_status_tells_who_works_at_what_speed_until_the_run_is_over(
+    tmp_path: Path, tiny_path: Path, cli: Cli
+) -> None:
+    driver = start_cli("run", tiny_path, "--workers", "0", cwd=tmp_path)
+    while not cli("status").stdout.startswith("tiny-pareto-s0"):
+        assert driver.poll() is None
+    one = cli("worker", "--stop-after", "2")
+    assert one.returncode == 0
+    assert "leaving after 2 candidates, as told" in one.stderr
+
+    watch = start_cli("status", "--watch", cwd=tmp_path)
+    worker = start_cli("worker", "--heartbeat", "0.5", cwd=tmp_path)
+    seen: list[dict[str, object]] = []
+    while driver.poll() is None:
+        seen += json.loads(cli("status", "--json").stdout)["workers"]
+    assert driver.wait() == worker.wait(60) == 0
+    mine = [w for w in seen if w["pid"] == worker.pid]
+    assert {w["device"] for w in mine} == {"cpu"}
+    assert any(isinstance(w["images_per_second"], float) for w in mine)
+    out, _ = watch.communicate(timeout=60)
+    assert watch.returncode == 0
+    assert "tiny-pareto-s0 (pareto): finished" in out
+    assert "0 at work, 2 have left" in out
+
+
+def test_the_dashboard_serves_the_studies_and_warns(
+    tmp_path: Path, tiny_path: Path, cli: Cli
+) -> None:
+    assert cli("run", tiny_path, *LOCAL, "--generations", "1").returncode == 0
+    process = start_cli("dashboard", "--port", "0", cwd=tmp_path)
+    assert process.stderr is not None
+    told = [process.stderr.readline() for _ in range(2)]
+    assert "it has no login" in told[1]
+    address = re.search(r"http://127.0.0.1:\d+", told[0])
+    assert address is not None
+    with urllib.request.urlopen(f"{address[0]}/api/studies") as answer:
+        studies = json.load(answer)["study_summaries"]
+    assert {s["study_name"] for s in studies} == {"tiny-pareto-s0", "tiny-pareto-s0.baselines"}
+    taken = cli("dashboard", "--port", address[0].rpartition(":")[2])
+    assert taken.returncode == 1
+    assert "Address already in use; give another --port or --host" in taken.stderr
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130

@@ -10,12 +10,14 @@ import click
 
 from moo_bnas import __version__
 from moo_bnas.cli.cost import cost
+from moo_bnas.cli.dashboard import dashboard
 from moo_bnas.cli.report import report
 from moo_bnas.cli.run import run
 from moo_bnas.cli.status import status
 from moo_bnas.cli.studies import studies
 from moo_bnas.cli.worker import worker
 from moo_bnas.errors import MooBnasError
+from moo_bnas.passwords import hide_from_ps
 
 EXIT_INTERRUPTED = 130
 
@@ -31,13 +33,14 @@ def cli() -> None:
     """
 
 
-for command in (run, worker, status, report, cost, studies):
+for command in (run, worker, status, dashboard, report, cost, studies):
     cli.add_command(command)
 
 
 def main() -> None:
     """Runs the command line; exits with 0, 1 (failed), 2 (wrong usage) or 130 (interrupted)."""
     debug = "--debug" in sys.argv
+    hide_from_ps()
     try:
         cli.main(standalone_mode=False, prog_name="moo-bnas")
     except click.ClickException as error:

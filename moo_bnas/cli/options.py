@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from moo_bnas.passwords import STORAGE_VARIABLE, with_password
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -41,10 +43,20 @@ def general_options(function: Function) -> Function:
     )(function)
 
 
+def _find_password(context: click.Context, parameter: click.Parameter, url: str) -> str:
+    found = with_password(url)
+    if found is None:
+        raise click.BadParameter(
+            f"got {url}, whose password is hidden; set {STORAGE_VARIABLE} to the whole URL"
+        )
+    return found
+
+
 storage_option = click.option(
     "--storage",
     "storage_url",
-    envvar="MOO_BNAS_STORAGE",
+    envvar=STORAGE_VARIABLE,
+    callback=_find_password,
     default="sqlite:///moo-bnas.db",
     show_default=True,
     show_envvar=True,

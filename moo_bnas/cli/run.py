@@ -112,7 +112,7 @@ def run(
             click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` tells why")
         click.echo("\nwritten: " + ", ".join(str(p) for p in paths))
     except KeyboardInterrupt:
-        again = shlex.join(["moo-bnas", *_without_password(sys.argv[1:])])
+        again = shlex.join(["moo-bnas", *sys.argv[1:]])
         tell(f"interrupted; nothing is lost, go on with: {again}")
         raise
 
@@ -153,15 +153,3 @@ def _interrupt(number: int, frame: object) -> None:
     for each in (signal.SIGINT, signal.SIGTERM):  # a second one must not disturb the cleaning up
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-def _without_password(arguments: list[str]) -> list[str]:
-    from moo_bnas.storage import hide_password
-
-    shown = []
-    for argument in arguments:
-        option, equals, url = (
-            argument.partition("=") if argument[0:1] == "-" else ("", "", argument)
-        )
-        shown.append(option + equals + (hide_password(url) if "://" in url else url))
-    return shown

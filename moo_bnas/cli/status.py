@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 import json
+import time
 
 import click
 
 from moo_bnas.cli.options import general_options, storage_option, study_option
 
+_WATCH_SECONDS = 2.0  # between two looks
 
-@click.command(short_help="How far a run is.")
+
+@click.command(short_help="How far a run is, and who works on it.")
 @storage_option
 @study_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--watch", is_flag=True, help="Show it again and again until the run is over.")
 @general_options
-def status(storage_url: str, study_name: str | None, as_json: bool) -> None:
-    """How far a run is: candidates by state, generation, best score, workers, time left.
+def status(storage_url: str, study_name: str | None, as_json: bool, watch: bool) -> None:
+    """How far a run is: candidates by state, generation, best score, time left, workers, failures.
 
     \b
     Example:
-      moo-bnas status --study-name digits-pareto-s0 --json
+      moo-bnas status --study-name digits-pareto-s0 --watch
     """
+    if watch and as_json:
+        raise click.UsageError("got --watch and --json, which prints one document; give one")
+
     from moo_bnas.status import read_status
     from moo_bnas.storage import Storage
-    from moo_bnas.units import duration
 
     storage = Storage(storage_url)
-    found = read_status(storage, study_name or storage.studies.only())
+    name = study_name or storage.studies.only()
+    found = read_status(storage, name)
     if as_json:
         click.echo(json.dumps(found.as_document()))
         return
-    counts = ", ".join(f"{n} {state}" for state, n in found.counts.items())
-    click.echo(
-        f"{found.study} ({found.mode}): {'finished' if found.finished else 'not finished'}\n"
-        f"generation   {found.generation} of {found.generations}\n"
-        f"evaluations  {found.evaluations} of {found.total}: {counts}\n"
-        f"{found.score_name:<12} {'none yet' if found.best is None else f'{found.best:.4f}'}\n"
-        f"workers      {len(found.workers)} heard of within the last minute"
-    )
-    for w in found.workers:
-        click.echo(f"  {w.worker} on {w.device}: {w.evaluations} evaluations")
-    if found.seconds_left:
-        click.echo(f"time left    about {duration(found.seconds_left)}")
-    for reason, times in found.failures.items():
-        click.echo(f"failed {times}x: {reason}")
+    if not watch:
+        click.echo(found.as_text())
+        return
+
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(Text(found.as_text()), auto_refresh=False) as live:
+        while not found.finished:
+            storage.rest()
+            time.sleep(_WATCH_SECONDS)
+            found = read_status(storage, name)
+            live.update(Text(found.as_text()), refresh=True)

@@ -38,7 +38,7 @@ always changes in the same transaction.
 from __future__ import annotations
 
 from moo_bnas.storage.claims import Claims
-from moo_bnas.storage.database import Database, hide_password
+from moo_bnas.storage.database import Database
 from moo_bnas.storage.leases import Leases
 from moo_bnas.storage.records import (
     HEARTBEAT,
@@ -73,7 +73,6 @@ __all__ = [
     "WorkerRow",
     "baselines_of",
     "grace_of",
-    "hide_password",
     "is_sibling",
 ]
 
@@ -88,6 +87,7 @@ class Storage:
     Attributes:
         url: The URL with its driver, and with its password: not to be shown.
         shown_url: The URL without its password.
+        optuna: The same storage as Optuna knows it.
         studies: Studies and their attributes.
         trials: What the driver does with trials: submit, read, count.
         claims: What workers do with them: take, finish, give back.
@@ -103,6 +103,7 @@ class Storage:
         self._database = database
         self.url = database.url.render_as_string(hide_password=False)
         self.shown_url = database.shown_url
+        self.optuna = database.optuna_storage
         self.studies = Studies(database)
         self.trials = Trials(database)
         self.workers = Workers(database)

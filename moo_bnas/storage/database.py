@@ -33,6 +33,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from moo_bnas.errors import StorageAwayError, StorageBusyError, StorageError
+from moo_bnas.passwords import hide_password
 from moo_bnas.storage.engine import (
     check_driver,
     connect_args,
@@ -91,14 +92,6 @@ def waiting_out(
 def age(now: datetime, then: datetime) -> float:
     """Seconds between two times that the database told."""
     return (now - then) / timedelta(seconds=1)
-
-
-def hide_password(url: str) -> str:
-    """`url` as it may be shown."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "a malformed URL" if "@" in url else url
 
 
 class Database:

@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.trial import TrialState
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from moo_bnas.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
 from moo_bnas.storage.database import Database, waiting_out
@@ -27,7 +27,6 @@ class Trials:
         """Makes WAITING trials, in order, of those candidates that the study does not have yet."""
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id)
-            self._forget_deleted(connection)
             keys = [genotype_key(c.genotype) for c in candidates]
             rows = connection.execute(
                 select(queue.c.genotype, queue.c.precision).where(
@@ -72,6 +71,8 @@ class Trials:
             )
             for trial_id, c in made:
                 self._db.add_attributes(connection, trial_id, c.attributes)
+            # Left by trials that were deleted with Optuna, where ids come again.
+            connection.execute(delete(queue).where(queue.c.trial_id.in_(ids)))
             connection.execute(
                 insert(queue),
                 [
@@ -88,15 +89,23 @@ class Trials:
                 ],
             )
 
-    def _forget_deleted(self, connection: Connection) -> None:
-        """Drops what is left of trials that were deleted with Optuna, whose ids may come again."""
-        connection.execute(delete(queue).where(~self._db.owned))
-        held = select(queue.c.token).where(queue.c.token.is_not(None))
-        connection.execute(
-            delete(evaluations).where(
-                evaluations.c.result.is_(None), evaluations.c.token.not_in(held)
-            )
-        )
+    @waiting_out
+    def forget_deleted(self) -> None:
+        """Drops what is left of trials that were deleted with Optuna, whose ids may come again.
+
+        An evaluation that one of them had begun would hold up other studies. Takes longer with
+        more trials: to be called now and then.
+        """
+        held = select(queue.c.token).where(queue.c.status == "running")
+        with self._db.write() as connection:
+            connection.execute(delete(queue).where(~self._db.owned))
+            left = connection.scalars(
+                select(evaluations.c.token).where(
+                    evaluations.c.result.is_(None), evaluations.c.token.not_in(held)
+                )
+            ).all()
+            if left:
+                connection.execute(delete(evaluations).where(evaluations.c.token.in_(left)))
 
     @waiting_out
     def read(self, study: Study, genotypes: Iterable[Genotype] | None = None) -> list[Trial]:

