@@ -75,7 +75,9 @@ class Chaos:
             self._let_it_go_on(self._rng.randint(1, 3))
             if self._driver.poll() == 0:
                 break
-            done[event] += self._do(event)
+            while not self._do(event) and self._driver.poll() != 0:
+                time.sleep(_POLL)  # until there is something to kill
+            done[event] += 1
             self._revive()
         while self._driver.poll() != 0:
             self._revive()

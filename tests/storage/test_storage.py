@@ -6,17 +6,18 @@ import multiprocessing
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from moo_bnas.errors import DataError, StorageError
+from moo_bnas.errors import DataError, StorageAwayError, StorageError
 from moo_bnas.networks.layers import Precision
 from moo_bnas.space import Genotype, SearchSpace
 from moo_bnas.storage import (
@@ -28,6 +29,7 @@ from moo_bnas.storage import (
     Storage,
     Study,
     WorkerRow,
+    database,
 )
 
 ATTRIBUTES = {"definition": {"x": 1}, "mode": "pareto", "finished": False}
@@ -333,6 +335,75 @@ def test_workers_are_counted(storage: Storage, space: SearchSpace) -> None:
     (worker,) = storage.workers.read(study)
     assert (worker.host, worker.pid, worker.device, worker.evaluations) == ("host", 42, "cpu", 1)
     assert worker.is_recent
+
+
+# ---- lost acknowledgements -----------------------------------------------------------------
+
+
+@pytest.fixture
+def deaf(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Makes the next transaction commit, and then look as if the connection had been lost."""
+    write, lost = storage._database.write, [False]
+
+    @contextmanager
+    def deaf_write() -> Iterator[Connection]:
+        with write() as connection:
+            yield connection
+        if lost[0]:
+            lost[0] = False
+            raise StorageAwayError("the server closed the connection")
+
+    def next_time() -> None:
+        lost[0] = True
+
+    monkeypatch.setattr(storage._database, "write", deaf_write)
+    monkeypatch.setattr(database, "_FIRST_PAUSE", 0.01)
+    return next_time
+
+
+def test_a_finish_whose_acknowledgement_was_lost_counts_once(
+    storage: Storage, space: SearchSpace, deaf: Callable[[], None]
+) -> None:
+    study = _submit(storage, space, (0, 0))
+    storage.workers.join(study, "w", "host", 1, "cpu", 60.0)
+    claim = _take(storage, study)
+    deaf()
+    assert storage.claims.finish(claim, "w", RESULT, SCORES)
+    assert storage.trials.counts(study)["complete"] == 1
+    assert [w.evaluations for w in storage.workers.read(study)] == [1]
+
+
+def test_a_failure_whose_acknowledgement_was_lost_counts_once(
+    storage: Storage, space: SearchSpace, deaf: Callable[[], None]
+) -> None:
+    study = _submit(storage, space, (0, 0))
+    claim = _take(storage, study)
+    deaf()
+    assert storage.claims.fail(claim, "because")
+    assert storage.trials.counts(study)["fail"] == 1
+
+
+def test_a_submission_whose_acknowledgement_was_lost_makes_nothing_twice(
+    storage: Storage, space: SearchSpace, deaf: Callable[[], None]
+) -> None:
+    study = _study(storage)
+    deaf()
+    storage.trials.submit(study, space, [_candidate((0, 0)), _candidate((1, 1))])
+    assert [t.number for t in storage.trials.read(study)] == [0, 1]
+
+
+def test_a_claim_whose_acknowledgement_was_lost_goes_stale(
+    storage: Storage, storage_url: str, space: SearchSpace, deaf: Callable[[], None]
+) -> None:
+    study = _submit(storage, space, (0, 0))
+    storage.workers.join(study, "w", "host", 1, "cpu", 60.0)
+    deaf()
+    assert storage.claims.take([study], "w", PRINTS) is None  # as the worker sees it
+    assert storage.trials.counts(study)["running"] == 1
+    storage.claims.beat("w", None)  # the worker lives, but works on nothing
+    _silence(storage_url)
+    _lose(storage)
+    assert _take(storage, study).number == 0
 
 
 # ---- sharing evaluations -------------------------------------------------------------------
