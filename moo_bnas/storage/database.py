@@ -39,7 +39,7 @@ from moo_bnas.storage.engine import (
     connect_args,
     extra_of,
     is_away,
-    is_conflict,
+    is_busy,
     is_sqlite,
     make_engine,
     with_driver,
@@ -65,18 +65,31 @@ def waiting_out(
     The operation must be safe to repeat, also where it was committed and only the
     acknowledgement was lost.
     """
+    return _patient(operation, StorageAwayError)
 
+
+def waiting_for_room(
+    operation: Callable[Parameters, Result],
+) -> Callable[Parameters, Result]:
+    """Repeats an operation while the server is there and only asks to try again."""
+    return _patient(operation, StorageBusyError)
+
+
+def _patient(
+    operation: Callable[Parameters, Result], reason: type[StorageAwayError]
+) -> Callable[Parameters, Result]:
     @functools.wraps(operation)
     def patient(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         since, pause, told = time.monotonic(), _FIRST_PAUSE, False
         while True:
             try:
                 result = operation(*args, **kwargs)
-            except StorageAwayError as error:
+            except reason as error:
                 away = time.monotonic() - since
                 if away + pause > MAX_OUTAGE:
                     raise
-                if not isinstance(error, StorageBusyError):
+                # Of two transactions in each other's way one goes on at once: no word of that.
+                if not isinstance(error, StorageBusyError) or away > _LONGEST_PAUSE:
                     log.warning("%s; trying again, for %s so far", error, duration(away))
                     told = True
                 time.sleep(pause * random.uniform(0.1, 1.0))  # noqa: S311 (no secret)
@@ -109,6 +122,7 @@ class Database:
         StorageError: Where it cannot be opened, or holds no run and `create` is not set.
     """
 
+    @waiting_for_room
     def __init__(self, url: str, *, create: bool) -> None:
         self.shown_url = hide_password(url)
         self.url = self._parse(url)
@@ -117,8 +131,8 @@ class Database:
             self._check_file(self.url.database, create)
         with self.errors():
             self.engine = make_engine(self.url)
-            if not create and not inspect(self.engine).has_table(queue.name):
-                raise self._no_run()
+            if not create:
+                self._check_tables()
             self.optuna_storage = self._create() if create else self._open()
             self._check_schema()
         optuna_tables = optuna_models.BaseModel.metadata.tables
@@ -198,7 +212,7 @@ class Database:
             kind = StorageError
             # SQLite has waited for its lock already; of servers these mean a lost connection.
             if not self.is_sqlite and isinstance(cause, Exception) and is_away(cause):
-                kind = StorageBusyError if is_conflict(cause) else StorageAwayError
+                kind = StorageBusyError if is_busy(cause) else StorageAwayError
             raise kind(
                 f"the storage {self.shown_url} answered: {reason}; check that it is reachable and "
                 "may be written"
@@ -236,6 +250,12 @@ class Database:
             raise StorageError(
                 f"the tables of {self.shown_url} are of another version of Optuna: {error}"
             ) from error
+
+    def _check_tables(self) -> None:
+        with self.engine.connect() as connection:
+            if not inspect(connection).has_table(queue.name):
+                raise self._no_run()
+        self.rest()  # Optuna connects for itself; where hundreds start at once, one is enough
 
     def _check_schema(self) -> None:
         with self.engine.connect() as connection:

@@ -30,6 +30,17 @@ _EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
 # What a server answers to one of two transactions that wait for each other, or waited too long.
 _CONFLICTS = {"40001", "40P01", "55P03", 1205, 1213}
 
+# What it answers, without a code, to somebody who should come back in a moment.
+_FULL = (
+    "too many clients",
+    "too many connections",
+    "remaining connection slots",
+    "no more connections allowed",
+    "is starting up",
+    "is shutting down",
+    "not yet accepting connections",
+)
+
 
 class utc_now(FunctionElement[Any]):  # noqa: N801 (a function of SQL)
     """The clock of the database, in UTC whatever the time zone of the session."""
@@ -143,11 +154,14 @@ def is_away(error: Exception) -> bool:
     )
 
 
-def is_conflict(error: Exception) -> bool:
-    """Whether a server ended this transaction in favour of another: it may be tried again."""
+def is_busy(error: Exception) -> bool:
+    """Whether a server that is there only asks to try again.
+
+    It ended a transaction in favour of another one, has no connection left, or is starting.
+    """
     original = getattr(error, "orig", None)
     code = getattr(original, "sqlstate", None) or next(iter(getattr(original, "args", ())), None)
-    return code in _CONFLICTS
+    return code in _CONFLICTS or any(reason in str(original).lower() for reason in _FULL)
 
 
 def _sqlite_engine(url: URL) -> Engine:
