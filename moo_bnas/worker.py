@@ -198,7 +198,8 @@ class _Worker:
         over = threading.Event()
 
         def beat() -> None:
-            while not over.wait(heartbeat):
+            # Not all workers of a fleet at once, where all have begun at once.
+            while not over.wait(heartbeat * random.uniform(0.7, 1.0)):  # noqa: S311 (no secret)
                 claim = self._claim
                 try:
                     self._storage.claims.beat(self._name, claim)
