@@ -11,7 +11,7 @@ demo: .venv/installed
 	@echo "open runs/digits-pareto-s0/pareto.html"
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

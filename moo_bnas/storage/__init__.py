@@ -111,5 +111,5 @@ class Storage:
         self.leases = Leases(database)
 
     def rest(self) -> None:
-        """Closes the connections that are not in use; the next operation opens one again."""
+        """Closes the connection until the next operation."""
         self._database.rest()

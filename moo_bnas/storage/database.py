@@ -9,6 +9,7 @@ import functools
 import json
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -108,7 +109,7 @@ def age(now: datetime, then: datetime) -> float:
 
 
 class Database:
-    """One database, opened.
+    """One database, opened; the threads of a process take turns at one connection.
 
     Args:
         url: SQLAlchemy URL.
@@ -124,6 +125,7 @@ class Database:
 
     @waiting_for_room
     def __init__(self, url: str, *, create: bool) -> None:
+        self._turn = threading.RLock()
         self.shown_url = hide_password(url)
         self.url = self._parse(url)
         self.is_sqlite = is_sqlite(self.url)
@@ -147,20 +149,21 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may write; on SQLite it holds the write lock from its beginning."""
-        with self.errors(), self.engine.begin() as connection:
+        with self._turn, self.errors(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads: one snapshot, and no waiting for writers."""
         engine = self.engine.execution_options(moo_bnas_reads=True)
-        with self.errors(), engine.begin() as connection:
+        with self._turn, self.errors(), engine.begin() as connection:
             yield connection
 
     def rest(self) -> None:
-        """Closes the connections that are not in use; those to a file cost nobody anything."""
+        """Closes the connection; one to a file costs nobody anything, and stays."""
         if not self.is_sqlite:
-            self.engine.dispose()
+            with self._turn:
+                self.engine.dispose()
 
     @property
     def owned(self) -> ColumnElement[bool]:

@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import Connection, DateTime, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
@@ -103,10 +102,6 @@ def make_engine(url: URL) -> Engine:
         return _sqlite_engine(url)
     engine = create_engine(
         url,
-        # One connection a process, for which its threads take turns: servers have few.
-        pool_size=1,
-        max_overflow=0,
-        pool_timeout=NETWORK_TIMEOUT,
         pool_pre_ping=True,
         pool_recycle=POOL_RECYCLE,
         # Of MySQL's own default, REPEATABLE READ, gap locks make neighbours wait for each other.
@@ -154,7 +149,7 @@ def connect_args(url: URL) -> dict[str, Any]:
 
 def is_away(error: Exception) -> bool:
     """Whether a server's answer means that it cannot be reached now."""
-    return isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)) or (
+    return isinstance(error, (OperationalError, InterfaceError)) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )
 
