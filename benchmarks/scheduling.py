@@ -272,7 +272,7 @@ def opened(kind: str) -> Iterator[str]:
         try:
             yield server.get_uri(database="scheduling", driver="psycopg")
         finally:
-            server.stop()
+            server.cleanup()
 
 
 def rows_of(measured: Sequence[Measured]) -> list[dict[str, Any]]:

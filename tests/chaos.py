@@ -226,7 +226,7 @@ def main() -> None:
         chaos.check_trials()
         log = (folder / "run.log").read_text() + (folder / "worker.log").read_text()
         if server:
-            server.stop()
+            server.cleanup()
     for event, times in sorted(done.items()):
         print(f"{times:>3}x {event}")
     print(

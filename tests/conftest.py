@@ -56,7 +56,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresSer
     """A PostgreSQL server of this session's own, with default settings."""
     server = get_server(tmp_path_factory.mktemp("pg") / "data")
     yield server
-    server.stop()
+    server.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ def server(tmp_path: Path) -> Iterator[PostgresServer]:
     """A server of this test's own, that it may crash."""
     running = get_server(tmp_path / "data")
     yield running
-    running.stop()
+    running.cleanup()
 
 
 def _disturb(folder: Path, url: str, server: PostgresServer | None) -> None:
