@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.progress import Progress
 from moo_bnas.report import as_json, collect
 from moo_bnas.space import Genotype
-from moo_bnas.storage import Claim, Storage
+from moo_bnas.storage import Storage
 from tests.fakes import accuracy_of, fake_worker
 
 
@@ -35,7 +36,7 @@ class Run:
         mode: Mode = "pareto",
         seed: int = 0,
         stop_at: int | None = None,
-        **worker: object,
+        accuracy: Callable[[Genotype], float] = accuracy_of,
     ) -> str:
         """The run's pareto.json; with `stop_at`, interrupted once that many are evaluated."""
         opened = open_run(self.url, name, definition, mode, seed)
@@ -45,7 +46,7 @@ class Run:
             if stop_at is not None and progress.done >= stop_at:
                 raise KeyboardInterrupt
 
-        with fake_worker(self.url, name, **worker):  # type: ignore[arg-type]
+        with fake_worker(self.url, name, accuracy):
             Driver(
                 opened, LocalWorkers(self.url, name, [], 10, self.folder), show, lambda: None
             ).drive()
@@ -149,10 +150,12 @@ def test_no_trial_is_over_a_budget(run: Run, tiny: Definition, budget: dict[str,
 
 
 def test_failed_candidates_are_survived_and_never_on_the_front(run: Run, tiny: Definition) -> None:
-    def evaluate(claim: Claim) -> float | None:
-        return None if claim.genotype[0] == 3 else accuracy_of(claim.genotype)
+    def accuracy(genotype: Genotype) -> float:
+        if genotype[0] == 3:
+            raise RuntimeError("told to")
+        return accuracy_of(genotype)
 
-    run.drive(tiny, evaluate=evaluate)
+    run.drive(tiny, accuracy=accuracy)
     report = collect(run.storage, "s")
     assert report.failed > 0
     assert len([p for p in report.points if p.kind == "search"]) == 18 - report.failed
@@ -198,9 +201,9 @@ def test_study_names_that_are_no_file_names_are_refused(
 def test_a_finished_run_is_opened_and_ended_without_new_work(run: Run, tiny: Definition) -> None:
     first = run.drive(tiny)
 
-    def evaluate(_: Claim) -> float:
+    def accuracy(_: Genotype) -> float:
         raise AssertionError("nothing was to be evaluated")
 
-    assert run.drive(tiny, evaluate=evaluate) == first
+    assert run.drive(tiny, accuracy=accuracy) == first
     assert open_run(run.url, "s", tiny, "pareto", 0).is_over
     assert not open_run(run.url, "s", override(tiny, generations=4), "pareto", 0).is_over
