@@ -23,7 +23,7 @@ def hide_from_ps() -> None:
 
     The URL moves into the environment, which other users cannot read.
     """
-    shown = [hide_password(argument) for argument in sys.argv[1:]]
+    shown = [hide_password(a) if "://" in a else a for a in sys.argv[1:]]
     if shown == sys.argv[1:]:
         return
     for before, argument in zip(sys.argv, sys.argv[1:], strict=False):
