@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,11 +34,23 @@ class _Section(BaseModel):
 
 
 class NetworkOptions(_Section):
-    """Which network; what is left out keeps the network's own default."""
+    """Which network; what is left out keeps the network's own default.
 
-    name: Literal["vgg_small"]
-    base_width: AtLeastOne | None = None
+    Networks that other packages bring (see `moo_bnas.networks`) may have further options.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
     binarizer: Literal["dorefa", "sign"] = "dorefa"
+    base_width: AtLeastOne | None = None
+    stem: Literal["imagenet", "small"] | None = None
+
+    def make(self, image: ImageShape) -> Network:
+        """The network for such images."""
+        return make_network(
+            self.name, image, **self.model_dump(exclude={"name", "binarizer"}, exclude_none=True)
+        )
 
 
 class SpaceOptions(_Section):
@@ -59,29 +72,54 @@ class DataOptions(_Section):
 
 
 class Recipe(_Section):
-    """How a candidate is trained: SGD with Nesterov momentum, one cycle of the learning rate.
+    """How a network is trained.
 
     Attributes:
         epochs: Passes over the training images.
-        batch_size: Images a step, at least; the steps of an epoch are equal but for one image.
+        batch_size: Images a step, at least; all steps of an epoch are equal, what is left over
+            (less than one image a step) waits for another epoch.
         learning_rate: At its peak.
-        warmup: The share of steps over which it rises, linearly; then it falls as a cosine to 0.
-        momentum: Of SGD.
-        weight_decay: Of SGD, on all parameters.
+        schedule: `one_cycle` rises to the peak and falls to 0; `steps` begins at the peak and
+            falls to a tenth at each milestone.
+        warmup: Of one cycle: the share of steps over which it rises, linearly; then it falls as a
+            cosine to 0.
+        milestones: Of steps: epochs.
+        optimizer: `sgd`, with Nesterov momentum, or `adam`.
+        momentum: Of SGD; of Adam the first beta.
+        weight_decay: On all parameters.
         label_smoothing: Of the cross entropy.
-        shift: Training images move by up to this many pixels each way.
+        shift: Training images move by up to this many pixels each way (a random crop of the image
+            padded by so many zeros).
+        flip: Half of the training images are mirrored.
+        random_resized_crop: Training images are random parts of the stored ones, resized.
+        dtype: Of the layers' arithmetic in training; weights and scoring are fp32 always.
         seed: Of the split, the initial weights and the order of images.
     """
 
     epochs: AtLeastOne
     batch_size: Annotated[int, Field(ge=2)]  # batch norm needs two
     learning_rate: Positive
+    schedule: Literal["one_cycle", "steps"] = "one_cycle"
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.2
+    milestones: Annotated[tuple[AtLeastOne, ...], Field(strict=False)] = ()
+    optimizer: Literal["sgd", "adam"] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     shift: Annotated[int, Field(ge=0)] = 0
+    flip: bool = False
+    random_resized_crop: bool = False
+    dtype: Literal["fp32", "bf16"] = "fp32"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @model_validator(mode="after")
+    def _milestones_are_of_steps(self) -> Recipe:
+        if (self.schedule == "steps") != bool(self.milestones):
+            raise ValueError(
+                f"got schedule {self.schedule!r} with milestones {list(self.milestones)}; steps "
+                "needs milestones such as [60, 120], and only steps does"
+            )
+        return self
 
 
 class SearchOptions(_Section):
@@ -104,7 +142,19 @@ class SearchOptions(_Section):
 
 
 class Definition(_Section):
-    """A whole definition; see the attributes of its sections."""
+    """A whole definition.
+
+    Attributes:
+        name: Of the file.
+        description: One line for `moo-bnas studies`.
+        network: What is widened.
+        space: By which ratios.
+        data: What it learns.
+        recipe: How a candidate is trained.
+        parent: How the parent is trained, the uniform network of the greatest ratio, whose weights
+            binary candidates begin with; without it they begin from scratch.
+        search: How long to search.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
     description: str
@@ -112,6 +162,7 @@ class Definition(_Section):
     space: SpaceOptions = SpaceOptions()
     data: DataOptions
     recipe: Recipe
+    parent: Recipe | None = None
     search: SearchOptions = SearchOptions()
 
     @model_validator(mode="after")
@@ -127,11 +178,7 @@ class Definition(_Section):
 
     def make_network(self) -> Network:
         """The network of this definition."""
-        return make_network(
-            self.network.name,
-            DATA_SETS[self.data.name].SHAPE,
-            base_width=self.network.base_width,
-        )
+        return self.network.make(self.data.shape)
 
     def make_space(self) -> SearchSpace:
         """Its search space."""
@@ -142,24 +189,51 @@ class Definition(_Section):
         network = self.make_network()
         return flops(network, network.base_widths)
 
-    def fingerprint(self, precision: Precision, data_hash: str) -> str:
-        """Of all evaluations of this definition at one precision on data of one content."""
-        network = self.make_network()
+    def fingerprint(
+        self, precision: Precision, data_hash: str, parent_hash: str | None = None
+    ) -> str:
+        """Of all evaluations of this definition.
+
+        Args:
+            precision: Of the networks.
+            data_hash: Of the data's content.
+            parent_hash: Of the weights that binary candidates begin with.
+        """
         return fingerprint(
             {
-                "network": {
-                    "name": network.name,
-                    "base_widths": network.base_widths,
-                    "binarizer": self.network.binarizer,
-                    "precision": precision,
-                },
-                "ratios": self.space.ratios,
-                "data": self.data.model_dump(),
-                "data_hash": data_hash,
+                **self._common(precision, data_hash),
                 "recipe": self.recipe.model_dump(),
-                "parent_hash": None,
+                "parent_hash": parent_hash if precision == "binary" else None,
             }
         )
+
+    def parent_fingerprint(self, data_hash: str) -> str:
+        """Of the training of the parent, whose result is weights beside an accuracy."""
+        if self.parent is None:
+            raise DefinitionError(f"definition {self.name} has no [parent]; add that section")
+        return fingerprint(
+            {
+                **self._common("binary", data_hash),
+                "parent": self.parent.model_dump(),
+                "split_seed": self.recipe.seed,
+            }
+        )
+
+    def _common(self, precision: Precision, data_hash: str) -> dict[str, Any]:
+        """What all evaluations depend on: the network, its ratios, and the data."""
+        network = self.make_network()
+        layers = network.layers(network.base_widths, precision)
+        return {
+            "network": {
+                **self.network.model_dump(exclude_none=True),
+                "base_widths": network.base_widths,
+                "layers": [asdict(spec) for spec in layers],
+                "precision": precision,
+            },
+            "ratios": self.space.ratios,
+            "data": self.data.model_dump(exclude={"path"}),  # wherever the same data lie
+            "data_hash": data_hash,
+        }
 
 
 def shipped() -> dict[str, Path]:

@@ -39,6 +39,14 @@ class DataError(MooBnasError, RuntimeError):
     """A data set is missing, broken, or not the one that the study was started with."""
 
 
+class ArtifactsError(MooBnasError, RuntimeError):
+    """The artifact store cannot be used, or lacks what it should hold."""
+
+
+class ParentError(MooBnasError, RuntimeError):
+    """The parent could not be trained."""
+
+
 class DivergenceError(MooBnasError, ArithmeticError):
     """The loss of a candidate stopped being a finite number."""
 

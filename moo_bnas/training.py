@@ -1,87 +1,263 @@
-"""Trains one candidate and scores it."""
+"""Trains one network and scores it; one loop for CPU and GPU."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from moo_bnas.data.image_data import ImageData, Split
+from moo_bnas.augmentation import Augmentation, centre
+from moo_bnas.data import ImageData, Split
 from moo_bnas.definition import Recipe
 from moo_bnas.errors import DivergenceError, Interrupted
 
 _SCORING_BATCH = 512
+_CHUNK = 4096  # images at a time, where all are read once
+_ROOM_FOR_DATA = 0.5  # share of a GPU's free memory that data may take
+
+
+@dataclass(frozen=True)
+class DeviceSplit:
+    """Images where they stay during a training.
+
+    Attributes:
+        images: uint8, n x c x h x w, on the device; on the host where the device is too small.
+        labels: int64, n, beside the images.
+        rows: int64, those images that belong to the split.
+    """
+
+    images: Tensor
+    labels: Tensor
+    rows: Tensor
+
+    def batch(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Images and labels of these rows, on the device."""
+        found = self.images[rows], self.labels[rows]
+        return found[0].to(device, non_blocking=True), found[1].to(device, non_blocking=True)
 
 
 @dataclass(frozen=True)
 class DeviceData:
-    """A data set on a device.
+    """A data set for one device.
 
     Attributes:
-        train: Images (uint8, n x c x h x w) and labels (int64, n).
-        validation: Likewise.
+        train: To learn from.
+        scoring: To score on.
+        size: Side of the images that a network gets; they are stored at this size or larger.
         mean: Of the training images' channels, in 0..255, shape 1 x c x 1 x 1.
         std: Likewise.
     """
 
-    train: tuple[Tensor, Tensor]
-    validation: tuple[Tensor, Tensor]
+    train: DeviceSplit
+    scoring: DeviceSplit
+    size: int
     mean: Tensor
     std: Tensor
 
+    @property
+    def device(self) -> torch.device:
+        """Where the training runs."""
+        return self.mean.device
 
-def to_device(data: ImageData, device: torch.device) -> DeviceData:
-    """Puts a data set on a device, where it stays for all candidates."""
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images in 0..255 as floats of mean 0 and standard deviation 1 a channel."""
+        scaled = (images.float() - self.mean) / self.std
+        return scaled.contiguous(memory_format=torch.channels_last)
 
-    def tensors(split: Split) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(split.images).to(device), torch.from_numpy(split.labels).to(device)
 
-    train = tensors(data.train)
-    pixels = train[0].double()
+def to_device(data: ImageData, size: int, device: torch.device) -> DeviceData:
+    """Puts a data set on a device, where it stays for all candidates.
+
+    Args:
+        data: As loaded.
+        size: Side of the images that the network gets.
+        device: To train on. On a CPU the images are used where they lie, which may be a file.
+    """
+    mean, std = _channel_statistics(data.train)
     return DeviceData(
-        train=train,
-        validation=tensors(data.validation),
-        mean=pixels.mean(dim=(0, 2, 3), keepdim=True).float(),
-        std=pixels.std(dim=(0, 2, 3), keepdim=True).float(),
+        train=_place(data.train, device),
+        scoring=_place(data.scoring, device),
+        size=size,
+        mean=mean.to(device),
+        std=std.to(device),
     )
 
 
+class Training:
+    """A network in training; between two epochs its state can be kept, and put back.
+
+    On a CPU with one thread, equal arguments give bitwise equal results in any process, also
+    through `state` and `restore`.
+
+    Args:
+        network: To train; it goes to the device of the data.
+        data: To train and score on.
+        recipe: How to train.
+        seed: Of the order of images and of their augmentation.
+
+    Attributes:
+        network: As given.
+        accuracies: Top-1 accuracy on the scoring images after each epoch so far, percent.
+    """
+
+    def __init__(self, network: nn.Module, data: DeviceData, recipe: Recipe, seed: int) -> None:
+        self.network = network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.accuracies: list[float] = []
+        self._data = data
+        self._recipe = recipe
+        self._random = torch.Generator().manual_seed(seed)
+        self._augmentation = Augmentation(
+            data.size, recipe.shift, recipe.flip, recipe.random_resized_crop
+        )
+        images = len(data.train.rows)
+        self._steps = max(images // recipe.batch_size, 1)
+        self._batch = images // self._steps
+        self._optimizer = _optimizer(network, recipe)
+        # Scaling of gradients is for fp16; bf16 has the range of fp32.
+        self._autocast = torch.autocast(
+            data.device.type, dtype=torch.bfloat16, enabled=recipe.dtype == "bf16"
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs were trained."""
+        return len(self.accuracies) >= self._recipe.epochs
+
+    def run_epoch(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Trains one epoch and scores.
+
+        Args:
+            should_stop: Asked before every step.
+
+        Raises:
+            DivergenceError: Where the loss is not finite at its end.
+            Interrupted: Once `should_stop` says so; what the epoch has done so far stays done, so
+                nothing but to drop the training makes sense then.
+        """
+        data, recipe = self._data, self._recipe
+        self.network.train()
+        # All chance of an epoch is drawn and sent at once: no step waits for the host.
+        drawn = torch.randperm(len(data.train.rows), generator=self._random)
+        order = data.train.rows[drawn.to(data.train.rows.device)]
+        moves = self._augmentation.draw(len(order), self._random, data.device)
+        loss_sum = torch.zeros((), device=data.device)
+        for step in range(self._steps):
+            if should_stop():
+                raise Interrupted
+            here = slice(step * self._batch, (step + 1) * self._batch)
+            images, labels = data.train.batch(order[here], data.device)
+            inputs = data.normalise(self._augmentation.apply(images, moves[here]))
+            loss_sum += self._step(inputs, labels, len(self.accuracies) * self._steps + step)
+        if not math.isfinite(loss_sum.item()):
+            raise DivergenceError(
+                f"the loss was {loss_sum.item()} in epoch {len(self.accuracies) + 1} of "
+                f"{recipe.epochs}; lower [recipe] learning_rate"
+            )
+        self.accuracies.append(score(self.network, data))
+
+    def state(self) -> dict[str, Tensor]:
+        """All that decides how the training goes on, as tensors by name."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        for i, values in self._optimizer.state_dict()["state"].items():
+            tensors.update({f"optimizer.{i}.{k}": v for k, v in values.items() if v is not None})
+        tensors["random"] = self._random.get_state()
+        tensors["accuracies"] = torch.tensor(self.accuracies, dtype=torch.float64)
+        return tensors
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on from a `state` of a training with the same arguments."""
+        self.network.load_state_dict(
+            {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+        )
+        optimizer: dict[int, dict[str, Tensor]] = {}
+        for key, value in state.items():
+            kind, _, rest = key.partition(".")
+            if kind == "optimizer":
+                index, _, name = rest.partition(".")
+                optimizer.setdefault(int(index), {})[name] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+        self._random.set_state(state["random"])
+        self.accuracies = state["accuracies"].tolist()
+
+    def _step(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
+        recipe = self._recipe
+        with self._autocast:
+            logits = self.network(inputs)
+        loss = functional.cross_entropy(
+            logits.float(), labels, label_smoothing=recipe.label_smoothing
+        )
+        for group in self._optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * rate(recipe, step, self._steps)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return loss.detach()
+
+
 def train_and_score(
-    build: Callable[[], nn.Module],
+    network: nn.Module,
     data: DeviceData,
     recipe: Recipe,
     seed: int,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[float]:
-    """Trains a fresh network and scores it after every epoch.
-
-    On a CPU with one thread, equal arguments give bitwise equal results in any process.
-
-    Args:
-        build: Makes the network, from torch's global random state.
-        data: To train and score on; the network goes to its device.
-        recipe: How to train.
-        seed: Of the weights and of the order of images.
-        should_stop: Asked before every step.
+    """Trains a network to the end of its recipe and scores it after every epoch.
 
     Returns:
-        Top-1 validation accuracy, percent, after each epoch.
+        Top-1 accuracy on the scoring images, percent, after each epoch.
 
     Raises:
         DivergenceError: Once the loss is not finite.
         Interrupted: Once `should_stop` says so.
     """
-    torch.manual_seed(seed)
-    device = data.mean.device
-    network = build().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    order = torch.Generator().manual_seed(seed)
-    images, labels = data.train
-    steps = max(len(labels) // recipe.batch_size, 1)
-    optimizer = torch.optim.SGD(
+    training = Training(network, data, recipe, seed)
+    while not training.is_over:
+        training.run_epoch(should_stop)
+    return training.accuracies
+
+
+def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of a step, counted from 0, as a share of its peak.
+
+    `one_cycle` rises linearly over the first `warmup` of all steps, then falls as half a cosine
+    towards 0 (Smith and Topin 2018, with a cosine). `steps` falls to a tenth at each milestone.
+    """
+    if recipe.schedule == "steps":
+        return 0.1 ** sum(step >= epoch * steps_per_epoch for epoch in recipe.milestones)
+    steps = recipe.epochs * steps_per_epoch
+    rise = recipe.warmup * steps
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
+
+
+def score(network: nn.Module, data: DeviceData) -> float:
+    """Top-1 accuracy on the scoring images, percent; in fp32, where binary layers are exact."""
+    network.eval()
+    right = torch.zeros((), dtype=torch.int64, device=data.device)
+    with torch.inference_mode():
+        for rows in data.scoring.rows.split(_SCORING_BATCH):
+            images, labels = data.scoring.batch(rows, data.device)
+            logits = network(data.normalise(centre(images, data.size)))
+            right += (logits.argmax(dim=1) == labels).sum()
+    return 100.0 * right.item() / len(data.scoring.rows)
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(
+            network.parameters(),
+            lr=recipe.learning_rate,
+            betas=(recipe.momentum, 0.999),
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+    return torch.optim.SGD(
         network.parameters(),
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
@@ -89,77 +265,35 @@ def train_and_score(
         nesterov=recipe.momentum > 0,
         fused=True,
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: one_cycle(step, recipe.epochs * steps, recipe.warmup)
-    )
-    accuracies = []
-    for epoch in range(recipe.epochs):
-        network.train()
-        losses = torch.zeros((), device=device)
-        for batch in torch.randperm(len(labels), generator=order).to(device).tensor_split(steps):
-            if should_stop():
-                raise Interrupted
-            inputs = _normalise(_shift(images[batch], recipe.shift, order), data)
-            loss = functional.cross_entropy(
-                network(inputs), labels[batch], label_smoothing=recipe.label_smoothing
-            )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-            losses += loss.detach()
-        if not math.isfinite(losses.item()):
-            raise DivergenceError(
-                f"the loss was {losses.item()} in epoch {epoch + 1} of {recipe.epochs}; lower "
-                "[recipe] learning_rate"
-            )
-        accuracies.append(score(network, data))
-    return accuracies
 
 
-def one_cycle(step: int, steps: int, warmup: float) -> float:
-    """The learning rate of a step, counted from 0, as a share of its peak.
-
-    It rises linearly over the first `warmup` of the steps, then falls as half a cosine towards 0
-    (Smith and Topin 2018, with a cosine).
-    """
-    rise = warmup * steps
-    if step < rise:
-        return (step + 1) / (rise + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
-
-
-def score(network: nn.Module, data: DeviceData) -> float:
-    """Top-1 accuracy on the validation split, percent."""
-    network.eval()
-    images, labels = data.validation
-    right = torch.zeros((), dtype=torch.int64, device=labels.device)
-    with torch.inference_mode():
-        for x, y in _batches(images, labels):
-            right += (network(_normalise(x, data)).argmax(dim=1) == y).sum()
-    return 100.0 * right.item() / len(labels)
+def _place(split: Split, device: torch.device) -> DeviceSplit:
+    images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
+    rows = torch.from_numpy(split.rows)
+    if device.type == "cpu":
+        return DeviceSplit(images, labels, rows)
+    needed = len(rows) * images[0].nbytes
+    if needed > _ROOM_FOR_DATA * torch.cuda.mem_get_info(device)[0]:
+        return DeviceSplit(images, labels, rows)
+    chosen = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
+    for here, of_split in zip(chosen.split(_CHUNK), rows.split(_CHUNK), strict=True):
+        here.copy_(images[of_split])
+    return DeviceSplit(chosen, labels[rows].to(device), torch.arange(len(rows), device=device))
 
 
-def _batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    for start in range(0, len(labels), _SCORING_BATCH):
-        end = start + _SCORING_BATCH
-        yield images[start:end], labels[start:end]
-
-
-def _normalise(images: Tensor, data: DeviceData) -> Tensor:
-    scaled = (images.float() - data.mean) / data.std
-    return scaled.contiguous(memory_format=torch.channels_last)
-
-
-def _shift(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Moves each image by up to `most` pixels each way; what comes in is 0."""
-    if not most:
-        return images
-    n, _, height, width = images.shape
-    dy, dx = torch.randint(0, 2 * most + 1, (2, n), generator=generator).to(images.device)
-    padded = functional.pad(images, (most, most, most, most))
-    rows = (dy[:, None] + torch.arange(height, device=images.device))[:, None, :, None]
-    columns = (dx[:, None] + torch.arange(width, device=images.device))[:, None, None, :]
-    index = torch.arange(n, device=images.device)[:, None, None, None]
-    channels = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
-    return padded[index, channels, rows, columns]
+def _channel_statistics(split: Split) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel over the images of a split, exactly summed."""
+    images, rows = torch.from_numpy(split.images), torch.from_numpy(split.rows)
+    channels = images.shape[1]
+    sums, squares = torch.zeros(channels).long(), torch.zeros(channels).long()
+    for of_split in rows.split(_CHUNK):
+        pixels = images[of_split].int()
+        sums += pixels.sum(dim=(0, 2, 3))
+        squares += pixels.square().sum(dim=(0, 2, 3))
+    count = len(rows) * images[0, 0].numel()
+    mean = sums.double() / count
+    std = (squares.double() / count - mean.square()).clamp_min(0).sqrt()
+    # A channel of one value everywhere is divided by 1.
+    std = torch.where(std > 0, std, torch.ones_like(std))
+    shape = (1, channels, 1, 1)
+    return mean.float().reshape(shape), std.float().reshape(shape)

@@ -1,0 +1,176 @@
+"""The artifact store: files that belong to trials (weights), in a folder or a bucket.
+
+The storage holds their names and hashes; their bytes go through Optuna's artifact stores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import uuid
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.artifacts import Backoff, Boto3ArtifactStore, FileSystemArtifactStore, GCSArtifactStore
+from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.exceptions import ExperimentalWarning
+from sqlalchemy import make_url
+
+from moo_bnas.errors import ArtifactsError, DefinitionError
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file in an artifact store.
+
+    Attributes:
+        id: Its name there.
+        sha256: Of its bytes.
+    """
+
+    id: str
+    sha256: str
+
+
+class Artifacts:
+    """An artifact store.
+
+    Args:
+        url: A folder, `s3://bucket` or `gs://bucket`.
+        create: Make the folder where it is missing.
+
+    Raises:
+        ArtifactsError: Where it is not there, or the package for it is not.
+        DefinitionError: For a URL of another form.
+    """
+
+    def __init__(self, url: str, *, create: bool = False) -> None:
+        self.url = url
+        self._store = _store(url, create)
+
+    def put(self, content: bytes) -> Artifact:
+        """Keeps bytes.
+
+        Raises:
+            ArtifactsError: Where that fails.
+        """
+        artifact = Artifact(str(uuid.uuid4()), hashlib.sha256(content).hexdigest())
+        try:
+            self._store.write(artifact.id, io.BytesIO(content))
+        except Exception as error:  # of three libraries, which have no common base
+            raise ArtifactsError(
+                f"could not write {len(content):,} bytes to the artifact store {self.url}: {error}; "
+                "make room, or check that it is reachable and may be written"
+            ) from error
+        return artifact
+
+    def get(self, artifact: Artifact) -> bytes:
+        """The bytes of an artifact.
+
+        Raises:
+            ArtifactsError: Where it is not there, or not what was kept.
+        """
+        try:
+            with self._store.open_reader(artifact.id) as reader:
+                content = reader.read()
+        except ArtifactNotFound as error:
+            raise ArtifactsError(
+                f"the artifact store {self.url} has no {artifact.id}; give the store that the run "
+                "began with as --artifacts, or mount it"
+            ) from error
+        except Exception as error:
+            raise ArtifactsError(
+                f"could not read {artifact.id} from the artifact store {self.url}: {error}; check "
+                "that it is reachable"
+            ) from error
+        if hashlib.sha256(content).hexdigest() != artifact.sha256:
+            raise ArtifactsError(
+                f"{artifact.id} in the artifact store {self.url} is damaged ({len(content):,} "
+                "bytes of another hash); restore it from a copy"
+            )
+        return content
+
+    def remove(self, artifact: Artifact) -> None:
+        """Drops an artifact that nothing refers to any more; one that is gone already is fine."""
+        try:
+            self._store.remove(artifact.id)
+        except ArtifactNotFound:
+            pass
+        except Exception as error:
+            raise ArtifactsError(
+                f"could not remove {artifact.id} from the artifact store {self.url}: {error}"
+            ) from error
+
+
+def resolved(url: str | None, storage_url: str) -> str:
+    """What a run keeps as its artifact store: the one given, else the default of its storage.
+
+    Folders become absolute.
+
+    Raises:
+        DefinitionError: Where none is given and the storage has no default.
+    """
+    if url is None:
+        return default_url(storage_url)
+    return url if "://" in url else str(Path(url).expanduser().absolute())
+
+
+def default_url(storage_url: str) -> str:
+    """The artifact store of a storage where none is named: a folder beside an SQLite file.
+
+    Raises:
+        DefinitionError: For a server, whose workers share no folder as far as is known.
+    """
+    url = make_url(storage_url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        raise DefinitionError(
+            "candidates inherit the weights of a parent, and workers of a database server share "
+            "no folder by themselves; give --artifacts, a folder that all machines mount or "
+            "s3://bucket or gs://bucket"
+        )
+    path = Path(url.database).absolute()
+    return str(path.with_name(f"{path.stem}-artifacts"))
+
+
+def _store(url: str, create: bool) -> Any:
+    scheme, _, rest = url.partition("://")
+    if not rest:
+        return FileSystemArtifactStore(_folder(url, create))
+    bucket = rest.rstrip("/")
+    if scheme not in ("s3", "gs") or "/" in bucket:
+        raise DefinitionError(
+            f"got --artifacts {url}, expected a folder, s3://bucket or gs://bucket"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            store = Boto3ArtifactStore(bucket) if scheme == "s3" else GCSArtifactStore(bucket)
+    except ImportError as error:
+        package = {"s3": "boto3", "gs": "google-cloud-storage"}[scheme]
+        raise ArtifactsError(
+            f"the artifact store {url} needs the Python package {package}, which is not installed; "
+            f"pip install {package}"
+        ) from error
+    except Exception as error:
+        raise ArtifactsError(f"could not open the artifact store {url}: {error}") from error
+    return Backoff(store)
+
+
+def _folder(url: str, create: bool) -> Path:
+    folder = Path(url).expanduser().absolute()
+    if create:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ArtifactsError(
+                f"could not make the artifact folder {folder}: {error.strerror}; give another "
+                "--artifacts"
+            ) from error
+    if not folder.is_dir():
+        raise ArtifactsError(
+            f"there is no artifact folder {folder} on this machine; mount the one of the run "
+            "there, or give its path here as --artifacts"
+        )
+    return folder
