@@ -11,28 +11,22 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from moo_bnas.cost import flops
-from moo_bnas.data import DATA_SETS
+from moo_bnas.data import DataSet
 from moo_bnas.errors import DefinitionError
 from moo_bnas.fingerprint import fingerprint
 from moo_bnas.networks import make_network
 from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.network import Network
+from moo_bnas.section import AtLeastOne, Positive, Section
 from moo_bnas.space import PAPER_RATIOS, SearchSpace
 
 _PACKAGE = Path(__file__).parent
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-AtLeastOne = Annotated[int, Field(ge=1)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class NetworkOptions(_Section):
+class NetworkOptions(Section):
     """Which network; what is left out keeps the network's own default."""
 
     name: Literal["vgg_small"]
@@ -40,7 +34,7 @@ class NetworkOptions(_Section):
     binarizer: Literal["dorefa", "sign"] = "dorefa"
 
 
-class SpaceOptions(_Section):
+class SpaceOptions(Section):
     """Which expansion ratios each gene may take."""
 
     ratios: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = PAPER_RATIOS
@@ -52,13 +46,7 @@ class SpaceOptions(_Section):
         return ratios
 
 
-class DataOptions(_Section):
-    """Which data set."""
-
-    name: Literal["digits"]
-
-
-class Recipe(_Section):
+class Recipe(Section):
     """How a candidate is trained: SGD with Nesterov momentum, one cycle of the learning rate.
 
     Attributes:
@@ -84,7 +72,7 @@ class Recipe(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
-class SearchOptions(_Section):
+class SearchOptions(Section):
     """How long to search, and under which limits.
 
     Attributes:
@@ -103,14 +91,14 @@ class SearchOptions(_Section):
     max_memory: Positive | None = None
 
 
-class Definition(_Section):
+class Definition(Section):
     """A whole definition; see the attributes of its sections."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
     description: str
     network: NetworkOptions
     space: SpaceOptions = SpaceOptions()
-    data: DataOptions
+    data: DataSet
     recipe: Recipe
     search: SearchOptions = SearchOptions()
 
@@ -129,7 +117,7 @@ class Definition(_Section):
         """The network of this definition."""
         return make_network(
             self.network.name,
-            DATA_SETS[self.data.name].SHAPE,
+            self.data.shape,
             base_width=self.network.base_width,
         )
 
@@ -154,7 +142,7 @@ class Definition(_Section):
                     "precision": precision,
                 },
                 "ratios": self.space.ratios,
-                "data": self.data.model_dump(),
+                "data": self.data.model_dump(exclude={"path"}),  # its content is what counts
                 "data_hash": data_hash,
                 "recipe": self.recipe.model_dump(),
                 "parent_hash": None,
@@ -220,7 +208,10 @@ def override(definition: Definition, **search: Any) -> Definition:
 
 
 def _fault(fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"]) or "definition"
+    parts = fault["loc"]
+    if parts[:1] == ("data",):  # then comes the data set's name, which is no key
+        parts = ("data", *parts[2:])
+    where = ".".join(str(part) for part in parts) or "definition"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         message = "unknown key; remove it or mend its name"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,32 +24,53 @@ class DeviceData:
     """A data set on a device.
 
     Attributes:
-        train: Images (uint8, n x c x h x w) and labels (int64, n).
-        validation: Likewise.
+        train: Images (uint8, n x c x h x w), labels (int64, n), and which of the n are meant.
+        scoring: Likewise.
         mean: Of the training images' channels, in 0..255, shape 1 x c x 1 x 1.
         std: Likewise.
     """
 
-    train: tuple[Tensor, Tensor]
-    validation: tuple[Tensor, Tensor]
+    train: tuple[Tensor, Tensor, Tensor]
+    scoring: tuple[Tensor, Tensor, Tensor]
     mean: Tensor
     std: Tensor
 
 
 def to_device(data: ImageData, device: torch.device) -> DeviceData:
-    """Puts a data set on a device, where it stays for all candidates."""
+    """Puts a data set on a device, where it stays for all candidates.
 
-    def tensors(split: Split) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(split.images).to(device), torch.from_numpy(split.labels).to(device)
+    On a CPU nothing is copied: workers share images that are mapped from a file.
+    """
+
+    def tensors(split: Split) -> tuple[Tensor, Tensor, Tensor]:
+        images, labels, rows = split.images, split.labels, split.rows
+        if device.type != "cpu":
+            images, labels, rows = images[rows], labels[rows], np.arange(len(rows))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            images_there = torch.from_numpy(images).to(device)
+        return images_there, torch.from_numpy(labels).to(device), torch.from_numpy(rows).to(device)
 
     train = tensors(data.train)
-    pixels = train[0].double()
-    return DeviceData(
-        train=train,
-        validation=tensors(data.validation),
-        mean=pixels.mean(dim=(0, 2, 3), keepdim=True).float(),
-        std=pixels.std(dim=(0, 2, 3), keepdim=True).float(),
-    )
+    mean, std = _mean_and_std(train[0], train[2])
+    return DeviceData(train=train, scoring=tensors(data.scoring), mean=mean, std=std)
+
+
+def _mean_and_std(images: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each channel, summed up exactly; shape 1 x c x 1 x 1."""
+    sums = torch.zeros(2, images.shape[1], dtype=torch.int64, device=images.device)
+    for chunk in torch.split(rows, 64):
+        pixels = images[chunk].int()
+        for i, values in enumerate((pixels, pixels * pixels)):
+            sums[i] += values.sum(dim=(0, 2, 3), dtype=torch.int64)
+    n = len(rows) * images.shape[2] * images.shape[3]
+    means = [total / n for total in sums[0].tolist()]
+    deviations = [
+        math.sqrt((n * squares - total * total) / (n * (n - 1)))
+        for total, squares in zip(*sums.tolist(), strict=True)
+    ]
+    mean, std = (torch.tensor(x, device=images.device) for x in (means, deviations))
+    return mean.reshape(1, -1, 1, 1), std.reshape(1, -1, 1, 1)
 
 
 def train_and_score(
@@ -69,7 +92,7 @@ def train_and_score(
         should_stop: Asked before every step.
 
     Returns:
-        Top-1 validation accuracy, percent, after each epoch.
+        Top-1 accuracy on the scoring images, percent, after each epoch.
 
     Raises:
         DivergenceError: Once the loss is not finite.
@@ -79,8 +102,8 @@ def train_and_score(
     device = data.mean.device
     network = build().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     order = torch.Generator().manual_seed(seed)
-    images, labels = data.train
-    steps = max(len(labels) // recipe.batch_size, 1)
+    images, labels, rows = data.train
+    steps = max(len(rows) // recipe.batch_size, 1)
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=recipe.learning_rate,
@@ -96,7 +119,8 @@ def train_and_score(
     for epoch in range(recipe.epochs):
         network.train()
         losses = torch.zeros((), device=device)
-        for batch in torch.randperm(len(labels), generator=order).to(device).tensor_split(steps):
+        shuffled = rows[torch.randperm(len(rows), generator=order).to(device)]
+        for batch in shuffled.tensor_split(steps):
             if should_stop():
                 raise Interrupted
             inputs = _normalise(_shift(images[batch], recipe.shift, order), data)
@@ -130,20 +154,19 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
 
 
 def score(network: nn.Module, data: DeviceData) -> float:
-    """Top-1 accuracy on the validation split, percent."""
+    """Top-1 accuracy on the scoring images, percent."""
     network.eval()
-    images, labels = data.validation
+    images, labels, rows = data.scoring
     right = torch.zeros((), dtype=torch.int64, device=labels.device)
     with torch.inference_mode():
-        for x, y in _batches(images, labels):
+        for x, y in _batches(images, labels, rows):
             right += (network(_normalise(x, data)).argmax(dim=1) == y).sum()
-    return 100.0 * right.item() / len(labels)
+    return 100.0 * right.item() / len(rows)
 
 
-def _batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    for start in range(0, len(labels), _SCORING_BATCH):
-        end = start + _SCORING_BATCH
-        yield images[start:end], labels[start:end]
+def _batches(images: Tensor, labels: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    for batch in torch.split(rows, _SCORING_BATCH):
+        yield images[batch], labels[batch]
 
 
 def _normalise(images: Tensor, data: DeviceData) -> Tensor:

@@ -5,20 +5,21 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from moo_bnas.data import digits
-from moo_bnas.data.image_data import ImageData, Split
+from moo_bnas.data import Digits, ImageData, Split
 from moo_bnas.definition import Recipe
 from moo_bnas.errors import DivergenceError, Interrupted
 from moo_bnas.networks import make_network
 from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.module import build
 from moo_bnas.training import (
+    DeviceData,
     _shift,
     one_cycle,
     score,
@@ -35,8 +36,16 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def _digits() -> ImageData:
+    return Digits().load(Path(), 0, "search")
+
+
+def _data() -> DeviceData:
+    return to_device(_digits(), CPU)
+
+
 def _builder(base_width: int = 4) -> Callable[[], nn.Module]:
-    network = make_network("vgg_small", digits.SHAPE, base_width=base_width)
+    network = make_network("vgg_small", Digits().shape, base_width=base_width)
     specs = network.layers(network.base_widths, "binary")
     return lambda: build(specs)
 
@@ -44,13 +53,13 @@ def _builder(base_width: int = 4) -> Callable[[], nn.Module]:
 _CODE = """
 import torch; torch.set_num_threads(1)
 from tests.test_training import *
-from tests.test_training import _builder
-print(repr(train_and_score(_builder(), to_device(digits.load(0), CPU), RECIPE, seed=5)))
+from tests.test_training import _builder, _data
+print(repr(train_and_score(_builder(), _data(), RECIPE, seed=5)))
 """
 
 
 def test_any_process_gives_bitwise_the_same_accuracies() -> None:
-    data = to_device(digits.load(0), CPU)
+    data = _data()
     train_and_score(_builder(8), data, RECIPE, seed=1)  # what came before must not matter
     here = train_and_score(_builder(), data, RECIPE, seed=5)
     there = subprocess.run(
@@ -62,9 +71,9 @@ def test_any_process_gives_bitwise_the_same_accuracies() -> None:
 
 
 def test_digits_are_learned_and_full_precision_learns_better() -> None:
-    data = to_device(digits.load(0), CPU)
+    data = _data()
     recipe = Recipe(epochs=5, batch_size=64, learning_rate=0.2)
-    network = make_network("vgg_small", digits.SHAPE, base_width=8)
+    network = make_network("vgg_small", Digits().shape, base_width=8)
     accuracy = {}
     precisions: tuple[Precision, ...] = ("binary", "full")
     for precision in precisions:
@@ -84,19 +93,25 @@ def test_divergence_is_told() -> None:
             return self.linear(x.flatten(1)) * float("inf")  # type: ignore[no-any-return]
 
     with pytest.raises(DivergenceError, match="epoch 1 of 2; lower .* learning_rate"):
-        train_and_score(Broken, to_device(digits.load(0), CPU), RECIPE, seed=0)
+        train_and_score(Broken, _data(), RECIPE, seed=0)
 
 
 def test_a_training_stops_when_told() -> None:
     asked = iter([False, False, True])
     with pytest.raises(Interrupted):
-        train_and_score(_builder(), to_device(digits.load(0), CPU), RECIPE, 0, lambda: next(asked))
+        train_and_score(
+            _builder(),
+            _data(),
+            RECIPE,
+            0,
+            lambda: next(asked),
+        )
 
 
 def test_the_score_is_the_share_of_right_classes() -> None:
     images = np.arange(4, dtype=np.uint8).repeat(64).reshape(4, 1, 8, 8)
-    split = Split(images, np.array([0, 1, 0, 0]))
-    data = to_device(ImageData(split, split, split, "hash"), CPU)
+    split = Split(images, np.array([0, 1, 0, 0]), np.arange(4))
+    data = to_device(ImageData(split, split, 0, ("a", "b"), "hash"), CPU)
 
     class AboveMean(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -130,12 +145,12 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_towards_zero() -> None:
 
 @pytest.mark.parametrize("batch_size", [2, 128, 5000])
 def test_no_batch_is_too_small_for_batch_norm(batch_size: int) -> None:
-    data = digits.load(0)
-    few = replace(data, train=Split(data.train.images[:201], data.train.labels[:201]))
+    data = _digits()
+    few = replace(data, train=replace(data.train, rows=data.train.rows[:201]))
     recipe = Recipe(epochs=1, batch_size=batch_size, learning_rate=0.1)
     assert len(train_and_score(_builder(), to_device(few, CPU), recipe, seed=0)) == 1
 
 
 def test_a_training_may_warm_up_to_its_end() -> None:
     recipe = Recipe(epochs=1, batch_size=512, learning_rate=0.1, warmup=1)
-    assert len(train_and_score(_builder(), to_device(digits.load(0), CPU), recipe, seed=0)) == 1
+    assert len(train_and_score(_builder(), _data(), recipe, seed=0)) == 1

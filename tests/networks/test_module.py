@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
 from moo_bnas.cost import macs
-from moo_bnas.data import digits
+from moo_bnas.data import Digits
 from moo_bnas.networks import make_network
 from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.layers import ImageShape, Precision
@@ -58,10 +59,11 @@ def test_shapes_and_macs_agree_with_an_independent_counter(
 
 @pytest.mark.parametrize("binarizer", BINARIZERS)
 def test_every_binarizer_starts_balanced_and_lets_gradient_through(binarizer: str) -> None:
-    network = make_network("vgg_small", digits.SHAPE, base_width=16)
+    network = make_network("vgg_small", Digits().shape, base_width=16)
     torch.manual_seed(0)
     module = build(network.layers(network.base_widths, "binary"), binarizer).train()
-    images = torch.from_numpy(digits.load(0).train.images[:256]).float()
+    train = Digits().load(Path(), 0, "search").train
+    images = torch.from_numpy(train.images[train.rows[:256]]).float()
     ones, gradients = {}, {}
     for name, layer in module.layers.items():
         if isinstance(layer, Activation):
