@@ -32,8 +32,8 @@ from moo_bnas.networks.module import build
 from moo_bnas.training import to_device, train_and_score
 
 
-def main() -> None:
-    """Trains, correlates, prints."""
+def parse() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--definition", default="digits")
     parser.add_argument("--data-root", type=Path, default=Path("~/.cache/moo-bnas").expanduser())
@@ -46,7 +46,12 @@ def main() -> None:
     parser.add_argument("--long-seeds", type=int, default=1, help="of long ones")
     parser.add_argument("--inherited-rate", type=float, help="peak rate of those that inherit")
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Trains, correlates, prints."""
+    options = parse()
     torch.set_num_threads(1)
     began = time.perf_counter()
 
@@ -110,11 +115,15 @@ def main() -> None:
         print(json.dumps({**found_all, "rows": rows}, indent=1))
         return
     minutes = (time.perf_counter() - began) / 60
-    print(f"{definition.name}, parent {parent_accuracy:.2f} %, truth {min(truth):.2f} to "
-          f"{max(truth):.2f} %, {minutes:.1f} minutes")
+    print(
+        f"{definition.name}, parent {parent_accuracy:.2f} %, truth {min(truth):.2f} to "
+        f"{max(truth):.2f} %, {minutes:.1f} minutes"
+    )
     for each in rows:
         low, high = each["spread"]
-        print(f"{each['system']:26} {each['metric']:12} {each['value']:6.3f}  {low:.3f} to {high:.3f}")
+        print(
+            f"{each['system']:26} {each['metric']:12} {each['value']:6.3f}  {low:.3f} to {high:.3f}"
+        )
 
 
 def _row(system: str, metric: str, values: list[float]) -> dict[str, Any]:

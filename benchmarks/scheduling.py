@@ -129,7 +129,7 @@ def moo_bnas(url: str, options: argparse.Namespace) -> Measured:
         for _ in range(options.workers):
             stack.enter_context(_in_thread(lambda: _serve(url, name, options.seconds)))
         with driver_lease(run.storage, run.study, print) as renew:
-            workers = LocalWorkers(url, name, [], 10, Path())
+            workers = LocalWorkers(url, name, [], 10, Path(), Path())
             Driver(run, workers, show, renew).drive()
     ends.setdefault(0, began)
     for at, before in wanted.items():

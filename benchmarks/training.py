@@ -76,6 +76,7 @@ def random_images(image: ImageShape, train: int, scoring: int) -> ImageData:
     return ImageData(
         train=Split(images, labels, rows[:train]),
         scoring=Split(images, labels, rows[train:]),
+        test_images=0,
         classes=tuple(str(i) for i in range(image.classes)),
         content_hash="",
     )
@@ -206,7 +207,9 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
             x = x.contiguous(memory_format=torch.channels_last)
             w = w.contiguous(memory_format=torch.channels_last)
             flops = 2.0 * x.numel() * channels * 9
-            best = max(best, flops / _fastest(lambda x=x, w=w: functional.conv2d(x, w, padding=1), device))  # type: ignore[misc]
+            best = max(
+                best, flops / _fastest(lambda x=x, w=w: functional.conv2d(x, w, padding=1), device)
+            )  # type: ignore[misc]
         a = torch.randn(1024 * scale, 1024, device=device, dtype=dtype)
         b = torch.randn(1024, 1024, device=device, dtype=dtype)
         return max(best, 2.0 * a.numel() * 1024 / _fastest(lambda: a @ b, device))
@@ -246,8 +249,8 @@ def beside(count: int, arguments: list[str]) -> Iterator[None]:
     ]
     try:
         for other in others:
-            assert other.stdout is not None
-            other.stdout.readline()
+            if other.stdout is not None:
+                other.stdout.readline()
         yield
     finally:
         for other in others:
@@ -307,9 +310,7 @@ def parse() -> argparse.Namespace:
 def task_of(options: argparse.Namespace) -> Task:
     """What the options name."""
     image = ImageShape(*(int(n) for n in options.image.split(",")))
-    network = make_network(
-        options.network, image, base_width=options.base_width, stem=options.stem
-    )
+    network = make_network(options.network, image, base_width=options.base_width, stem=options.stem)
     ratios = [float(r) for r in options.ratios.split(",")]
     ratios = ratios * len(network.genes) if len(ratios) == 1 else ratios
     widths = [int(b * r) for b, r in zip(network.base_widths, ratios, strict=True)]
@@ -317,22 +318,8 @@ def task_of(options: argparse.Namespace) -> Task:
     return Task(specs, image, options.batch_size, options.steps, torch.device(options.device))
 
 
-def main() -> None:
-    """Measures and prints."""
-    options = parse()
-    torch.set_num_threads(1)
-    task = task_of(options)
-    dtype = options.dtype or ("bf16" if has_bf16(task.device) else "fp32")
-    if task.device.type == "cuda":
-        torch.backends.cudnn.benchmark = True
-    if options.endless:
-        run = candidate(task, dtype, options.epochs)
-        while True:
-            run()
-            print("trained", flush=True)
-    loader_workers = options.loader_workers
-    if loader_workers is None:
-        loader_workers = 8 if task.device.type == "cuda" else 0
+def side_by_side(task: Task, dtype: str, loader_workers: int) -> list[dict[str, Any]]:
+    """Both systems in turns."""
     systems = {"moo-bnas": engine(task, dtype), "usual": usual(task, loader_workers)}
     speeds: dict[str, list[float]] = {name: [] for name in systems}
     for run in systems.values():
@@ -343,19 +330,44 @@ def main() -> None:
     peak = peak_flops(task.device, torch.bfloat16 if dtype == "bf16" else torch.float32)
     shares = [s * 3 * task.forward_flops / peak for s in speeds["moo-bnas"]]
     ratios = [a / b for a, b in zip(speeds["moo-bnas"], speeds["usual"], strict=True)]
-    rows = [row(name, "images_per_second", values) for name, values in speeds.items()]
-    rows.append(row("moo-bnas", "times_the_usual_loop", ratios))
-    rows.append(row("moo-bnas", "peak_share", shares, peak_gflops=round(peak / 1e9, 1)))
-    del systems
+    return [
+        *(row(name, "images_per_second", values) for name, values in speeds.items()),
+        row("moo-bnas", "times_the_usual_loop", ratios),
+        row("moo-bnas", "peak_share", shares, peak_gflops=round(peak / 1e9, 1)),
+    ]
+
+
+def whole_candidates(
+    task: Task, dtype: str, epochs: int, processes: list[int]
+) -> Iterator[dict[str, Any]]:
+    """Whole candidates, in so many processes at once."""
+    run = candidate(task, dtype, epochs)
+    run()
+    for count in processes:
+        with beside(count - 1, sys.argv[1:]):
+            took = [seconds(run, task.device) for _ in range(2)]
+        yield row("moo-bnas", "seconds_per_candidate", took, processes=count)
+        hourly = [count * 3600 / t for t in took]
+        yield row("moo-bnas", "candidates_per_hour", hourly, processes=count)
+
+
+def main() -> None:
+    """Measures and prints."""
+    options = parse()
+    torch.set_num_threads(1)
+    torch.backends.cudnn.benchmark = True
+    task = task_of(options)
+    on_gpu = task.device.type == "cuda"
+    dtype = options.dtype or ("bf16" if has_bf16(task.device) else "fp32")
+    while options.endless:
+        for _ in whole_candidates(task, dtype, options.epochs, [1]):
+            print("trained", flush=True)
+    loader_workers = options.loader_workers
+    if loader_workers is None:
+        loader_workers = 8 if on_gpu else 0
+    rows = side_by_side(task, dtype, loader_workers)
     if options.epochs:
-        run = candidate(task, dtype, options.epochs)
-        run()
-        for count in options.processes:
-            with beside(count - 1, sys.argv[1:]):
-                took = [seconds(run, task.device) for _ in range(2)]
-            rows.append(row("moo-bnas", "seconds_per_candidate", took, processes=count))
-            hourly = [count * 3600 / t for t in took]
-            rows.append(row("moo-bnas", "candidates_per_hour", hourly, processes=count))
+        rows += whole_candidates(task, dtype, options.epochs, options.processes)
     settings = {**vars(options), "dtype": dtype, "loader_workers": loader_workers}
     for name in ("endless", "json"):
         del settings[name]
@@ -366,8 +378,8 @@ def main() -> None:
     print(f"{options.network}, {dtype}, {machine(task.device)['device']}")
     for each in rows:
         more = f" ({each['processes']} processes)" if "processes" in each else ""
-        low, high = each["spread"]
-        print(f"{each['system']:9} {each['metric']:22} {each['value']:10.3f}  {low:.3f} to {high:.3f}{more}")
+        spread = "{:.3f} to {:.3f}".format(*each["spread"])
+        print(f"{each['system']:9} {each['metric']:22} {each['value']:10.3f}  {spread}{more}")
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ class Artifacts:
             self._store.write(artifact.id, io.BytesIO(content))
         except Exception as error:  # of three libraries, which have no common base
             raise ArtifactsError(
-                f"could not write {len(content):,} bytes to the artifact store {self.url}: {error}; "
-                "make room, or check that it is reachable and may be written"
+                f"could not write {len(content):,} bytes to the artifact store {self.url}: "
+                f"{error}; make room, or check that it is reachable and may be written"
             ) from error
         return artifact
 
@@ -74,7 +74,7 @@ class Artifacts:
         """
         try:
             with self._store.open_reader(artifact.id) as reader:
-                content = reader.read()
+                content: bytes = reader.read()
         except ArtifactNotFound as error:
             raise ArtifactsError(
                 f"the artifact store {self.url} has no {artifact.id}; give the store that the run "

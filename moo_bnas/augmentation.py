@@ -99,9 +99,7 @@ def _resized(images: Tensor, boxes: Tensor, size: int) -> Tensor:
     theta[:, 1, 1], theta[:, 1, 2] = height, 2 * y - 1
     shape = [len(boxes), images.shape[1], size, size]
     grid = functional.affine_grid(theta, shape, align_corners=False)
-    return functional.grid_sample(
-        images.float(), grid, padding_mode="border", align_corners=False
-    )
+    return functional.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
 
 
 def _boxes(n: int, random: torch.Generator) -> Tensor:

@@ -12,28 +12,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from moo_bnas.cost import flops
-from moo_bnas.data import DATA_SETS
+from moo_bnas.data import DataSet
 from moo_bnas.errors import DefinitionError
 from moo_bnas.fingerprint import fingerprint
 from moo_bnas.networks import make_network
-from moo_bnas.networks.layers import Precision
+from moo_bnas.networks.layers import ImageShape, Precision
 from moo_bnas.networks.network import Network
+from moo_bnas.section import AtLeastOne, Positive, Section
 from moo_bnas.space import PAPER_RATIOS, SearchSpace
 
 _PACKAGE = Path(__file__).parent
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-AtLeastOne = Annotated[int, Field(ge=1)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class NetworkOptions(_Section):
+class NetworkOptions(Section):
     """Which network; what is left out keeps the network's own default.
 
     Networks that other packages bring (see `moo_bnas.networks`) may have further options.
@@ -53,7 +47,7 @@ class NetworkOptions(_Section):
         )
 
 
-class SpaceOptions(_Section):
+class SpaceOptions(Section):
     """Which expansion ratios each gene may take."""
 
     ratios: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = PAPER_RATIOS
@@ -65,13 +59,7 @@ class SpaceOptions(_Section):
         return ratios
 
 
-class DataOptions(_Section):
-    """Which data set."""
-
-    name: Literal["digits"]
-
-
-class Recipe(_Section):
+class Recipe(Section):
     """How a network is trained.
 
     Attributes:
@@ -122,7 +110,7 @@ class Recipe(_Section):
         return self
 
 
-class SearchOptions(_Section):
+class SearchOptions(Section):
     """How long to search, and under which limits.
 
     Attributes:
@@ -141,7 +129,7 @@ class SearchOptions(_Section):
     max_memory: Positive | None = None
 
 
-class Definition(_Section):
+class Definition(Section):
     """A whole definition.
 
     Attributes:
@@ -160,7 +148,7 @@ class Definition(_Section):
     description: str
     network: NetworkOptions
     space: SpaceOptions = SpaceOptions()
-    data: DataOptions
+    data: DataSet
     recipe: Recipe
     parent: Recipe | None = None
     search: SearchOptions = SearchOptions()
@@ -294,7 +282,10 @@ def override(definition: Definition, **search: Any) -> Definition:
 
 
 def _fault(fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"]) or "definition"
+    parts = fault["loc"]
+    if parts[:1] == ("data",):  # then comes the data set's name, which is no key
+        parts = ("data", *parts[2:])
+    where = ".".join(str(part) for part in parts) or "definition"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         message = "unknown key; remove it or mend its name"

@@ -38,6 +38,8 @@ class StudyHeldError(StorageError):
 class DataError(MooBnasError, RuntimeError):
     """A data set is missing, broken, or not the one that the study was started with."""
 
+    exit_code = 3  # tells a driver that another worker here would fail likewise
+
 
 class ArtifactsError(MooBnasError, RuntimeError):
     """The artifact store cannot be used, or lacks what it should hold."""

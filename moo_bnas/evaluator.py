@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from moo_bnas.data import DATA_SETS
 from moo_bnas.definition import Definition
 from moo_bnas.errors import DefinitionError
 from moo_bnas.fingerprint import candidate_seed
@@ -24,6 +24,7 @@ class Evaluator:
     Args:
         definition: Of the run.
         device: `auto`, `cpu` or `cuda:N`.
+        data_root: The folder below which data sets lie.
 
     Attributes:
         device: The name of the hardware.
@@ -34,14 +35,14 @@ class Evaluator:
         DataError: Where the data are missing or broken.
     """
 
-    def __init__(self, definition: Definition, device: str) -> None:
+    def __init__(self, definition: Definition, device: str, data_root: Path) -> None:
         torch.set_num_threads(1)
         where = _torch_device(device)
-        images = DATA_SETS[definition.data.name].load(definition.recipe.seed)
+        images = definition.data.load(data_root, definition.recipe.seed, "search")
         self._definition = definition
         self._space = definition.make_space()
         self._network = definition.make_network()
-        self._data = to_device(images, where)
+        self._data = to_device(images, self._network.image.size, where)
         self.data_hash = images.content_hash
         self.device = torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu"
 
@@ -62,13 +63,9 @@ class Evaluator:
         specs = self._network.layers(widths, precision)
         seed = candidate_seed(recipe.seed, genotype)
         started = time.perf_counter()
-        accuracies = train_and_score(
-            lambda: build(specs, self._definition.network.binarizer),
-            self._data,
-            recipe,
-            seed,
-            should_stop,
-        )
+        torch.manual_seed(seed)
+        network = (self._network.module or build)(specs, self._definition.network.binarizer)
+        accuracies = train_and_score(network, self._data, recipe, seed, should_stop)
         seconds = time.perf_counter() - started
         return {
             "accuracy": accuracies[-1],
@@ -76,7 +73,7 @@ class Evaluator:
             "epochs": len(accuracies),
             "seed": seed,
             "train_seconds": round(seconds, 3),
-            "images_per_second": round(len(accuracies) * len(self._data.train[1]) / seconds, 1),
+            "images_per_second": round(len(accuracies) * len(self._data.train.rows) / seconds, 1),
         }
 
 

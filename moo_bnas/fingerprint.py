@@ -9,7 +9,7 @@ from typing import Any
 
 from moo_bnas.space import genotype_key
 
-EVALUATION_VERSION = 1
+EVALUATION_VERSION = 2
 """Raised whenever a change of training code changes the accuracies that come out."""
 
 

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from moo_bnas.errors import WorkersError
+from moo_bnas.errors import DataError, WorkersError
 from moo_bnas.passwords import STORAGE_VARIABLE
+from moo_bnas.processes import count_cores
 
 MAX_DEATHS = 5  # of each worker, without a finished evaluation between them
 _STOP_SECONDS = 15.0
@@ -28,6 +29,7 @@ class LocalWorkers:
         study_name: Of the run that they serve.
         devices: One worker each.
         heartbeat: Theirs, in seconds.
+        data_root: Where they look for data.
         log_folder: Each writes `worker-N.log` there.
     """
 
@@ -37,12 +39,14 @@ class LocalWorkers:
         study_name: str,
         devices: list[str],
         heartbeat: float,
+        data_root: Path,
         log_folder: Path,
     ) -> None:
         self._storage_url = storage_url
         self._study_name = study_name
         self._devices = devices
         self._heartbeat = heartbeat
+        self._data_root = data_root
         self._log_folder = log_folder
         self._processes: list[subprocess.Popen[bytes]] = []
         self._deaths = 0
@@ -58,7 +62,7 @@ class LocalWorkers:
             progressed: Whether an evaluation was finished since the last call.
 
         Raises:
-            WorkersError: After `MAX_DEATHS` of each.
+            WorkersError: After `MAX_DEATHS` of each, or once one cannot use the data.
         """
         if progressed:
             self._deaths = 0
@@ -66,6 +70,8 @@ class LocalWorkers:
             code = process.poll()
             if code is None:
                 continue
+            if code == DataError.exit_code:  # another would find the same
+                raise WorkersError(self._last_words(i).removeprefix("moo-bnas: "))
             self._deaths += 1
             if self._deaths >= MAX_DEATHS * len(self._processes):
                 raise WorkersError(
@@ -91,7 +97,7 @@ class LocalWorkers:
     def _spawn(self, i: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "moo_bnas", "worker", "--until-stdin-closes"]
         command += ["--study-name", self._study_name, "--device", self._devices[i]]
-        command += ["--heartbeat", str(self._heartbeat)]
+        command += ["--heartbeat", str(self._heartbeat), "--data-root", str(self._data_root)]
         environment = {
             **os.environ,
             STORAGE_VARIABLE: self._storage_url,
@@ -128,14 +134,8 @@ def default_devices(count: int | None, device: str) -> list[str]:
     """
     gpus = _count_gpus() if device == "auto" and count != 0 else 0
     if count is None:
-        count = gpus or _count_cores()
+        count = gpus or count_cores()
     return [f"cuda:{i % gpus}" if gpus else device for i in range(count)]
-
-
-def _count_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _count_gpus() -> int:

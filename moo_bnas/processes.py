@@ -1,4 +1,4 @@
-"""Which processes are known to be gone."""
+"""Processes: this one, the cores it may use, and which others are known to be gone."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ def here() -> tuple[str, int]:
         namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
         host += f"/{boot.read_text()[:8]}-{namespace}"
     return host, os.getpid()
+
+
+def count_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def is_gone(host: str, pid: int) -> bool:

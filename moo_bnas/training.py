@@ -241,7 +241,7 @@ def score(network: nn.Module, data: DeviceData) -> float:
     network.eval()
     right = torch.zeros((), dtype=torch.int64, device=data.device)
     with torch.inference_mode():
-        for rows in data.scoring.rows.split(_SCORING_BATCH):
+        for rows in torch.split(data.scoring.rows, _SCORING_BATCH):
             images, labels = data.scoring.batch(rows, data.device)
             logits = network(data.normalise(centre(images, data.size)))
             right += (logits.argmax(dim=1) == labels).sum()
@@ -276,7 +276,7 @@ def _place(split: Split, device: torch.device) -> DeviceSplit:
     if needed > _ROOM_FOR_DATA * torch.cuda.mem_get_info(device)[0]:
         return DeviceSplit(images, labels, rows)
     chosen = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
-    for here, of_split in zip(chosen.split(_CHUNK), rows.split(_CHUNK), strict=True):
+    for here, of_split in zip(torch.split(chosen, _CHUNK), torch.split(rows, _CHUNK), strict=True):
         here.copy_(images[of_split])
     return DeviceSplit(chosen, labels[rows].to(device), torch.arange(len(rows), device=device))
 
@@ -286,7 +286,7 @@ def _channel_statistics(split: Split) -> tuple[Tensor, Tensor]:
     images, rows = torch.from_numpy(split.images), torch.from_numpy(split.rows)
     channels = images.shape[1]
     sums, squares = torch.zeros(channels).long(), torch.zeros(channels).long()
-    for of_split in rows.split(_CHUNK):
+    for of_split in torch.split(rows, _CHUNK):
         pixels = images[of_split].int()
         sums += pixels.sum(dim=(0, 2, 3))
         squares += pixels.square().sum(dim=(0, 2, 3))

@@ -48,7 +48,10 @@ class Run:
 
         with fake_worker(self.url, name, accuracy):
             Driver(
-                opened, LocalWorkers(self.url, name, [], 10, self.folder), show, lambda: None
+                opened,
+                LocalWorkers(self.url, name, [], 10, self.folder, self.folder),
+                show,
+                lambda: None,
             ).drive()
         return as_json(collect(self.storage, name))
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from moo_bnas.definition import Definition
@@ -10,7 +12,7 @@ from moo_bnas.fingerprint import candidate_seed
 
 def test_an_evaluation_says_how_it_came_about(tiny: Definition) -> None:
     genotype = tiny.make_space().uniform(0.5)
-    found = Evaluator(tiny, "cpu").evaluate(genotype, "binary", lambda: False)
+    found = Evaluator(tiny, "cpu", Path()).evaluate(genotype, "binary", lambda: False)
     assert found["accuracy"] == found["accuracy_per_epoch"][-1]
     assert found["epochs"] == len(found["accuracy_per_epoch"]) == 1
     assert found["seed"] == candidate_seed(0, genotype)
@@ -20,4 +22,4 @@ def test_an_evaluation_says_how_it_came_about(tiny: Definition) -> None:
 
 def test_a_device_that_is_not_there_is_told(tiny: Definition) -> None:
     with pytest.raises(DefinitionError, match="got --device cuda:99, but this machine has"):
-        Evaluator(tiny, "cuda:99")
+        Evaluator(tiny, "cuda:99", Path())

@@ -9,7 +9,7 @@ from moo_bnas.fingerprint import candidate_seed, fingerprint
 
 
 def test_a_fingerprint_is_the_hash_of_canonical_json() -> None:
-    text = '{"a":[1,2.5],"b":"x","evaluation_version":1}'
+    text = '{"a":[1,2.5],"b":"x","evaluation_version":2}'
     expected = hashlib.sha256(text.encode()).hexdigest()
     assert fingerprint({"b": "x", "a": [1, 2.5]}) == expected
 
@@ -22,6 +22,9 @@ def test_a_fingerprint_is_the_hash_of_canonical_json() -> None:
         ("space", "ratios", [0.5, 1.0, 2.0, 4.0]),
         ("recipe", "epochs", 2),
         ("recipe", "seed", 1),
+        ("recipe", "dtype", "bf16"),
+        ("recipe", "optimizer", "adam"),
+        ("recipe", "flip", True),
     ],
 )
 def test_what_decides_an_accuracy_changes_the_fingerprint(

@@ -47,7 +47,7 @@ def test_the_linear_layer_keeps_the_features_of_its_channels() -> None:
     child = build(network.layers(network.base_widths, "binary"))
     with torch.no_grad():
         weight = parent.layers["linear"].weight
-        weight.copy_(torch.arange(weight.numel()).reshape(weight.shape))  # type: ignore[operator,arg-type,union-attr]
+        weight.copy_(torch.arange(weight.numel()).reshape(weight.shape))  # type: ignore[operator,arg-type]
     inherit(child, parent.state_dict())
     channels = network.base_widths[-1]
     kept = parent.layers["linear"].weight.reshape(3, 4 * channels, 2, 2)[:, :channels]  # type: ignore[operator]

@@ -10,7 +10,7 @@ from moo_bnas.local_workers import MAX_DEATHS, LocalWorkers, default_devices
 
 
 def test_workers_that_keep_dying_end_the_run_with_their_last_words(tmp_path: Path) -> None:
-    workers = LocalWorkers(f"sqlite:///{tmp_path}/none.db", "s", ["cpu"], 10, tmp_path)
+    workers = LocalWorkers(f"sqlite:///{tmp_path}/none.db", "s", ["cpu"], 10, tmp_path, tmp_path)
     workers.start()
     for _ in range(MAX_DEATHS - 1):
         workers._processes[0].wait(60)
@@ -26,7 +26,7 @@ def test_workers_that_keep_dying_end_the_run_with_their_last_words(tmp_path: Pat
 
 
 def test_progress_forgives_deaths(tmp_path: Path) -> None:
-    workers = LocalWorkers(f"sqlite:///{tmp_path}/none.db", "s", ["cpu"], 10, tmp_path)
+    workers = LocalWorkers(f"sqlite:///{tmp_path}/none.db", "s", ["cpu"], 10, tmp_path, tmp_path)
     workers.start()
     for _ in range(MAX_DEATHS):
         workers._processes[0].kill()
@@ -37,7 +37,7 @@ def test_progress_forgives_deaths(tmp_path: Path) -> None:
 
 
 def test_the_password_is_not_on_the_command_line(tmp_path: Path) -> None:
-    workers = LocalWorkers("postgresql://me:secret@host/db", "s", ["cpu"], 10, tmp_path)
+    workers = LocalWorkers("postgresql://me:secret@host/db", "s", ["cpu"], 10, tmp_path, tmp_path)
     workers.start()
     arguments = workers._processes[0].args
     workers.stop()

@@ -84,7 +84,9 @@ def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
                 threading.Thread(target=restart).start()
 
         with fake_worker(url, "s"):
-            Driver(run, LocalWorkers(url, "s", [], 10, tmp_path), show, lambda: None).drive()
+            Driver(
+                run, LocalWorkers(url, "s", [], 10, tmp_path, tmp_path), show, lambda: None
+            ).drive()
         assert not outages
         results.append(as_json(collect(run.storage, "s")))
         assert run.storage.trials.counts(run.study) == {

@@ -5,22 +5,24 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from moo_bnas.data import digits
-from moo_bnas.data.image_data import ImageData, Split
+from moo_bnas.data import Digits, ImageData, Split
 from moo_bnas.definition import Recipe
 from moo_bnas.errors import DivergenceError, Interrupted
 from moo_bnas.networks import make_network
 from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.module import build
 from moo_bnas.training import (
-    _shift,
-    one_cycle,
+    DeviceData,
+    Training,
+    rate,
     score,
     to_device,
     train_and_score,
@@ -35,41 +37,97 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def _digits() -> ImageData:
+    return Digits().load(Path(), 0, "search")
+
+
+def _data() -> DeviceData:
+    return to_device(_digits(), 8, CPU)
+
+
 def _builder(base_width: int = 4) -> Callable[[], nn.Module]:
-    network = make_network("vgg_small", digits.SHAPE, base_width=base_width)
+    network = make_network("vgg_small", Digits().shape, base_width=base_width)
     specs = network.layers(network.base_widths, "binary")
     return lambda: build(specs)
+
+
+def _train(
+    data: DeviceData,
+    recipe: Recipe,
+    seed: int,
+    build: Callable[[], nn.Module] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[float]:
+    torch.manual_seed(seed)
+    return train_and_score((build or _builder())(), data, recipe, seed, should_stop)
 
 
 _CODE = """
 import torch; torch.set_num_threads(1)
 from tests.test_training import *
-from tests.test_training import _builder
-print(repr(train_and_score(_builder(), to_device(digits.load(0), CPU), RECIPE, seed=5)))
+from tests.test_training import _data, _train
+print(repr(_train(_data(), RECIPE, 5)))
 """
 
 
 def test_any_process_gives_bitwise_the_same_accuracies() -> None:
-    data = to_device(digits.load(0), CPU)
-    train_and_score(_builder(8), data, RECIPE, seed=1)  # what came before must not matter
-    here = train_and_score(_builder(), data, RECIPE, seed=5)
+    data = _data()
+    _train(data, RECIPE, 1, _builder(8))  # what came before must not matter
+    here = _train(data, RECIPE, 5)
     there = subprocess.run(
         [sys.executable, "-c", _CODE], capture_output=True, text=True, check=True
     )
     assert there.stdout.strip() == repr(here)
     assert len(here) == RECIPE.epochs
-    assert train_and_score(_builder(), data, RECIPE, seed=6) != here
+    assert _train(data, RECIPE, 6) != here
+
+
+def test_a_training_goes_on_from_its_state_as_if_it_had_not_stopped() -> None:
+    recipe = Recipe(epochs=4, batch_size=64, learning_rate=0.2, shift=1, flip=True)
+    data = _data()
+    torch.manual_seed(0)
+    whole = Training(_builder()(), data, recipe, seed=3)
+    for _ in range(2):
+        whole.run_epoch()
+    kept = {k: v.clone() for k, v in whole.state().items()}
+    torch.manual_seed(99)  # of other weights: all must come from what was kept
+    resumed = Training(_builder()(), data, recipe, seed=7)
+    resumed.restore(kept)
+    for training in (whole, resumed):
+        while not training.is_over:
+            training.run_epoch()
+    assert resumed.accuracies == whole.accuracies
+    assert len(whole.accuracies) == 4
+    after = resumed.state()
+    assert all(torch.equal(v, after[k]) for k, v in whole.state().items())
+
+
+@pytest.mark.parametrize(
+    "changes", [{"optimizer": "adam", "learning_rate": 0.01}, {"dtype": "bf16"}]
+)
+def test_every_recipe_learns_and_resumes(changes: dict[str, Any]) -> None:
+    recipe = Recipe(**{"epochs": 4, "batch_size": 64, "learning_rate": 0.2, **changes})
+    data = _data()
+    torch.manual_seed(0)
+    whole, resumed = (Training(_builder(8)(), data, recipe, seed=0) for _ in range(2))
+    whole.run_epoch()
+    resumed.restore({k: v.clone() for k, v in whole.state().items()})
+    for training in (whole, resumed):
+        while not training.is_over:
+            training.run_epoch()
+    assert resumed.accuracies == whole.accuracies
+    assert whole.accuracies[-1] > 60
 
 
 def test_digits_are_learned_and_full_precision_learns_better() -> None:
-    data = to_device(digits.load(0), CPU)
+    data = _data()
     recipe = Recipe(epochs=5, batch_size=64, learning_rate=0.2)
-    network = make_network("vgg_small", digits.SHAPE, base_width=8)
+    network = make_network("vgg_small", Digits().shape, base_width=8)
     accuracy = {}
     precisions: tuple[Precision, ...] = ("binary", "full")
     for precision in precisions:
         specs = network.layers(network.base_widths, precision)
-        accuracy[precision] = train_and_score(partial(build, specs), data, recipe, seed=0)[-1]
+        accuracy[precision] = _train(data, recipe, 0, partial(build, specs))[-1]
     assert accuracy["binary"] > 75
     assert accuracy["full"] > max(accuracy["binary"], 95)
 
@@ -84,19 +142,19 @@ def test_divergence_is_told() -> None:
             return self.linear(x.flatten(1)) * float("inf")  # type: ignore[no-any-return]
 
     with pytest.raises(DivergenceError, match="epoch 1 of 2; lower .* learning_rate"):
-        train_and_score(Broken, to_device(digits.load(0), CPU), RECIPE, seed=0)
+        _train(_data(), RECIPE, 0, Broken)
 
 
 def test_a_training_stops_when_told() -> None:
     asked = iter([False, False, True])
     with pytest.raises(Interrupted):
-        train_and_score(_builder(), to_device(digits.load(0), CPU), RECIPE, 0, lambda: next(asked))
+        _train(_data(), RECIPE, 0, should_stop=lambda: next(asked))
 
 
 def test_the_score_is_the_share_of_right_classes() -> None:
     images = np.arange(4, dtype=np.uint8).repeat(64).reshape(4, 1, 8, 8)
-    split = Split(images, np.array([0, 1, 0, 0]))
-    data = to_device(ImageData(split, split, split, "hash"), CPU)
+    split = Split(images, np.array([0, 1, 0, 0]), np.arange(4))
+    data = to_device(ImageData(split, split, 0, ("a", "b"), "hash"), 8, CPU)
 
     class AboveMean(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -106,36 +164,33 @@ def test_the_score_is_the_share_of_right_classes() -> None:
     assert score(AboveMean(), data) == 25.0
 
 
-def test_shifting_moves_images_and_fills_with_zeros() -> None:
-    images = torch.arange(1, 10, dtype=torch.uint8).reshape(1, 1, 3, 3).repeat(64, 1, 1, 1)
-    shifted = _shift(images, 1, torch.Generator().manual_seed(0))
-    padded = nn.functional.pad(images[0, 0], (1, 1, 1, 1))
-    windows = [padded[y : y + 3, x : x + 3] for y in range(3) for x in range(3)]
-    seen = {i for image in shifted[:, 0] for i, w in enumerate(windows) if torch.equal(image, w)}
-    assert all(any(torch.equal(image, w) for w in windows) for image in shifted[:, 0])
-    assert len(seen) == 9
-    assert _shift(images, 0, torch.Generator()) is images
-
-
 def test_the_learning_rate_rises_to_its_peak_and_falls_towards_zero() -> None:
-    rates = [one_cycle(step, 100, 0.2) for step in range(100)]
-    assert rates[0] == pytest.approx(1 / 21)
-    assert rates[20] == max(rates) == 1
-    assert rates[60] == pytest.approx(0.5)  # half-way down
-    assert 0 < rates[99] < 0.001
-    assert all(
-        0 < one_cycle(s, n, w) <= 1 for n in (1, 2, 5) for w in (0, 0.2, 1) for s in range(n)
-    )
+    def rates(epochs: int, steps: int, warmup: float) -> list[float]:
+        recipe = RECIPE.model_copy(update={"epochs": epochs, "warmup": warmup})
+        return [rate(recipe, step, steps) for step in range(epochs * steps)]
+
+    of_100 = rates(10, 10, 0.2)
+    assert of_100[0] == pytest.approx(1 / 21)
+    assert of_100[20] == max(of_100) == 1
+    assert of_100[60] == pytest.approx(0.5)  # half-way down
+    assert 0 < of_100[99] < 0.001
+    assert all(0 < r <= 1 for n in (1, 2, 5) for w in (0, 0.2, 1) for r in rates(n, 1, w))
+
+
+def test_the_learning_rate_falls_to_a_tenth_at_each_milestone() -> None:
+    recipe = Recipe(epochs=4, batch_size=2, learning_rate=0.1, schedule="steps", milestones=(1, 3))
+    rates = [rate(recipe, step, 2) for step in range(8)]
+    assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01])
 
 
 @pytest.mark.parametrize("batch_size", [2, 128, 5000])
 def test_no_batch_is_too_small_for_batch_norm(batch_size: int) -> None:
-    data = digits.load(0)
-    few = replace(data, train=Split(data.train.images[:201], data.train.labels[:201]))
+    data = _digits()
+    few = replace(data, train=replace(data.train, rows=data.train.rows[:201]))
     recipe = Recipe(epochs=1, batch_size=batch_size, learning_rate=0.1)
-    assert len(train_and_score(_builder(), to_device(few, CPU), recipe, seed=0)) == 1
+    assert len(_train(to_device(few, 8, CPU), recipe, 0)) == 1
 
 
 def test_a_training_may_warm_up_to_its_end() -> None:
     recipe = Recipe(epochs=1, batch_size=512, learning_rate=0.1, warmup=1)
-    assert len(train_and_score(_builder(), to_device(digits.load(0), CPU), recipe, seed=0)) == 1
+    assert len(_train(_data(), recipe, 0)) == 1

@@ -48,7 +48,7 @@ def _submit(run: Run, *ratios: float, precision: Precision = "binary") -> None:
 def _work(run: Run) -> int:
     run.storage.studies.set_attributes(run.study, {"finished": True})  # no waiting for more
     return worker.work(
-        run.storage, run.study.name, Evaluator(run.definition, "cpu"), threading.Event()
+        run.storage, run.study.name, Evaluator(run.definition, "cpu", Path()), threading.Event()
     )
 
 

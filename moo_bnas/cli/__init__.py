@@ -11,6 +11,7 @@ import click
 from moo_bnas import __version__
 from moo_bnas.cli.cost import cost
 from moo_bnas.cli.dashboard import dashboard
+from moo_bnas.cli.data import data
 from moo_bnas.cli.report import report
 from moo_bnas.cli.run import run
 from moo_bnas.cli.status import status
@@ -33,12 +34,15 @@ def cli() -> None:
     """
 
 
-for command in (run, worker, status, dashboard, report, cost, studies):
+for command in (run, worker, status, dashboard, report, cost, studies, data):
     cli.add_command(command)
 
 
 def main() -> None:
-    """Runs the command line; exits with 0, 1 (failed), 2 (wrong usage) or 130 (interrupted)."""
+    """Runs the command line.
+
+    It exits with 0, 1 (failed), 2 (wrong usage), 3 (bad data) or 130 (interrupted).
+    """
     debug = "--debug" in sys.argv
     hide_from_ps()
     try:

@@ -88,6 +88,18 @@ heartbeat_option = click.option(
     help="Pause between two signs of life; after six without, another takes over.",
 )
 
+data_root_option = click.option(
+    "--data-root",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="MOO_BNAS_DATA",
+    callback=lambda context, parameter, path: path.expanduser(),
+    default="~/.cache/moo-bnas",
+    show_default=True,
+    show_envvar=True,
+    metavar="FOLDER",
+    help="Where data sets lie, and decoded images are kept.",
+)
+
 out_option = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

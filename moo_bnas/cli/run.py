@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moo_bnas.cli.options import (
+    data_root_option,
     default_out,
     device_option,
     general_options,
@@ -47,6 +48,7 @@ log = logging.getLogger(__name__)
     metavar="N",
     help="Local workers; 0: only those that join.  [default: one per GPU, else one per core]",
 )
+@data_root_option
 @device_option
 @heartbeat_option
 @click.option("--population", type=click.IntRange(2), help="Candidates a generation.")
@@ -63,6 +65,7 @@ def run(
     storage_url: str,
     study_name: str | None,
     workers: int | None,
+    data_root: Path,
     device: str,
     heartbeat: float,
     population: int | None,
@@ -104,7 +107,8 @@ def run(
         opened = open_run(storage_url, name, definition, mode, seed)
         storage = opened.storage
         if not opened.is_over:
-            _drive(opened, storage_url, default_devices(workers, device), heartbeat, folder)
+            devices = default_devices(workers, device)
+            _drive(opened, storage_url, devices, heartbeat, data_root, folder)
         collected = collect(storage, name)
         paths = write(collected, folder)
         click.echo(as_table(collected))
@@ -118,7 +122,12 @@ def run(
 
 
 def _drive(
-    run: Run, storage_url: str, devices: list[str], heartbeat: float, log_folder: Path
+    run: Run,
+    storage_url: str,
+    devices: list[str],
+    heartbeat: float,
+    data_root: Path,
+    log_folder: Path,
 ) -> None:
     """Drives a run to its end, with a local worker on each device."""
     from moo_bnas.driver import Driver
@@ -134,7 +143,7 @@ def _drive(
     if not devices:
         join = shlex.join(["moo-bnas", "worker", "--storage", shown_url, "--study-name", name])
         tell(f"waiting for workers: {join}")
-    local = LocalWorkers(storage_url, name, devices, heartbeat, log_folder)
+    local = LocalWorkers(storage_url, name, devices, heartbeat, data_root, log_folder)
     lease = driver_lease(run.storage, run.study, tell, heartbeat)
     with lease as renew_lease, Display() as display:
         try:

@@ -24,5 +24,6 @@ def studies() -> None:
         click.echo(
             f"{name}: {definition.network.name} on {definition.data.name}, "
             f"{options.population} x {options.generations} candidates of "
-            f"{definition.recipe.epochs} epochs\n  {definition.description}"
+            f"{definition.recipe.epochs} epochs\n  {definition.description}\n"
+            f"  needs {definition.data.needs}"
         )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 
 import click
 
 from moo_bnas.cli.options import (
+    data_root_option,
     device_option,
     general_options,
     heartbeat_option,
@@ -20,6 +22,7 @@ from moo_bnas.cli.options import (
 @click.command(short_help="Join a run and train its candidates.")
 @storage_option
 @study_option
+@data_root_option
 @device_option
 @heartbeat_option
 @click.option("--stop-after", type=click.IntRange(1), metavar="N", help="Leave after N candidates.")
@@ -42,6 +45,7 @@ from moo_bnas.cli.options import (
 def worker(
     storage_url: str,
     study_name: str | None,
+    data_root: Path,
     device: str,
     heartbeat: float,
     stop_after: int | None,
@@ -84,7 +88,7 @@ def worker(
     work(
         storage,
         study.name,
-        Evaluator(definition, device),
+        Evaluator(definition, device, data_root),
         stop,
         heartbeat=heartbeat,
         limits=Limits(

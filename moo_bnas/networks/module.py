@@ -104,7 +104,7 @@ class SpecModule(nn.Module):
         """
         step = steps[name]
         if step.kind == "batch_norm":
-            batch_norm = cast(nn.BatchNorm2d, self.layers[name])
+            batch_norm = cast("nn.BatchNorm2d", self.layers[name])
             nn.init.constant_(batch_norm.weight, binarizer.half_width)
             nn.init.constant_(batch_norm.bias, middle)
         elif step.kind == "max_pool":
@@ -145,4 +145,3 @@ def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
             return nn.Flatten()
         case "add":
             return Add()
-

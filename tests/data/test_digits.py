@@ -1,29 +1,46 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from sklearn.datasets import load_digits
 
-from moo_bnas.data import DATA_SETS, digits
+from moo_bnas.data import Digits, ImageData, Purpose, Split
 from moo_bnas.data.image_data import content_hash
 
 
+def _load(seed: int, purpose: Purpose = "search") -> ImageData:
+    return Digits().load(Path("/nowhere"), seed, purpose)
+
+
+def _parts(seed: int = 0) -> tuple[Split, Split, Split]:
+    """Train, validation and test."""
+    search = _load(seed)
+    return search.train, search.scoring, _load(seed, "final").scoring
+
+
 def test_digits_are_split_60_20_20_by_class_without_overlap() -> None:
-    data = digits.load(0)
-    sizes = [len(s.labels) for s in (data.train, data.validation, data.test)]
-    assert sizes == [1077, 360, 360]
-    for split in (data.train, data.validation, data.test):
-        shares = np.bincount(split.labels, minlength=10) / len(split.labels)
+    assert [len(s.rows) for s in _parts()] == [1077, 360, 360]
+    for split in _parts():
+        shares = np.bincount(split.labels[split.rows], minlength=10) / len(split.rows)
         assert np.all(abs(shares - 0.1) < 0.01)
-    images = np.concatenate([s.images for s in (data.train, data.validation, data.test)])
+    images = np.concatenate([s.images[s.rows] for s in _parts()])
     original = np.round(load_digits().images * (255 / 16)).astype(np.uint8)[:, None]
     ours, theirs = (sorted(i.tobytes() for i in x) for x in (images, original))
     assert ours == theirs
 
 
+def test_the_final_training_uses_all_but_the_test_images() -> None:
+    train, validation, test = _parts()
+    final = _load(0, "final")
+    assert set(final.train.rows) == {*train.rows, *validation.rows}
+    assert final.test_images == _load(0).test_images == len(test.rows)
+
+
 def test_the_split_follows_the_seed_and_the_hash_does_not() -> None:
-    one, same, other = digits.load(0), digits.load(0), digits.load(1)
-    assert np.array_equal(one.validation.images, same.validation.images)
-    assert not np.array_equal(one.validation.labels, other.validation.labels)
+    one, same, other = _load(0), _load(0), _load(1)
+    assert np.array_equal(one.scoring.rows, same.scoring.rows)
+    assert not np.array_equal(one.scoring.rows, other.scoring.rows)
     assert one.content_hash == other.content_hash
 
 
@@ -38,8 +55,8 @@ def test_the_hash_tells_images_labels_and_shapes_apart() -> None:
     assert len(hashes) == 4
 
 
-def test_every_shape_is_what_loading_gives() -> None:
-    for module in DATA_SETS.values():
-        data, shape = module.load(0), module.SHAPE
-        assert data.train.images.shape[1:] == (shape.channels, shape.size, shape.size)
-        assert set(data.train.labels) == set(range(shape.classes))
+def test_the_shape_is_what_loading_gives() -> None:
+    data, shape = _load(0), Digits().shape
+    assert data.train.images.shape[1:] == (shape.channels, shape.size, shape.size)
+    assert set(data.train.labels) == set(range(shape.classes))
+    assert len(data.classes) == shape.classes

@@ -60,7 +60,10 @@ def test_a_report_is_read_from_the_storage_alone(
         collect(storage, "s")
     with fake_worker(storage_url, "s"):
         Driver(
-            run, LocalWorkers(storage_url, "s", [], 10, tmp_path), lambda _: None, lambda: None
+            run,
+            LocalWorkers(storage_url, "s", [], 10, tmp_path, tmp_path),
+            lambda _: None,
+            lambda: None,
         ).drive()
     report = collect(Storage(storage_url), "s")
     search = [p for p in report.points if p.kind == "search"]

@@ -1,0 +1,248 @@
+"""Decoded images on disk: made once a machine, mapped into memory by all of its workers.
+
+An entry is a folder `<data root>/cache/<key>/`, its key a hash of what it is made from (names,
+sizes and times of files, and how they are decoded), so that other files make another entry:
+
+- `images.npy`: uint8, n x channels x size x size.
+- `labels.npy`: int64, n.
+- `about.json`: class names, the hash of the content, what it was made from and by whom.
+
+It is written to `<key>.part` and renamed once it is whole, under a lock, so that one process makes
+it while others wait. The hash is verified whenever an entry is opened. Any entry may be deleted
+while nobody uses it: it is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from moo_bnas.errors import DataError
+from moo_bnas.processes import here
+
+log = logging.getLogger(__name__)
+
+_TELL_SECONDS = 10.0  # between two lines of progress
+_CHUNK = 2**24
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an entry is made from.
+
+    Attributes:
+        what: For people: which files.
+        key: SHA-256 of their names, sizes and times, and of how they are decoded.
+        classes: Names of the classes.
+        read: Reads the files: labels (int64, n), and all images in their order, in batches (uint8,
+            b x channels x size x size).
+        shape: Of one image: channels, size, size.
+    """
+
+    what: str
+    key: str
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    read: Callable[[], tuple[NDArray[np.int64], Iterable[NDArray[np.uint8]]]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Decoded images.
+
+    Attributes:
+        images: uint8, n x channels x size x size, mapped from a file, to be read only.
+        labels: int64, n.
+        content_hash: SHA-256 of pixels, labels, class names and shape.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    content_hash: str
+
+
+class _DamagedError(Exception):
+    """An entry is not what it was when it was written."""
+
+
+def open_entry(root: Path, source: Source) -> Entry:
+    """The entry of a source, made if need be.
+
+    Args:
+        root: The data root.
+        source: What it is made from.
+
+    Raises:
+        DataError: Where a source file is broken, or the entry cannot be written.
+    """
+    folder = root / "cache" / source.key
+    if folder.exists():  # needs no lock, nor the right to write
+        try:
+            return _open(folder, source)
+        except _DamagedError as error:
+            log.warning("the cache %s is damaged (%s); making it again", folder, error)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(folder, source):
+            try:
+                return _open(folder, source)  # somebody else made it meanwhile
+            except _DamagedError:
+                _remove(folder)
+            _make(folder, source)
+    except OSError as error:
+        raise DataError(
+            f"cannot write the cache of {source.what} to {folder.parent}: "
+            f"{error.strerror or error}; make that folder writable or give another --data-root"
+        ) from error
+    try:
+        return _open(folder, source)
+    except _DamagedError as error:
+        raise DataError(
+            f"the cache {folder} was just written and reads otherwise ({error}); this disk loses "
+            "data: give another --data-root"
+        ) from error
+
+
+@contextmanager
+def _lock(folder: Path, source: Source) -> Iterator[None]:
+    lock = FileLock(f"{folder}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("waiting for %s, which decodes %s", _maker(folder), source.what)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _part(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.part")
+
+
+def _maker(folder: Path) -> str:
+    try:
+        return str(json.loads((_part(folder) / "about.json").read_text())["made_by"])
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+def _make(folder: Path, source: Source) -> None:
+    part = _part(folder)
+    _remove(part)  # of a process that was killed
+    try:
+        part.mkdir()
+        host, pid = here()
+        maker = f"process {pid} on {host.partition('/')[0]}"
+        about: dict[str, Any] = {"made_from": source.what, "made_by": maker, "key": source.key}
+        _write_json(part, about)
+        labels, batches = source.read()
+        about["content_hash"] = _write_images(part, source, labels, batches)
+        with (part / "labels.npy").open("wb") as file:
+            np.save(file, labels)
+            _to_disk(file)
+        _write_json(part, about | {"images": len(labels), "classes": source.classes})
+        os.rename(part, folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _write_images(
+    part: Path,
+    source: Source,
+    labels: NDArray[np.int64],
+    batches: Iterable[NDArray[np.uint8]],
+) -> str:
+    """Writes `images.npy`; returns the content hash."""
+    shape = (len(labels), *source.shape)
+    size = int(np.prod(shape))
+    log.info("decoding %s: %d images, %.1f MB to %s", source.what, shape[0], size / 1e6, part)
+    digest = _digest(source, labels)
+    done, told = 0, time.monotonic()
+    try:
+        if size > (free := shutil.disk_usage(part).free):
+            raise OSError(None, f"{free:,} bytes are free")
+        # Not through a memory map: there, a full disk kills the process.
+        with (part / "images.npy").open("wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            npy.write_array_header_1_0(file, header)
+            for batch in batches:
+                pixels = np.ascontiguousarray(batch)
+                digest.update(pixels.data)
+                file.write(pixels.data)
+                done += len(batch)
+                if time.monotonic() - told > _TELL_SECONDS:
+                    told = time.monotonic()
+                    log.info("decoding %s: %d of %d images", source.what, done, shape[0])
+            _to_disk(file)
+    except OSError as error:
+        raise DataError(
+            f"the cache of {source.what} needs {size:,} bytes in {part.parent}: "
+            f"{error.strerror or error}; free that space or give another --data-root"
+        ) from error
+    return str(digest.hexdigest())
+
+
+def _open(folder: Path, source: Source) -> Entry:
+    """Opens an entry and verifies its hash.
+
+    Raises:
+        _DamagedError: Where it is cut, changed or missing.
+    """
+    try:
+        about = json.loads((folder / "about.json").read_text())
+        expected = str(about["content_hash"])
+        labels = np.load(folder / "labels.npy")
+        digest = _digest(source, labels)
+        with (folder / "images.npy").open("rb") as file:  # a map would turn errors into SIGBUS
+            npy.read_magic(file)
+            npy.read_array_header_1_0(file)
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+        images = np.load(folder / "images.npy", mmap_mode="c")
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise _DamagedError(str(error)) from error
+    if (about["key"], images.shape) != (source.key, (len(labels), *source.shape)):
+        raise _DamagedError("it is another entry's")
+    if digest.hexdigest() != expected:
+        raise _DamagedError("its content has another hash than when it was written")
+    return Entry(images, labels, expected)
+
+
+def _digest(source: Source, labels: NDArray[np.int64]) -> Any:
+    header = json.dumps([source.classes, source.shape, len(labels)])
+    digest = hashlib.sha256(header.encode())
+    digest.update(np.ascontiguousarray(labels, "<i8").data)
+    return digest
+
+
+def _write_json(part: Path, about: dict[str, Any]) -> None:
+    with (part / "about.json").open("w") as file:
+        json.dump(about, file, indent=1)
+        _to_disk(file)
+
+
+def _to_disk(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)

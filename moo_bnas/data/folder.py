@@ -1,0 +1,75 @@
+"""A user's own images, one folder a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from moo_bnas.data.image_data import ImageData, Purpose
+from moo_bnas.data.image_tree import ImageTree
+from moo_bnas.data.options import AmountOption, PathOption
+from moo_bnas.networks.layers import ImageShape
+from moo_bnas.section import AtLeastOne, Section
+
+
+class Folder(Section):
+    """Images in `train/<class>/`, and if they exist in `val/<class>/` and `test/<class>/`.
+
+    Attributes:
+        path: Of the folder that holds them, below the data root.
+        image_size: Height and width of what a network sees.
+        channels: 1: grey; 3: RGB.
+        classes: How many.
+        stored_size: Images are kept at this size, to cut random crops from; `image_size` if None.
+        validation: Taken from train/ where there is no val/: so many images of each class, or a
+            share of them.
+        test: Likewise where there is no test/.
+        train_per_class: A search trains on so many images of each class; None: on all.
+    """
+
+    name: Literal["folder"] = "folder"
+    path: PathOption
+    image_size: AtLeastOne
+    channels: Literal[1, 3] = 3
+    classes: Annotated[int, Field(ge=2)]
+    stored_size: AtLeastOne | None = None
+    validation: AmountOption = 0.1
+    test: AmountOption = 0.1
+    train_per_class: AtLeastOne | None = None
+
+    @model_validator(mode="after")
+    def _stored_is_enough(self) -> Folder:
+        if self.stored_size is not None and self.stored_size < self.image_size:
+            raise ValueError(
+                f"got stored_size {self.stored_size}, expected image_size ({self.image_size}) or "
+                "more; raise it or leave it out"
+            )
+        return self
+
+    @property
+    def shape(self) -> ImageShape:
+        """As the definition says."""
+        return ImageShape(self.image_size, self.channels, self.classes)
+
+    @property
+    def needs(self) -> str:
+        """Where the images come from."""
+        return f"your images as {self.path}/train/<class>/<image> below --data-root"
+
+    def load(self, root: Path, seed: int, purpose: Purpose) -> ImageData:
+        """The images for a purpose; see `ImageTree.load`."""
+        tree = ImageTree(
+            train="train",
+            validation="val",
+            test="test",
+            validation_amount=self.validation,
+            test_amount=self.test,
+            train_per_class=self.train_per_class,
+            size=self.stored_size or self.image_size,
+            channels=self.channels,
+            classes=self.classes,
+            remedy="put a folder of images for each class there, or give another --data-root",
+        )
+        return tree.load(root, self.path, seed, purpose)

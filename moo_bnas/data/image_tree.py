@@ -1,0 +1,238 @@
+"""Images in folders: `<split>/<class>/...`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moo_bnas.data.cache import Entry, Source, open_entry
+from moo_bnas.data.image_data import Amount, ImageData, Purpose, Split, share_out
+from moo_bnas.data.pixels import READER_VERSION, SUFFIXES, read_image
+from moo_bnas.errors import DataError
+from moo_bnas.processes import count_cores
+
+log = logging.getLogger(__name__)
+
+_BATCH = 256  # images that are decoded before they are written
+# Pillow decodes without Python's lock, but reading a small file is mostly Python, where threads are
+# in each other's way: two of them read 32x32 JPEGs 25 % slower than one.
+_SMALL = 2**14
+_MAX_THREADS = 16
+
+Files = dict[str, int]
+"""Images, by path below the folder of the tree, and their classes."""
+
+
+@dataclass(frozen=True)
+class ImageTree:
+    """Where images lie and how they become a data set.
+
+    Attributes:
+        train: Name of the folder of training images.
+        validation: Likewise, if it exists.
+        test: Likewise.
+        validation_amount: Taken from the training images where there is no such folder.
+        test_amount: Likewise; 0: the folder must exist for a final training.
+        train_per_class: A search trains on so many images of each class; None: on all.
+        size: Height and width of the images once decoded.
+        channels: 1 or 3.
+        classes: How many.
+        remedy: What to do where there is nothing.
+    """
+
+    train: str
+    validation: str | None
+    test: str
+    validation_amount: Amount
+    test_amount: Amount
+    train_per_class: int | None
+    size: int
+    channels: int
+    classes: int
+    remedy: str
+
+    def load(self, root: Path, path: str, seed: int, purpose: Purpose) -> ImageData:
+        """The images for a purpose.
+
+        Args:
+            root: The data root.
+            path: Of the tree, below it.
+            seed: Of what is chosen at random.
+            purpose: A search, or the training that ends it.
+
+        Raises:
+            DataError: Where images are missing or broken, or are not what the definition says.
+        """
+        folder = root / path
+        classes = self._classes(folder)
+        train = _list(folder, self.train, classes)
+        validation = self._list_if_there(folder, self.validation, classes)
+        test = self._list_if_there(folder, self.test, classes)
+        rows = share_out(
+            np.fromiter(train.values(), np.int64),
+            classes,
+            [
+                0 if test else self.test_amount,
+                0 if validation else self.validation_amount,
+                self.train_per_class if purpose == "search" else None,
+            ],
+            seed,
+        )
+        paths = list(train)
+        parts = [{paths[i]: train[paths[i]] for i in part} for part in rows]
+        test, validation, train = test or parts[0], validation or parts[1], parts[2]
+        # Training and validation images are one entry, which search and final training share.
+        seen = self._entry(root, folder, classes, train | validation)
+        if purpose == "search":
+            return ImageData(
+                train=seen.split(train),
+                scoring=seen.split(validation),
+                test_images=len(test),
+                classes=classes,
+                content_hash=seen.entry.content_hash,
+            )
+        if not test:
+            raise _nothing(folder / self.test, self.remedy)
+        unseen = self._entry(root, folder, classes, test)
+        both = seen.entry.content_hash + unseen.entry.content_hash
+        return ImageData(
+            train=seen.split(train | validation),
+            scoring=unseen.split(test),
+            test_images=len(test),
+            classes=classes,
+            content_hash=hashlib.sha256(both.encode()).hexdigest(),
+        )
+
+    def _classes(self, folder: Path) -> tuple[str, ...]:
+        names = _folders(folder / self.train)
+        if not names:
+            raise _nothing(folder / self.train, self.remedy)
+        if len(names) != self.classes:
+            raise DataError(
+                f"{folder / self.train} has {len(names)} classes (folders), {_some(names)}, "
+                f"expected {self.classes}; mend [data] classes or the folders"
+            )
+        return names
+
+    def _list_if_there(self, folder: Path, part: str | None, classes: tuple[str, ...]) -> Files:
+        if part is None or not (folder / part).exists():
+            return {}
+        names = _folders(folder / part)
+        if names != classes:
+            raise DataError(
+                f"{folder / part} has other classes than {self.train}/: it lacks "
+                f"{_some(set(classes) - set(names))} and has {_some(set(names) - set(classes))} "
+                "more; give both the same folders"
+            )
+        return _list(folder, part, classes)
+
+    def _entry(self, root: Path, folder: Path, classes: tuple[str, ...], files: Files) -> _Decoded:
+        paths = sorted(files)
+        settings = {"size": self.size, "channels": self.channels, "reader": READER_VERSION}
+        digest = hashlib.sha256(json.dumps([settings, classes]).encode())
+        total = 0
+        for path in paths:
+            try:
+                status = (folder / path).stat()
+            except OSError as error:
+                raise _unreadable(error) from error
+            total += status.st_size
+            line = [path, files[path], status.st_size, status.st_mtime_ns]
+            digest.update(json.dumps(line).encode())
+
+        def read() -> tuple[NDArray[np.int64], Iterator[NDArray[np.uint8]]]:
+            labels = np.array([files[path] for path in paths], np.int64)
+            threads = 1 if total < _SMALL * len(paths) else min(count_cores(), _MAX_THREADS)
+            return labels, self._decode([folder / path for path in paths], threads)
+
+        source = Source(
+            what=str(folder),
+            key=digest.hexdigest(),
+            classes=classes,
+            shape=(self.channels, self.size, self.size),
+            read=read,
+        )
+        return _Decoded(paths, open_entry(root, source))
+
+    def _decode(self, paths: list[Path], threads: int) -> Iterator[NDArray[np.uint8]]:
+        with ThreadPoolExecutor(threads) as pool:
+            for start in range(0, len(paths), _BATCH):
+                batch = paths[start : start + _BATCH]
+                images = pool.map(lambda p: read_image(p, self.size, self.channels), batch)
+                yield np.stack(list(images))
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """An entry of the cache, and which file each of its rows was."""
+
+    paths: list[str]
+    entry: Entry
+
+    def split(self, files: Files) -> Split:
+        rows = [i for i, path in enumerate(self.paths) if path in files]
+        return Split(self.entry.images, self.entry.labels, np.array(rows, np.int64))
+
+
+def _folders(folder: Path) -> tuple[str, ...]:
+    try:
+        entries = [e for e in folder.iterdir() if e.is_dir() and not e.name.startswith(".")]
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise _unreadable(error) from error
+    return tuple(sorted(entry.name for entry in entries))
+
+
+def _list(folder: Path, part: str, classes: tuple[str, ...]) -> Files:
+    """All images of a part, by path; also those in folders inside the folders of classes."""
+    found: Files = {}
+    others: list[str] = []
+    for label, name in enumerate(classes):
+        count = len(found)
+        for inside, folders, files in os.walk(folder / part / name, onerror=_refuse):
+            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            for file in sorted(files):
+                path = os.path.join(inside, file)
+                if file.startswith("."):
+                    continue
+                if os.path.splitext(file)[1].lower() in SUFFIXES:
+                    found[os.path.relpath(path, folder)] = label
+                else:
+                    others.append(path)
+        if len(found) == count:
+            raise DataError(
+                f"the class {folder / part / name} has no images; add some, or remove that folder "
+                "from every split"
+            )
+    if others:
+        log.warning("%s and %d more files are no images; ignored", others[0], len(others) - 1)
+    return found
+
+
+def _refuse(error: OSError) -> None:
+    raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> DataError:
+    return DataError(f"cannot read {error.filename}: {error.strerror}; mend that")
+
+
+def _nothing(folder: Path, remedy: str) -> DataError:
+    return DataError(f"looked for images in {folder}/<class>/ and found none; {remedy}")
+
+
+def _some(names: tuple[str, ...] | set[str]) -> str:
+    """A few names, and how many more."""
+    listed = sorted(names)
+    more = f" and {len(listed) - 3} others" if len(listed) > 3 else ""
+    return (", ".join(repr(name) for name in listed[:3]) + more) if listed else "none"

@@ -1,0 +1,76 @@
+"""ImageNet (ILSVRC 2012): 1,281,167 training images and 50,000 test images of 1000 classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from moo_bnas.data.image_data import ImageData, Purpose
+from moo_bnas.data.image_tree import ImageTree
+from moo_bnas.data.options import AmountOption, PathOption
+from moo_bnas.networks.layers import ImageShape
+from moo_bnas.section import AtLeastOne, Section
+
+
+class ImageNet(Section):
+    """ImageNet as torchvision lays it out: `train/<class>/` and `val/<class>/`.
+
+    The images of `val/`, whose labels are public, are the test images, as is usual; those that
+    score a search are taken from `train/`.
+
+    Attributes:
+        path: Of the folder that holds both, below the data root.
+        image_size: Height and width of what a network sees.
+        classes: How many; less than 1000 for a subset.
+        stored_size: Images are kept at this size, to cut random crops from.
+        validation: Taken from each class for a search: a number, or a share.
+        train_per_class: A search trains on so many images of each class; None: on all.
+    """
+
+    name: Literal["imagenet"] = "imagenet"
+    path: PathOption = "imagenet"
+    image_size: AtLeastOne = 224
+    classes: Annotated[int, Field(ge=2)] = 1000
+    stored_size: AtLeastOne = 256
+    validation: AmountOption = 10
+    train_per_class: AtLeastOne | None = 50
+
+    @model_validator(mode="after")
+    def _stored_is_enough(self) -> ImageNet:
+        if self.stored_size < self.image_size:
+            raise ValueError(
+                f"got stored_size {self.stored_size}, expected image_size ({self.image_size}) or "
+                "more; raise it"
+            )
+        return self
+
+    @property
+    def shape(self) -> ImageShape:
+        """As the definition says; RGB."""
+        return ImageShape(self.image_size, 3, self.classes)
+
+    @property
+    def needs(self) -> str:
+        """Where the images come from."""
+        return (
+            "ILSVRC 2012 from image-net.org (asks for an account), as torchvision unpacks it: "
+            f"{self.path}/train/<class>/ and {self.path}/val/<class>/ below --data-root"
+        )
+
+    def load(self, root: Path, seed: int, purpose: Purpose) -> ImageData:
+        """The images for a purpose; see `ImageTree.load`."""
+        tree = ImageTree(
+            train="train",
+            validation=None,
+            test="val",
+            validation_amount=self.validation,
+            test_amount=0,
+            train_per_class=self.train_per_class,
+            size=self.stored_size,
+            channels=3,
+            classes=self.classes,
+            remedy=f"get {self.needs}",
+        )
+        return tree.load(root, self.path, seed, purpose)
