@@ -9,7 +9,8 @@ import hashlib
 import io
 import uuid
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -104,17 +105,45 @@ class Artifacts:
             ) from error
 
 
-def resolved(url: str | None, storage_url: str) -> str:
-    """What a run keeps as its artifact store: the one given, else the default of its storage.
+def agree_on_artifacts(
+    known: Mapping[str, Any] | None, url: str | None, storage_url: str
+) -> dict[str, Any]:
+    """What a study keeps of its artifact store, for the workers that join.
 
-    Folders become absolute.
+    Beside the URL that is a marker, a file that lies in this store alone: who finds it has the
+    right store, also under another URL (a folder that is mounted elsewhere).
+
+    Args:
+        known: What the study has kept; None: it is new.
+        url: As given by the user; None: as known, at first the default of the storage.
+        storage_url: Of the storage.
 
     Raises:
         DefinitionError: Where none is given and the storage has no default.
+        ArtifactsError: Where it cannot be used, or is not the one that is known.
     """
-    if url is None:
-        return default_url(storage_url)
-    return url if "://" in url else str(Path(url).expanduser().absolute())
+    if known is None:
+        url = default_url(storage_url) if url is None else _absolute(url)
+        marker = Artifacts(url, create=True).put(b"This belongs to a study of moo-bnas.\n")
+        return {"url": url, "marker": asdict(marker)}
+    url = known["url"] if url is None else _absolute(url)
+    Artifacts(url).get(Artifact(**known["marker"]))
+    return {"url": url, "marker": known["marker"]}
+
+
+def join_artifacts(known: Mapping[str, Any], url: str | None) -> Artifacts:
+    """The artifact store of a study that was begun, opened by a worker.
+
+    Args:
+        known: What the study keeps of it.
+        url: Where it is on this machine; None: as the study says.
+
+    Raises:
+        ArtifactsError: Where it is not there.
+    """
+    artifacts = Artifacts(known["url"] if url is None else url)
+    artifacts.get(Artifact(**known["marker"]))
+    return artifacts
 
 
 def default_url(storage_url: str) -> str:
@@ -134,6 +163,10 @@ def default_url(storage_url: str) -> str:
     return str(path.with_name(f"{path.stem}-artifacts"))
 
 
+def _absolute(url: str) -> str:
+    return url if "://" in url else str(Path(url).expanduser().absolute())
+
+
 def _store(url: str, create: bool) -> Any:
     scheme, _, rest = url.partition("://")
     if not rest:
@@ -148,10 +181,10 @@ def _store(url: str, create: bool) -> Any:
             warnings.simplefilter("ignore", ExperimentalWarning)
             store = Boto3ArtifactStore(bucket) if scheme == "s3" else GCSArtifactStore(bucket)
     except ImportError as error:
-        package = {"s3": "boto3", "gs": "google-cloud-storage"}[scheme]
+        package, extra = {"s3": ("boto3", "s3"), "gs": ("google-cloud-storage", "gcs")}[scheme]
         raise ArtifactsError(
             f"the artifact store {url} needs the Python package {package}, which is not installed; "
-            f"pip install {package}"
+            f"pip install 'moo-bnas[{extra}]'"
         ) from error
     except Exception as error:
         raise ArtifactsError(f"could not open the artifact store {url}: {error}") from error

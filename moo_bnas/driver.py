@@ -11,21 +11,22 @@ import logging
 import platform
 import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
+from moo_bnas.artifacts import agree_on_artifacts
 from moo_bnas.cost import flops, flops_cost, memory_bits, memory_cost
 from moo_bnas.definition import Definition
-from moo_bnas.errors import DefinitionError, StorageError
+from moo_bnas.errors import DefinitionError, ParentError, StorageError
 from moo_bnas.evolution import Budget, Mode, Search
 from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.networks.layers import Precision
 from moo_bnas.processes import is_gone
-from moo_bnas.progress import Progress, leaders, score_of
+from moo_bnas.progress import Progress, leaders, parent_progress, score_of
 from moo_bnas.space import Genotype
 from moo_bnas.storage import (
     PARETO_METRICS,
@@ -37,6 +38,7 @@ from moo_bnas.storage import (
     WorkerRow,
     baselines_of,
     is_sibling,
+    parent_of,
 )
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, too
@@ -55,9 +57,15 @@ class Run:
     storage: Storage
     study: Study
     baselines: Study
+    parent: Study | None
     definition: Definition
     mode: Mode
     seed: int
+
+    @property
+    def studies(self) -> list[Study]:
+        """The run's study and its siblings."""
+        return [self.study, self.baselines, *([self.parent] if self.parent else [])]
 
     @property
     def is_over(self) -> bool:
@@ -68,18 +76,34 @@ class Run:
 
 
 def open_run(
-    storage_url: str, study_name: str, definition: Definition, mode: Mode, seed: int
+    storage_url: str,
+    study_name: str,
+    definition: Definition,
+    mode: Mode,
+    seed: int,
+    artifacts_url: str | None = None,
 ) -> Run:
     """Makes the studies of a run, or opens them to go on.
 
+    Args:
+        storage_url: SQLAlchemy URL.
+        study_name: Of the run.
+        definition: What to search.
+        mode: Scalar or pareto.
+        seed: Of the search.
+        artifacts_url: Where the parent's weights are kept, if there is a parent; None: where the
+            run has kept them so far, at first beside an SQLite file.
+
     Raises:
-        DefinitionError: Where the stored run differs in more than having fewer generations, or
-            where no network is within the budgets.
+        DefinitionError: Where the stored run differs in more than having fewer generations, where
+            no network is within the budgets, or where a place for artifacts must be named.
+        ArtifactsError: Where that place cannot be used.
     """
     if not _STUDY_NAME.fullmatch(study_name) or is_sibling(study_name):
         raise DefinitionError(
             f"got the study name {study_name!r}, expected letters, digits, '.', '_' and '-', not "
-            "beginning with '.' and not ending in '.baselines'; choose another --study-name"
+            "beginning with '.' and not ending in '.baselines' or '.parent'; choose another "
+            "--study-name"
         )
     _make_search(definition, mode, seed)  # refuses an impossible budget before anything is stored
     storage = Storage(storage_url, create=True)
@@ -91,11 +115,28 @@ def open_run(
         "versions": _versions(),
         "finished": False,
     }
-    study = storage.studies.ensure(study_name, metrics, attributes)
-    baselines = storage.studies.ensure(baselines_of(study_name), PARETO_METRICS, attributes)
-    for each in (study, baselines):
-        _check_unchanged(each, attributes)
-    return Run(storage, study, baselines, definition, mode, seed)
+    place = {}
+    if definition.parent is not None:
+        known = {}
+        if study_name in storage.studies.names():
+            known = storage.studies.open(study_name).attributes
+            _check_unchanged(study_name, known, attributes)
+        place = {
+            "artifacts": agree_on_artifacts(known.get("artifacts"), artifacts_url, storage.url)
+        }
+    study = storage.studies.ensure(study_name, metrics, {**attributes, **place})
+    siblings = [baselines_of(study_name)]
+    if definition.parent is not None:
+        siblings.append(parent_of(study_name))
+    baselines, *parent = (
+        storage.studies.ensure(name, PARETO_METRICS, attributes) for name in siblings
+    )
+    run = Run(storage, study, baselines, *(parent or [None]), definition, mode, seed)
+    for each in run.studies:
+        _check_unchanged(each.name, each.attributes, attributes)
+    if place and study.attributes["artifacts"] != place["artifacts"]:
+        storage.studies.set_attributes(study, place)
+    return run
 
 
 class Driver:
@@ -135,7 +176,8 @@ class Driver:
     def drive(self) -> None:
         """Runs all generations that are left; returns at once where none are."""
         run, options = self._run, self._run.definition.search
-        self._set({"definition": run.definition.model_dump(mode="json"), "finished": False})
+        self._begin()
+        self.make_parent()
         self._submit_references()
         stored = self._stored_generations()
         search = _make_search(run.definition, run.mode, run.seed)
@@ -160,19 +202,59 @@ class Driver:
             self._submit(asked, generation)
             self._wait(asked, generation)
             if any(g not in self._known for g in asked):
-                raise StorageError(
-                    f"trials of study {run.study.name!r} are gone; was it deleted while it ran? "
-                    "The same command begins it anew"
-                )
+                raise self._gone(run.study)
             search.tell({g: self._known[g].attributes.get("accuracy") for g in asked})
         self._wait([], options.generations)
         if failed := run.storage.trials.counts(run.baselines)["fail"]:
             log.warning("%d reference networks failed; the workers' logs tell why", failed)
-        self._set({"finished": True})
+        for study in run.studies:
+            run.storage.studies.set_attributes(study, {"finished": True})
 
-    def _set(self, attributes: dict[str, Any]) -> None:
-        for study in (self._run.study, self._run.baselines):
-            self._run.storage.studies.set_attributes(study, attributes)
+    def make_parent(self) -> Trial | None:
+        """Has the parent trained, if there is to be one and it is not trained yet.
+
+        Returns:
+            Its trial.
+
+        Raises:
+            ParentError: Where it failed.
+        """
+        run, parent = self._run, self._run.parent
+        if parent is None:
+            return None
+        self._begin()
+        top = self._space.uniform(self._space.ratios[-1])
+        run.storage.trials.submit(parent, self._space, self._candidates([top], None))
+        began = time.monotonic()
+        while run.storage.trials.count_open([parent]) != [0]:
+            if time.monotonic() - self._last_upkeep > _UPKEEP:
+                self._upkeep()
+                self._show(self._parent_progress())
+            time.sleep(min(max((time.monotonic() - began) / 10, _FIRST_WAIT), _LONGEST_WAIT))
+        trial = next(iter(run.storage.trials.read(parent)), None)
+        if trial is None:
+            raise self._gone(parent)
+        if trial.state == "fail":
+            raise ParentError(
+                f"the parent of study {run.study.name!r} failed: "
+                f"{trial.attributes['fail_reason']}; mend [parent] of the definition and give "
+                "another --study-name"
+            )
+        run.storage.studies.set_attributes(parent, {"finished": True})
+        return trial
+
+    def _begin(self) -> None:
+        """Tells workers that there is work again."""
+        run = self._run
+        values = {"definition": run.definition.model_dump(mode="json"), "finished": False}
+        for study in run.studies:
+            run.storage.studies.set_attributes(study, values)
+
+    def _gone(self, study: Study) -> StorageError:
+        return StorageError(
+            f"trials of study {study.name!r} are gone; was it deleted while it ran? "
+            "The same command begins it anew"
+        )
 
     def _submit_references(self) -> None:
         """The uniform networks and the full-precision twin, in the sibling study."""
@@ -259,6 +341,13 @@ class Driver:
         seen = self._run.storage.workers.read(self._run.study)
         self._alive = sum(w.is_recent and not _is_gone(w) for w in seen)
 
+    def _parent_progress(self) -> Progress:
+        run = self._run
+        return replace(
+            self._progress(0, self._done_at_start, 0),
+            parent=parent_progress(run.storage, run.study),
+        )
+
     def _progress(self, generation: int, done: int, open_references: int) -> Progress:
         run = self._run
         here = done - self._done_at_start
@@ -315,12 +404,8 @@ def _is_gone(worker: WorkerRow) -> bool:
     return is_gone(worker.host, worker.pid)
 
 
-def _check_unchanged(study: Study, attributes: dict[str, Any]) -> None:
-    stored = {
-        **_flat(study.attributes["definition"]),
-        "mode": study.attributes["mode"],
-        "seed": study.attributes["seed"],
-    }
+def _check_unchanged(study_name: str, known: Mapping[str, Any], attributes: dict[str, Any]) -> None:
+    stored = {**_flat(known["definition"]), "mode": known["mode"], "seed": known["seed"]}
     given = {
         **_flat(attributes["definition"]),
         "mode": attributes["mode"],
@@ -336,7 +421,7 @@ def _check_unchanged(study: Study, attributes: dict[str, Any]) -> None:
         changed.remove("search.generations")
     if changed:
         raise DefinitionError(
-            f"study {study.name!r} was begun with another definition: "
+            f"study {study_name!r} was begun with another definition: "
             + ", ".join(f"{k} was {stored.get(k)!r}, now {given.get(k)!r}" for k in changed)
             + "; only generations may be raised: restore it, or give another --study-name"
         )

@@ -15,9 +15,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from moo_bnas.cost import flops_cost
-from moo_bnas.definition import Definition
+from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.scoring import front, hypervolume
-from moo_bnas.storage import Trial
+from moo_bnas.storage import Storage, Study, Trial, parent_of
 from moo_bnas.units import duration
 
 
@@ -36,6 +36,7 @@ class Progress:
         score: Of what is finished; None where nothing is.
         workers: That were heard of within the last minute.
         seconds_left: By the pace so far; None before anything was finished.
+        parent: How far the parent is, while candidates wait for it.
     """
 
     generation: int
@@ -48,9 +49,12 @@ class Progress:
     score: float | None
     workers: int
     seconds_left: float | None
+    parent: str | None = None
 
     def line(self) -> str:
         """All of it in one line."""
+        if self.parent is not None:
+            return f"{self.parent}, {self.workers} workers"
         parts = [
             f"generation {self.generation}/{self.generations}",
             f"{self.done}/{self.total} evaluated",
@@ -97,6 +101,18 @@ def leaders(mode: str, trials: Sequence[Trial]) -> list[Trial]:
     return [trials[i] for i in on]
 
 
+def parent_progress(storage: Storage, study: Study) -> str:
+    """How far the training of a run's parent is, in words."""
+    definition = stored_definition(study.attributes["definition"])
+    if definition.parent is None:
+        return "no parent"
+    parent = storage.studies.open(parent_of(study.name))
+    if parent.attributes["finished"]:
+        return "parent trained"
+    epochs = parent.attributes.get("checkpoint", {}).get("epochs", 0)
+    return f"parent {epochs} of {definition.parent.epochs} epochs"
+
+
 class Display:
     """Shows progress: live in a terminal, else a plain line whenever a generation is done."""
 
@@ -136,7 +152,7 @@ class Display:
     def _worth_a_line(self, progress: Progress) -> bool:
         if self._last is None or progress.generation != self._last.generation:
             return True
-        changed = progress.done != self._last.done
+        changed = (progress.done, progress.parent) != (self._last.done, self._last.parent)
         return changed and time.monotonic() - self._last_time > self._LINE_SECONDS
 
     def _print(self, progress: Progress) -> None:

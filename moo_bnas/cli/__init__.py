@@ -12,6 +12,7 @@ from moo_bnas import __version__
 from moo_bnas.cli.cost import cost
 from moo_bnas.cli.dashboard import dashboard
 from moo_bnas.cli.data import data
+from moo_bnas.cli.parent import parent
 from moo_bnas.cli.report import report
 from moo_bnas.cli.run import run
 from moo_bnas.cli.status import status
@@ -34,7 +35,7 @@ def cli() -> None:
     """
 
 
-for command in (run, worker, status, dashboard, report, cost, studies, data):
+for command in (run, parent, worker, status, dashboard, report, cost, studies, data):
     cli.add_command(command)
 
 

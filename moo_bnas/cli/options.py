@@ -100,6 +100,16 @@ data_root_option = click.option(
     help="Where data sets lie, and decoded images are kept.",
 )
 
+artifacts_option = click.option(
+    "--artifacts",
+    "artifacts_url",
+    envvar="MOO_BNAS_ARTIFACTS",
+    show_envvar=True,
+    metavar="URL",
+    help="Where the weights of a parent are kept: a folder, s3://bucket or gs://bucket.  "
+    "[default: as the run began; that is a folder beside an SQLite file]",
+)
+
 out_option = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

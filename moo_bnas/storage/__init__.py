@@ -1,7 +1,7 @@
 """The storage contract: how driver and workers share work through one Optuna RDB storage.
 
-One run is one Optuna study, holding its search trials only; siblings NAME.baselines and so on hold
-the rest. Optuna's rows are the truth that people read (`optuna.load_study`, optuna-dashboard); the
+One run is one Optuna study, holding its search trials only; its siblings hold the rest:
+NAME.baselines the references, NAME.parent the training of the weights that candidates inherit. Optuna's rows are the truth that people read (`optuna.load_study`, optuna-dashboard); the
 table `moo_bnas_trials` repeats each trial's state under an index, with the token of its claim, and
 always changes in the same transaction.
 
@@ -54,6 +54,7 @@ from moo_bnas.storage.records import (
     baselines_of,
     grace_of,
     is_sibling,
+    parent_of,
 )
 from moo_bnas.storage.studies import Studies
 from moo_bnas.storage.trials import Trials
@@ -74,6 +75,7 @@ __all__ = [
     "baselines_of",
     "grace_of",
     "is_sibling",
+    "parent_of",
 ]
 
 

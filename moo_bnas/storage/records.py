@@ -17,7 +17,7 @@ _MISSED_HEARTBEATS = 6  # after which it counts as lost
 SCALAR_METRICS = ("fitness",)
 PARETO_METRICS = ("accuracy", "flops")
 
-_BASELINES = ".baselines"
+_BASELINES, _PARENT = ".baselines", ".parent"
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,11 @@ def baselines_of(study_name: str) -> str:
     return study_name + _BASELINES
 
 
+def parent_of(study_name: str) -> str:
+    """The name of the sibling study whose one trial trains a run's parent."""
+    return study_name + _PARENT
+
+
 def is_sibling(study_name: str) -> bool:
     """Whether a study holds something else than the search trials of a run."""
-    return study_name.endswith(_BASELINES)
+    return study_name.endswith((_BASELINES, _PARENT))

@@ -1,0 +1,40 @@
+"""`moo-bnas parent`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from moo_bnas.cli.driving import prepare, resumable, run_options, with_workers
+from moo_bnas.cli.options import general_options
+
+
+@click.command(short_help="Train the parent of a run ahead of its search.")
+@run_options
+@general_options
+def parent(**options: Any) -> None:
+    """Train the parent of a run, whose weights its candidates will inherit.
+
+    That is the first thing that `moo-bnas run` does with a DEFINITION that has a [parent]; this
+    command does it alone, with the same options. It resumes what was stopped. Any run of the same
+    network, data and [parent] in this storage uses the same parent.
+
+    \b
+    Example:
+      moo-bnas parent vgg_small_cifar10_fast
+    """
+    with resumable():
+        opened, folder = prepare(options)
+        if opened.parent is None:
+            raise click.UsageError(
+                f"definition {opened.definition.name} has no [parent]: its candidates begin from "
+                "scratch; there is nothing to do"
+            )
+        trial = with_workers(opened, folder, options, lambda driver: driver.make_parent())
+        if trial is not None:
+            found = trial.attributes
+            click.echo(
+                f"parent of {opened.study.name}: {found['accuracy']:.2f} % after "
+                f"{found['epochs']} epochs, weights {found['weights_hash'][:12]}"
+            )
