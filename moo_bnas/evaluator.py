@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from moo_bnas.data import DATA_SETS
 from moo_bnas.definition import Definition
-from moo_bnas.errors import DefinitionError
+from moo_bnas.errors import DefinitionError, DeviceError, DeviceMemoryError, MooBnasError
 from moo_bnas.fingerprint import candidate_seed
 from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.module import build
 from moo_bnas.space import Genotype
 from moo_bnas.training import to_device, train_and_score
+
+# What torch says of a device where it has no class of error for it.
+_NO_MEMORY = re.compile(r"out of memory|DefaultCPUAllocator|bad_alloc|_ALLOC(ATION)?_FAILED")
+_NO_DEVICE = re.compile(r"CUDA error|CUDA driver error|cuDNN error|CUBLAS|HIP error")
+
+Result = TypeVar("Result")
 
 
 class Evaluator:
@@ -27,11 +34,13 @@ class Evaluator:
 
     Attributes:
         device: The name of the hardware.
+        device_id: Tells this device from others of the machine.
         data_hash: Of the data set's content.
 
     Raises:
         DefinitionError: Where this machine has no such device.
         DataError: Where the data are missing or broken.
+        DeviceError: Where the device fails, or has no room for the data.
     """
 
     def __init__(self, definition: Definition, device: str) -> None:
@@ -41,9 +50,12 @@ class Evaluator:
         self._definition = definition
         self._space = definition.make_space()
         self._network = definition.make_network()
-        self._data = to_device(images, where)
+        self.device = self.device_id = "cpu"
+        if where.type == "cuda":
+            properties = torch.cuda.get_device_properties(where)
+            self.device, self.device_id = properties.name, str(properties.uuid)
+        self._data = _on_device(self.device, lambda: to_device(images, where))
         self.data_hash = images.content_hash
-        self.device = torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu"
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
@@ -55,6 +67,8 @@ class Evaluator:
 
         Raises:
             DivergenceError: Once the loss is not finite.
+            DeviceMemoryError: Where the device's memory does not suffice; what was used is free.
+            DeviceError: Where the device fails otherwise.
             Interrupted: Once `should_stop` says so.
         """
         recipe = self._definition.recipe
@@ -62,12 +76,15 @@ class Evaluator:
         specs = self._network.layers(widths, precision)
         seed = candidate_seed(recipe.seed, genotype)
         started = time.perf_counter()
-        accuracies = train_and_score(
-            lambda: build(specs, self._definition.network.binarizer),
-            self._data,
-            recipe,
-            seed,
-            should_stop,
+        accuracies = _on_device(
+            self.device,
+            lambda: train_and_score(
+                lambda: build(specs, self._definition.network.binarizer),
+                self._data,
+                recipe,
+                seed,
+                should_stop,
+            ),
         )
         seconds = time.perf_counter() - started
         return {
@@ -90,3 +107,41 @@ def _torch_device(name: str) -> torch.device:
             "use --device cpu or auto"
         )
     return device
+
+
+def _on_device(device: str, work: Callable[[], Result]) -> Result:
+    """What `work` returns; the device's errors become ours. What `work` held is free after it.
+
+    Also what torch would keep for later: another worker may be waiting to be alone on the device.
+    """
+    failure: MooBnasError | None = None
+    try:
+        result = work()
+    except Exception as error:
+        failure = _expected(device, error)
+        if failure is None:
+            raise
+    # Only here is the error gone, and with its traceback the frames that hold tensors.
+    if type(failure) is not DeviceError:  # after which CUDA does nothing any more
+        torch.cuda.empty_cache()
+    if failure is not None:
+        raise failure
+    return result
+
+
+def _expected(device: str, error: Exception) -> MooBnasError | None:
+    """What an error is to be told as, without traceback; None where it was not expected."""
+    if isinstance(error, MooBnasError):
+        return error.with_traceback(None)
+    said = next(iter(str(error).splitlines()), type(error).__name__)
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _NO_MEMORY.search(said):
+        return DeviceMemoryError(
+            f"{device} has not enough memory left: {said}; start fewer workers on it, or lower "
+            "[recipe] batch_size"
+        )
+    if isinstance(error, torch.AcceleratorError) or _NO_DEVICE.search(said):
+        return DeviceError(
+            f"{device} failed: {said}; start the worker again, and if it recurs, look at the "
+            "device or use another --device"
+        )
+    return None

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from moo_bnas.definition import stored_definition
-from moo_bnas.errors import Interrupted, StorageError
+from moo_bnas.device_lock import device_lock
+from moo_bnas.errors import DeviceError, DeviceMemoryError, Interrupted, StorageError
 from moo_bnas.networks.layers import Precision
 from moo_bnas.processes import here
 from moo_bnas.scoring import fitness
@@ -33,12 +34,19 @@ class Evaluates(Protocol):
     """What a worker has its candidates evaluated by; see `evaluator.Evaluator`."""
 
     device: str
+    device_id: str
     data_hash: str
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
     ) -> dict[str, Any]:
-        """Attributes of the trial; `accuracy`, in percent, is one of them."""
+        """Attributes of the trial; `accuracy`, in percent, is one of them.
+
+        Raises:
+            Interrupted: Once `should_stop` says so: the claim is given back.
+            DeviceMemoryError: The candidate is tried once more, alone on its device.
+            DeviceError: It is tried again by another process: this worker ends.
+        """
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,9 @@ def work(
 
     Returns:
         How many candidates it finished.
+
+    Raises:
+        DeviceError: Once its device has failed: after that a process cannot use it any more.
     """
     worker = _Worker(storage, study_name, evaluator, stop)
     return worker.serve(heartbeat, limits or Limits())
@@ -156,6 +167,16 @@ class _Worker:
             claims.release(claim)
             log.info("%s given back", title)
             return False
+        except DeviceMemoryError as error:
+            failed = claims.retry(claim, str(error), memory=True)
+            then = "it has failed" if failed else "it will be tried once more, alone on its device"
+            log.warning("%s: %s; %s", title, error, then)
+            return False
+        except DeviceError as error:
+            failed = claims.retry(claim, str(error), memory=False)
+            then = "it has failed" if failed else "it will be tried again"
+            log.warning("%s could not be evaluated; %s", title, then)
+            raise
         except Exception as error:  # whatever a training raises would recur: it fails the trial
             log.warning("%s failed: %s: %s", title, type(error).__name__, error)
             log.debug("", exc_info=error)
@@ -175,7 +196,8 @@ class _Worker:
         rest.daemon = True
         rest.start()
         try:
-            found = self._evaluator.evaluate(claim.genotype, claim.precision, self._stop.is_set)
+            with device_lock(self._evaluator.device_id, alone=claim.alone, stop=self._stop):
+                found = self._evaluator.evaluate(claim.genotype, claim.precision, self._stop.is_set)
         finally:
             rest.cancel()
             self._claim = None

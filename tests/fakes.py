@@ -19,7 +19,7 @@ def accuracy_of(genotype: Genotype) -> float:
 
 
 class _Fake:
-    device = "fake"
+    device = device_id = "fake"
     data_hash = "f" * 64
 
     def __init__(self, accuracy: Callable[[Genotype], float]) -> None:
