@@ -49,7 +49,11 @@ class Artifacts:
 
     def __init__(self, url: str, *, create: bool = False) -> None:
         self.url = url
-        self._store = _store(url, create)
+        store = _store(url, create)
+        # Requests to buckets are repeated; but not by Backoff.remove, which does so after success
+        # (Optuna 5.0).
+        self._store = Backoff(store) if "://" in url else store
+        self._remove = store.remove
 
     def put(self, content: bytes) -> Artifact:
         """Keeps bytes.
@@ -96,7 +100,7 @@ class Artifacts:
     def remove(self, artifact: Artifact) -> None:
         """Drops an artifact that nothing refers to any more; one that is gone already is fine."""
         try:
-            self._store.remove(artifact.id)
+            self._remove(artifact.id)
         except ArtifactNotFound:
             pass
         except Exception as error:
@@ -179,7 +183,7 @@ def _store(url: str, create: bool) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            store = Boto3ArtifactStore(bucket) if scheme == "s3" else GCSArtifactStore(bucket)
+            return Boto3ArtifactStore(bucket) if scheme == "s3" else GCSArtifactStore(bucket)
     except ImportError as error:
         package, extra = {"s3": ("boto3", "s3"), "gs": ("google-cloud-storage", "gcs")}[scheme]
         raise ArtifactsError(
@@ -188,7 +192,6 @@ def _store(url: str, create: bool) -> Any:
         ) from error
     except Exception as error:
         raise ArtifactsError(f"could not open the artifact store {url}: {error}") from error
-    return Backoff(store)
 
 
 def _folder(url: str, create: bool) -> Path:

@@ -117,7 +117,7 @@ def open_run(
     }
     place = {}
     if definition.parent is not None:
-        known = {}
+        known: Mapping[str, Any] = {}
         if study_name in storage.studies.names():
             known = storage.studies.open(study_name).attributes
             _check_unchanged(study_name, known, attributes)
@@ -125,13 +125,11 @@ def open_run(
             "artifacts": agree_on_artifacts(known.get("artifacts"), artifacts_url, storage.url)
         }
     study = storage.studies.ensure(study_name, metrics, {**attributes, **place})
-    siblings = [baselines_of(study_name)]
+    baselines = storage.studies.ensure(baselines_of(study_name), PARETO_METRICS, attributes)
+    parent = None
     if definition.parent is not None:
-        siblings.append(parent_of(study_name))
-    baselines, *parent = (
-        storage.studies.ensure(name, PARETO_METRICS, attributes) for name in siblings
-    )
-    run = Run(storage, study, baselines, *(parent or [None]), definition, mode, seed)
+        parent = storage.studies.ensure(parent_of(study_name), PARETO_METRICS, attributes)
+    run = Run(storage, study, baselines, parent, definition, mode, seed)
     for each in run.studies:
         _check_unchanged(each.name, each.attributes, attributes)
     if place and study.attributes["artifacts"] != place["artifacts"]:
@@ -167,7 +165,7 @@ class Driver:
         self._leaders: list[Trial] = []
         self._failed = 0
         self._done_at_start = 0
-        self._done_last = 0
+        self._evaluations_last = 0
         self._last_upkeep = self._last_cleaning = float("-inf")
         self._total = run.definition.search.population * run.definition.search.generations
         self._alive = 0
@@ -270,7 +268,7 @@ class Driver:
         for trial in trials:
             stored.setdefault(trial.attributes["generation"], []).append(trial.genotype)
         self._learn(trials)
-        self._done_at_start = self._done_last = len(self._known)
+        self._done_at_start = len(self._known)
         return stored
 
     def _submit(self, genotypes: Sequence[Genotype], generation: int) -> None:
@@ -310,7 +308,7 @@ class Driver:
                 missing = [g for g in missing if g not in self._known]
             done = len(self._known) + max(len(missing) - open_trials, 0)
             if upkeep_is_due:
-                self._upkeep(done)
+                self._upkeep()
             self._show(self._progress(generation, done, open_references))
             if over:
                 return
@@ -326,19 +324,20 @@ class Driver:
         self._leaders = leaders(run.mode, [*self._leaders, *complete])
         self._score = score_of(run.definition, run.mode, self._leaders)
 
-    def _upkeep(self, done: int) -> None:
+    def _upkeep(self) -> None:
         """Looks after workers and claims."""
         self._last_upkeep = time.monotonic()
         self._renew_lease()
-        self._workers.check(progressed=done != self._done_last)
-        self._done_last = done
+        seen = self._run.storage.workers.read(self._run.study)
+        evaluations = sum(w.evaluations for w in seen)
+        self._workers.check(progressed=evaluations != self._evaluations_last)
+        self._evaluations_last = evaluations
         if time.monotonic() - self._last_cleaning > _CLEANING:
             self._last_cleaning = time.monotonic()
             self._run.storage.trials.forget_deleted()
         lost = self._run.storage.claims.return_lost(_is_gone)
         if lost:
             log.warning("%d claims of lost workers go to others", lost)
-        seen = self._run.storage.workers.read(self._run.study)
         self._alive = sum(w.is_recent and not _is_gone(w) for w in seen)
 
     def _parent_progress(self) -> Progress:

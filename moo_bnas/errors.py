@@ -53,6 +53,14 @@ class DivergenceError(MooBnasError, ArithmeticError):
     """The loss of a candidate stopped being a finite number."""
 
 
+class DeviceError(MooBnasError, RuntimeError):
+    """The device failed; another try, perhaps on another device, may succeed."""
+
+
+class DeviceMemoryError(DeviceError, MemoryError):
+    """The device has not enough memory left, which others may use at the same time."""
+
+
 class Interrupted(MooBnasError):  # noqa: N818 (no error, but a wish fulfilled)
     """A training was told to stop; nothing of it is kept."""
 

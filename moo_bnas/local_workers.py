@@ -59,7 +59,8 @@ class LocalWorkers:
         """Starts a new worker for each one that died.
 
         Args:
-            progressed: Whether an evaluation was finished since the last call.
+            progressed: Whether an evaluation was finished since the last call; trials that failed
+                are none: a broken device fails them all.
 
         Raises:
             WorkersError: After `MAX_DEATHS` of each, or once one cannot use the data.

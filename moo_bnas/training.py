@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -160,25 +161,29 @@ class Training:
         self.accuracies.append(score(self.network, data))
 
     def state(self) -> dict[str, Tensor]:
-        """All that decides how the training goes on, as tensors by name."""
+        """All that decides how the training goes on: tensors by name, on the host.
+
+        On a CPU they may share the memory of the training.
+        """
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         for i, values in self._optimizer.state_dict()["state"].items():
             tensors.update({f"optimizer.{i}.{k}": v for k, v in values.items() if v is not None})
         tensors["random"] = self._random.get_state()
         tensors["accuracies"] = torch.tensor(self.accuracies, dtype=torch.float64)
-        return tensors
+        return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Goes on from a `state` of a training with the same arguments."""
         self.network.load_state_dict(
             {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
         )
+        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         optimizer: dict[int, dict[str, Tensor]] = {}
         for key, value in state.items():
             kind, _, rest = key.partition(".")
             if kind == "optimizer":
                 index, _, name = rest.partition(".")
-                optimizer.setdefault(int(index), {})[name] = value
+                optimizer.setdefault(int(index), {})[name] = _laid_as(parameters[int(index)], value)
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
         self._random.set_state(state["random"])
@@ -248,6 +253,13 @@ def score(network: nn.Module, data: DeviceData) -> float:
     return 100.0 * right.item() / len(data.scoring.rows)
 
 
+def _laid_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """A state of the optimizer, in memory as its parameter lies: fused kernels walk both alike."""
+    if value.shape != parameter.shape:
+        return value  # a count of steps
+    return torch.empty_like(parameter).copy_(value)
+
+
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimizer == "adam":
         return torch.optim.Adam(
@@ -268,8 +280,7 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _place(split: Split, device: torch.device) -> DeviceSplit:
-    images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
-    rows = torch.from_numpy(split.rows)
+    images, labels, rows = _tensors(split)
     if device.type == "cpu":
         return DeviceSplit(images, labels, rows)
     needed = len(rows) * images[0].nbytes
@@ -281,9 +292,16 @@ def _place(split: Split, device: torch.device) -> DeviceSplit:
     return DeviceSplit(chosen, labels[rows].to(device), torch.arange(len(rows), device=device))
 
 
+def _tensors(split: Split) -> tuple[Tensor, Tensor, Tensor]:
+    with warnings.catch_warnings():  # nobody writes to them
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        images = torch.from_numpy(split.images)
+    return images, torch.from_numpy(split.labels), torch.from_numpy(split.rows)
+
+
 def _channel_statistics(split: Split) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel over the images of a split, exactly summed."""
-    images, rows = torch.from_numpy(split.images), torch.from_numpy(split.rows)
+    images, _, rows = _tensors(split)
     channels = images.shape[1]
     sums, squares = torch.zeros(channels).long(), torch.zeros(channels).long()
     for of_split in torch.split(rows, _CHUNK):

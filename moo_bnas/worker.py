@@ -9,21 +9,40 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from moo_bnas.artifacts import Artifact, Artifacts
 from moo_bnas.definition import stored_definition
-from moo_bnas.errors import Interrupted, StorageError
+from moo_bnas.device_lock import device_lock
+from moo_bnas.errors import (
+    ArtifactsError,
+    DeviceError,
+    DeviceMemoryError,
+    Interrupted,
+    StorageError,
+)
 from moo_bnas.networks.layers import Precision
 from moo_bnas.processes import here
 from moo_bnas.scoring import fitness
 from moo_bnas.space import Genotype
-from moo_bnas.storage import HEARTBEAT, Claim, Storage, baselines_of, grace_of
+from moo_bnas.storage import (
+    HEARTBEAT,
+    Claim,
+    Storage,
+    Study,
+    baselines_of,
+    grace_of,
+    parent_of,
+)
 from moo_bnas.units import duration
 
 # An empty queue is looked at again after a tenth of the time that it has been empty, or a hundredth
 # of the last evaluation's: a thousand workers that train for minutes need not ask every second.
 _FIRST_WAIT, _LONGEST_WAIT = 0.01, 5.0
+CHECKPOINT_SECONDS = 60.0
+"""Between two checkpoints of a parent, at least."""
+_PRECISIONS: tuple[Precision, ...] = ("binary", "full")
 _REST_AFTER = 1.0  # seconds without need of the connection, after which it is closed
 
 log = logging.getLogger(__name__)
@@ -33,12 +52,34 @@ class Evaluates(Protocol):
     """What a worker has its candidates evaluated by; see `evaluator.Evaluator`."""
 
     device: str
+    device_id: str
     data_hash: str
+
+    def inherit(self, weights: bytes) -> None:
+        """Binary candidates begin with these weights from now on."""
+
+    def train_parent(
+        self,
+        checkpoint: bytes | None,
+        keep: Callable[[int, Callable[[], bytes]], None],
+        should_stop: Callable[[], bool],
+    ) -> tuple[dict[str, Any], bytes]:
+        """Attributes of the parent's trial as of `evaluate`, and its weights.
+
+        Raises:
+            Exception: As `evaluate`.
+        """
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
     ) -> dict[str, Any]:
-        """Attributes of the trial; `accuracy`, in percent, is one of them."""
+        """Attributes of the trial; `accuracy`, in percent, is one of them.
+
+        Raises:
+            Interrupted: Once `should_stop` says so: the claim is given back.
+            DeviceMemoryError: The candidate is tried once more, alone on its device.
+            DeviceError: It is tried again by another process: this worker ends.
+        """
 
 
 @dataclass(frozen=True)
@@ -55,6 +96,16 @@ class Limits:
     seconds: float | None = None
     idle_seconds: float | None = None
 
+    def reached(self, candidates: int, seconds: float) -> bool:
+        """Whether a worker that has done so much is to leave; said in the log."""
+        if self.candidates is not None and candidates >= self.candidates:
+            log.info("leaving after %d candidates, as told", candidates)
+            return True
+        if self.seconds is not None and seconds >= self.seconds:
+            log.info("leaving after %s, as told", duration(seconds))
+            return True
+        return False
+
 
 def work(
     storage: Storage,
@@ -62,6 +113,7 @@ def work(
     evaluator: Evaluates,
     stop: threading.Event,
     *,
+    artifacts: Artifacts | None = None,
     heartbeat: float = HEARTBEAT,
     limits: Limits | None = None,
 ) -> int:
@@ -72,13 +124,18 @@ def work(
         study_name: Of the run.
         evaluator: Of the run's definition.
         stop: Gives back what is being trained, and returns.
+        artifacts: Of the run, where it has a parent.
         heartbeat: Seconds between two signs of life; after six without it counts as lost.
         limits: None: none.
 
     Returns:
         How many candidates it finished.
+
+    Raises:
+        ArtifactsError: Where the parent's weights cannot be had, or kept.
+        DeviceError: Once its device has failed: after that a process cannot use it any more.
     """
-    worker = _Worker(storage, study_name, evaluator, stop)
+    worker = _Worker(storage, study_name, evaluator, artifacts, stop)
     return worker.serve(heartbeat, limits or Limits())
 
 
@@ -86,23 +143,42 @@ class _Worker:
     """One worker that has joined a run."""
 
     def __init__(
-        self, storage: Storage, study_name: str, evaluator: Evaluates, stop: threading.Event
+        self,
+        storage: Storage,
+        study_name: str,
+        evaluator: Evaluates,
+        artifacts: Artifacts | None,
+        stop: threading.Event,
     ) -> None:
         self._storage = storage
         self._study = storage.studies.open(study_name)
-        self._studies = [self._study, storage.studies.open(baselines_of(study_name))]
         self._evaluator = evaluator
         self._stop = stop
-        definition = stored_definition(self._study.attributes["definition"])
-        self._reference = definition.reference_flops()
-        self._trade_off = definition.search.trade_off
-        self._fingerprints = {
-            "binary": definition.fingerprint("binary", evaluator.data_hash),
-            "full": definition.fingerprint("full", evaluator.data_hash),
-        }
+        self._definition = stored_definition(self._study.attributes["definition"])
+        self._reference = self._definition.reference_flops()
         self._host, self._pid = here()
         self._name = f"{self._host.partition('/')[0]}-{self._pid}-{uuid.uuid4().hex[:6]}"
         self._claim: Claim | None = None
+        self._parent: _Parent | None = None
+        if self._definition.parent is None:
+            self._serve_candidates(None)
+        else:
+            study = storage.studies.open(parent_of(study_name))
+            self._parent = _Parent(storage, study, _expect(artifacts))
+            self._studies = [study]
+            print_ = self._definition.parent_fingerprint(evaluator.data_hash)
+            self._fingerprints = dict.fromkeys(("binary", "full"), print_)
+
+    def _serve_candidates(self, parent_hash: str | None) -> None:
+        """What is claimed from now on: candidates, and when none wait references."""
+        baselines = self._storage.studies.open(baselines_of(self._study.name))
+        self._studies = [self._study, baselines]
+        self._fingerprints = {
+            precision: self._definition.fingerprint(
+                precision, self._evaluator.data_hash, parent_hash
+            )
+            for precision in _PRECISIONS
+        }
 
     def serve(self, heartbeat: float, limits: Limits) -> int:
         storage, study = self._storage, self._study
@@ -116,11 +192,7 @@ class _Worker:
         with self._heartbeats(heartbeat):
             while not self._stop.is_set():
                 now = time.monotonic()
-                if limits.candidates is not None and finished >= limits.candidates:
-                    log.info("leaving after %d candidates, as told", finished)
-                    break
-                if limits.seconds is not None and now - started >= limits.seconds:
-                    log.info("leaving after %s, as told", duration(now - started))
+                if limits.reached(finished, now - started):
                     break
                 claim = None
                 if state == "waiting":
@@ -131,6 +203,10 @@ class _Worker:
                     busy = idle_since - now
                     continue
                 state = storage.studies.look(*self._studies)
+                if state == "finished" and self._parent is not None:
+                    self._inherit(self._parent)
+                    state = "waiting"
+                    continue
                 if state == "finished":
                     log.info("the run is over; finished %d candidates", finished)
                     break
@@ -146,6 +222,13 @@ class _Worker:
                 self._stop.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
         return finished
 
+    def _inherit(self, parent: _Parent) -> None:
+        """Goes over from a parent that is trained to its candidates."""
+        weights, parent_hash = parent.weights()
+        self._evaluator.inherit(weights)
+        self._serve_candidates(parent_hash)
+        self._parent = None
+
     def _serve(self, claim: Claim) -> bool:
         """Evaluates one claim; True where that finished its trial."""
         title = f"{claim.study.name} trial {claim.number}"
@@ -156,6 +239,19 @@ class _Worker:
             claims.release(claim)
             log.info("%s given back", title)
             return False
+        except DeviceMemoryError as error:
+            failed = claims.retry(claim, str(error), memory=True)
+            then = "it has failed" if failed else "it will be tried once more, alone on its device"
+            log.warning("%s: %s; %s", title, error, then)
+            return False
+        except DeviceError as error:
+            failed = claims.retry(claim, str(error), memory=False)
+            then = "it has failed" if failed else "it will be tried again"
+            log.warning("%s could not be evaluated; %s", title, then)
+            raise
+        except ArtifactsError:
+            claims.release(claim)
+            raise
         except Exception as error:  # whatever a training raises would recur: it fails the trial
             log.warning("%s failed: %s: %s", title, type(error).__name__, error)
             log.debug("", exc_info=error)
@@ -175,7 +271,13 @@ class _Worker:
         rest.daemon = True
         rest.start()
         try:
-            found = self._evaluator.evaluate(claim.genotype, claim.precision, self._stop.is_set)
+            with device_lock(self._evaluator.device_id, alone=claim.alone, stop=self._stop):
+                if self._parent is not None:
+                    found = self._parent.train(self._evaluator, self._stop.is_set)
+                else:
+                    found = self._evaluator.evaluate(
+                        claim.genotype, claim.precision, self._stop.is_set
+                    )
         finally:
             rest.cancel()
             self._claim = None
@@ -187,7 +289,8 @@ class _Worker:
         }
 
     def _scores(self, claim: Claim, accuracy: float) -> dict[str, float]:
-        score = fitness(accuracy, claim.cost, self._reference, self._trade_off)
+        trade_off = self._definition.search.trade_off
+        score = fitness(accuracy, claim.cost, self._reference, trade_off)
         return {"accuracy": accuracy, "flops": claim.cost, "fitness": score}
 
     def _has_driver(self, within: float) -> bool:
@@ -217,3 +320,67 @@ class _Worker:
         finally:
             over.set()
             thread.join()
+
+
+class _Parent:
+    """The training of a run's parent, and what comes of it."""
+
+    def __init__(self, storage: Storage, study: Study, artifacts: Artifacts) -> None:
+        self._storage = storage
+        self._study = study
+        self._artifacts = artifacts
+
+    def train(self, evaluator: Evaluates, should_stop: Callable[[], bool]) -> dict[str, Any]:
+        """Trains it, from its last checkpoint; attributes of its trial."""
+        kept = self._checkpoint()
+        content = None
+        if kept is not None:
+            try:
+                content = self._artifacts.get(kept)
+            except ArtifactsError as error:
+                log.warning("%s; the parent begins anew", error)
+        last = time.monotonic()
+
+        def keep(epochs: int, make: Callable[[], bytes]) -> None:
+            nonlocal kept, last
+            if time.monotonic() - last < CHECKPOINT_SECONDS:
+                return
+            new = self._artifacts.put(make())
+            checkpoint = {"epochs": epochs, **asdict(new)}
+            self._storage.studies.set_attributes(self._study, {"checkpoint": checkpoint})
+            self._storage.rest()
+            log.info("the parent has trained %d epochs", epochs)
+            if kept is not None:
+                self._artifacts.remove(kept)
+            kept, last = new, time.monotonic()
+
+        found, weights = evaluator.train_parent(content, keep, should_stop)
+        artifact = self._artifacts.put(weights)
+        return {**found, "artifact": artifact.id, "weights_hash": artifact.sha256}
+
+    def weights(self) -> tuple[bytes, str]:
+        """The trained weights, and their hash."""
+        trial = next(iter(self._storage.trials.read(self._study)), None)
+        if trial is None or trial.state != "complete":
+            raise StorageError(
+                f"study {self._study.name!r} holds no trained parent; was it deleted? `moo-bnas "
+                "run` trains another one in a study of another name"
+            )
+        sha256 = trial.attributes["weights_hash"]
+        try:
+            return self._artifacts.get(Artifact(trial.attributes["artifact"], sha256)), sha256
+        except ArtifactsError as error:
+            raise ArtifactsError(
+                f"the weights of the parent are lost: {error}; or change the seed of [parent] to "
+                "train another one"
+            ) from error
+
+    def _checkpoint(self) -> Artifact | None:
+        kept = self._storage.studies.open(self._study.name).attributes.get("checkpoint")
+        return None if kept is None else Artifact(kept["id"], kept["sha256"])
+
+
+def _expect(artifacts: Artifacts | None) -> Artifacts:
+    if artifacts is None:
+        raise ArtifactsError("this run has a parent, and no artifact store was opened; open it")
+    return artifacts

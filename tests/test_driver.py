@@ -10,7 +10,7 @@ import pytest
 from moo_bnas import driver
 from moo_bnas.definition import Definition, override, parse_definition
 from moo_bnas.driver import Driver, open_run
-from moo_bnas.errors import DefinitionError
+from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.evolution import Mode
 from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.progress import Progress
@@ -164,6 +164,23 @@ def test_failed_candidates_are_survived_and_never_on_the_front(run: Run, tiny: D
     assert len([p for p in report.points if p.kind == "search"]) == 18 - report.failed
     assert not any(p.ratios[0] == 2.0 for p in report.points)
     assert run.shown[-1].failed == report.failed
+
+
+def test_only_finished_evaluations_forgive_the_deaths_of_local_workers(
+    run: Run, tiny: Definition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(genotype: Genotype) -> float:
+        raise RuntimeError("told to")
+
+    told: list[bool] = []
+    monkeypatch.setattr(driver, "_UPKEEP", 0.0)
+    monkeypatch.setattr(LocalWorkers, "check", lambda _, progressed: told.append(progressed))
+    with pytest.raises(StorageError, match="18 failed"):  # there is nothing to report
+        run.drive(tiny, name="broken", accuracy=broken)
+    assert told
+    assert not any(told)
+    run.drive(tiny, name="sound")
+    assert any(told)
 
 
 def test_proposals_that_differ_from_the_stored_ones_discard_nothing(

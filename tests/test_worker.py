@@ -14,14 +14,21 @@ from sqlalchemy import create_engine, text
 
 from moo_bnas import evaluator, worker
 from moo_bnas.definition import Definition
+from moo_bnas.device_lock import device_lock
 from moo_bnas.driver import Run, open_run
-from moo_bnas.errors import DataError, Interrupted
+from moo_bnas.errors import (
+    DataError,
+    DeviceError,
+    DeviceMemoryError,
+    DivergenceError,
+    Interrupted,
+)
 from moo_bnas.evaluator import Evaluator
 from moo_bnas.fingerprint import candidate_seed
 from moo_bnas.networks.layers import Precision
 from moo_bnas.scoring import fitness
 from moo_bnas.space import Genotype
-from moo_bnas.storage import Candidate, Storage
+from moo_bnas.storage import Candidate, Storage, Trial
 from moo_bnas.training import train_and_score
 from tests.conftest import fresh_database, start_cli
 
@@ -45,11 +52,14 @@ def _submit(run: Run, *ratios: float, precision: Precision = "binary") -> None:
     )
 
 
-def _work(run: Run) -> int:
+def _work(run: Run, evaluator: worker.Evaluates | None = None) -> int:
     run.storage.studies.set_attributes(run.study, {"finished": True})  # no waiting for more
-    return worker.work(
-        run.storage, run.study.name, Evaluator(run.definition, "cpu", Path()), threading.Event()
-    )
+    evaluator = evaluator or Evaluator(run.definition, "cpu", Path())
+    return worker.work(run.storage, run.study.name, evaluator, threading.Event())
+
+
+def _dearer_and_cheaper(run: Run) -> list[Trial]:
+    return sorted(run.storage.trials.read(run.study), key=lambda t: t.genotype, reverse=True)
 
 
 @dataclass
@@ -58,6 +68,7 @@ class _Stub:
 
     during: Callable[[Callable[[], bool]], None] = lambda _: None
     device: str = "stub"
+    device_id: str = "stub"
     data_hash: str = "d" * 64
 
     def evaluate(
@@ -111,7 +122,7 @@ def test_an_evaluation_known_from_another_study_is_not_trained_again(
     assert copied.attributes["copied_from"] == "s trial 0"
 
 
-@pytest.mark.parametrize("error", [RuntimeError("no such kernel"), MemoryError()])
+@pytest.mark.parametrize("error", [RuntimeError("no such kernel"), DivergenceError("nan")])
 def test_an_exception_fails_its_trial_and_the_worker_goes_on(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -130,6 +141,83 @@ def test_an_exception_fails_its_trial_and_the_worker_goes_on(
     assert states[2].state == "fail"  # ratio 1.0, the dearer, was taken first
     assert states[2].attributes["fail_reason"] == f"{type(error).__name__}: {error}"
     assert states[1].state == "complete"
+
+
+def _is_free(device_id: str) -> bool:
+    stop = threading.Event()
+    stop.set()
+    try:
+        with device_lock(device_id, alone=False, stop=stop):
+            return True
+    except Interrupted:
+        return False
+
+
+def test_a_candidate_that_ran_out_of_memory_is_tried_once_more_alone(run: Run) -> None:
+    shared = []
+
+    def training(_: object) -> None:
+        shared.append(_is_free("stub"))
+        if shared == [True]:
+            raise DeviceMemoryError("64 GiB are wanted")
+
+    _submit(run, 0.5, 1.0)
+    assert _work(run, _Stub(training)) == 2
+    assert shared == [True, False, True]  # the dearer twice, then the other
+    for trial in run.storage.trials.read(run.study):
+        assert trial.state == "complete"
+        assert "fail_reason" not in trial.attributes
+
+
+def test_a_candidate_that_runs_out_of_memory_alone_fails_and_the_worker_goes_on(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors = iter([DeviceMemoryError("64 GiB are wanted")] * 2)
+
+    def training(_: object) -> None:
+        for error in errors:
+            raise error
+
+    _submit(run, 0.5, 1.0)
+    assert _work(run, _Stub(training)) == 1
+    dearer, cheaper = _dearer_and_cheaper(run)
+    assert (dearer.state, cheaper.state) == ("fail", "complete")
+    assert (
+        dearer.attributes["fail_reason"]
+        == "out of memory, also alone on the device: 64 GiB are wanted"
+    )
+    assert "64 GiB are wanted; it will be tried once more, alone on its device" in caplog.text
+    assert "64 GiB are wanted; it has failed" in caplog.text
+
+
+def test_a_device_error_ends_the_worker_and_the_third_one_its_candidate(run: Run) -> None:
+    def training(_: object) -> None:
+        raise DeviceError("the bus is gone")
+
+    _submit(run, 0.5, 1.0)
+    for left in (2, 2, 1):
+        with pytest.raises(DeviceError, match="the bus is gone"):
+            _work(run, _Stub(training))
+        assert run.storage.trials.counts(run.study)["waiting"] == left
+    assert _work(run, _Stub()) == 1
+    dearer, cheaper = _dearer_and_cheaper(run)
+    assert (dearer.state, cheaper.state) == ("fail", "complete")
+    reason = "the device failed 3 times, at last: the bus is gone"
+    assert dearer.attributes["fail_reason"] == reason
+
+
+def test_a_worker_that_waits_for_its_device_gives_its_claim_back_when_stopped(run: Run) -> None:
+    _submit(run, 1.0)
+
+    class StopsWhenItIsWaitedFor(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return super().wait(timeout)
+
+    untouched = _Stub(lambda _: pytest.fail("it has the device"))
+    with device_lock("stub", alone=True, stop=threading.Event()):
+        assert worker.work(run.storage, "s", untouched, StopsWhenItIsWaitedFor()) == 0
+    assert run.storage.trials.counts(run.study)["waiting"] == 1
 
 
 def test_a_stopped_worker_gives_its_claim_back(run: Run) -> None:

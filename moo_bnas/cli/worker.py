@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from moo_bnas.cli.options import (
+    artifacts_option,
     data_root_option,
     device_option,
     general_options,
@@ -23,6 +24,7 @@ from moo_bnas.cli.options import (
 @storage_option
 @study_option
 @data_root_option
+@artifacts_option
 @device_option
 @heartbeat_option
 @click.option("--stop-after", type=click.IntRange(1), metavar="N", help="Leave after N candidates.")
@@ -46,6 +48,7 @@ def worker(
     storage_url: str,
     study_name: str | None,
     data_root: Path,
+    artifacts_url: str | None,
     device: str,
     heartbeat: float,
     stop_after: int | None,
@@ -74,6 +77,7 @@ def worker(
 
         threading.Thread(target=watch, daemon=True).start()
 
+    from moo_bnas.artifacts import join_artifacts
     from moo_bnas.definition import stored_definition
     from moo_bnas.storage import Storage
 
@@ -81,6 +85,9 @@ def worker(
     study = storage.studies.open(study_name or storage.studies.only())
     definition = stored_definition(study.attributes["definition"])
     storage.rest()
+    artifacts = None
+    if definition.parent is not None:
+        artifacts = join_artifacts(study.attributes["artifacts"], artifacts_url)
 
     from moo_bnas.evaluator import Evaluator  # torch takes seconds: a wrong name is told before
     from moo_bnas.worker import Limits, work
@@ -90,6 +97,7 @@ def worker(
         study.name,
         Evaluator(definition, device, data_root),
         stop,
+        artifacts=artifacts,
         heartbeat=heartbeat,
         limits=Limits(
             candidates=stop_after,

@@ -215,7 +215,7 @@ def _open(folder: Path, source: Source) -> Entry:
             npy.read_array_header_1_0(file)
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
-        images = np.load(folder / "images.npy", mmap_mode="c")
+        images = np.load(folder / "images.npy", mmap_mode="r")
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise _DamagedError(str(error)) from error
     if (about["key"], images.shape) != (source.key, (len(labels), *source.shape)):

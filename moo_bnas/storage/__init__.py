@@ -1,9 +1,10 @@
 """The storage contract: how driver and workers share work through one Optuna RDB storage.
 
 One run is one Optuna study, holding its search trials only; its siblings hold the rest:
-NAME.baselines the references, NAME.parent the training of the weights that candidates inherit. Optuna's rows are the truth that people read (`optuna.load_study`, optuna-dashboard); the
-table `moo_bnas_trials` repeats each trial's state under an index, with the token of its claim, and
-always changes in the same transaction.
+NAME.baselines the references, NAME.parent the training of the weights that candidates inherit.
+Optuna's rows are the truth that people read (`optuna.load_study`, optuna-dashboard); the table
+`moo_bnas_trials` repeats each trial's state under an index, with the token of its claim, and always
+changes in the same transaction.
 
 - Only the driver makes trials: WAITING, a generation in one transaction, with params and
   distributions. (study, genotype, precision) is unique, so submitting twice makes them once, and
@@ -18,7 +19,10 @@ always changes in the same transaction.
 - A claim that is lost (its worker's process is gone, or was silent for six of its heartbeats) or
   given back goes RUNNING -> WAITING in place, under the same number. Lost `MAX_LOSSES` times, the
   trial fails. All times are those of the database's clock.
-- An exception or divergence fails the trial at once: it would recur.
+- An exception or divergence fails the trial at once: it would recur. What may not recur goes
+  RUNNING -> WAITING in place, and is no loss: a trial that ran out of memory once, to be tried
+  alone on its device; one under which the device failed, `MAX_DEVICE_ERRORS` times in all. These
+  counts, like the losses, belong to the trial and outlive its claims.
 - An evaluation is begun at most once at a time per fingerprint and genotype in the whole storage.
   A waiting trial whose evaluation another study is training is passed over until that ends; one
   whose evaluation is known is finished with a copy of it.
@@ -42,6 +46,7 @@ from moo_bnas.storage.database import Database
 from moo_bnas.storage.leases import Leases
 from moo_bnas.storage.records import (
     HEARTBEAT,
+    MAX_DEVICE_ERRORS,
     MAX_LOSSES,
     PARETO_METRICS,
     SCALAR_METRICS,
@@ -62,6 +67,7 @@ from moo_bnas.storage.workers import Workers
 
 __all__ = [
     "HEARTBEAT",
+    "MAX_DEVICE_ERRORS",
     "MAX_LOSSES",
     "PARETO_METRICS",
     "SCALAR_METRICS",
@@ -92,7 +98,7 @@ class Storage:
         optuna: The same storage as Optuna knows it.
         studies: Studies and their attributes.
         trials: What the driver does with trials: submit, read, count.
-        claims: What workers do with them: take, finish, give back.
+        claims: What workers do with them: take, finish, give back, try again.
         workers: Who joined.
         leases: Which driver holds which study.
 

@@ -1,4 +1,4 @@
-"""What workers do with trials: take, finish, give back; and what becomes of lost claims."""
+"""What workers do with trials: take, finish, give back, retry; and what becomes of lost claims."""
 
 from __future__ import annotations
 
@@ -28,7 +28,15 @@ from sqlalchemy.exc import IntegrityError
 from moo_bnas.space import parse_genotype_key
 from moo_bnas.storage.database import Database, age, waiting_out
 from moo_bnas.storage.engine import utc_now
-from moo_bnas.storage.records import HEARTBEAT, MAX_LOSSES, Claim, Study, WorkerRow, grace_of
+from moo_bnas.storage.records import (
+    HEARTBEAT,
+    MAX_DEVICE_ERRORS,
+    MAX_LOSSES,
+    Claim,
+    Study,
+    WorkerRow,
+    grace_of,
+)
 from moo_bnas.storage.tables import evaluations, queue, worker_rows
 from moo_bnas.storage.workers import Workers
 
@@ -142,7 +150,16 @@ class Claims:
                 raise _BegunElsewhereError from error  # and all of this is rolled back
         genotype = parse_genotype_key(row.genotype)
         return Claim(
-            row.trial_id, row.number, study, genotype, row.precision, row.cost, token, known
+            row.trial_id,
+            row.number,
+            study,
+            genotype,
+            row.precision,
+            row.cost,
+            token,
+            row.alone,
+            row.device_errors,
+            known,
         )
 
     def beat(self, worker: str, claim: Claim | None) -> None:
@@ -168,7 +185,40 @@ class Claims:
     def release(self, claim: Claim) -> bool:
         """Gives the claim back; False where it was not held any more."""
         with self._db.write() as connection:
-            return self._give_back(connection, claim.trial_id, claim.token, lost=False)
+            return self._give_back(connection, claim.trial_id, claim.token)
+
+    @waiting_out
+    def retry(self, claim: Claim, reason: str, *, memory: bool) -> bool:
+        """Gives the claim back after a fault of its device, or fails the trial for good.
+
+        Args:
+            claim: Held.
+            reason: What the device said.
+            memory: Whether it ran out of memory: then the next try is alone on the device, and
+                the last. Of other faults the third is the last.
+
+        Returns:
+            Whether this was the last try, and the trial has failed.
+        """
+        # What a claim says of earlier tries stays true for as long as it is held.
+        device_errors = claim.device_errors + (not memory)
+        with self._db.write() as connection:
+            if memory and claim.alone:
+                last = f"out of memory, also alone on the device: {reason}"
+            elif device_errors >= MAX_DEVICE_ERRORS:
+                last = f"the device failed {device_errors} times, at last: {reason}"
+            else:
+                self._give_back(
+                    connection,
+                    claim.trial_id,
+                    claim.token,
+                    alone=claim.alone or memory,
+                    device_errors=device_errors,
+                )
+                return False
+            return self._fail(connection, claim.trial_id, claim.token, last) or self._ended_before(
+                connection, claim, "fail"
+            )
 
     @waiting_out
     def finish(
@@ -261,7 +311,8 @@ class Claims:
                     reason = f"its worker was lost {MAX_LOSSES} times"
                     lost += self._fail(connection, row.trial_id, row.token, reason)
                 else:
-                    lost += self._give_back(connection, row.trial_id, row.token, lost=True)
+                    losses = row.losses + 1
+                    lost += self._give_back(connection, row.trial_id, row.token, losses=losses)
         self._silent = silent
         return lost
 
@@ -307,7 +358,7 @@ class Claims:
         ).first()
         return found is not None and (found.status, found.token) == (status, claim.token)
 
-    def _give_back(self, connection: Connection, trial_id: int, token: str, *, lost: bool) -> bool:
+    def _give_back(self, connection: Connection, trial_id: int, token: str, **counted: int) -> bool:
         trials = self._db.trials
         freed = connection.execute(
             update(queue)
@@ -316,7 +367,7 @@ class Claims:
                 queue.c.token == token,
                 queue.c.status == "running",
             )
-            .values(status="waiting", token=None, worker=None, losses=queue.c.losses + int(lost))
+            .values(status="waiting", token=None, worker=None, **counted)
         )
         if freed.rowcount != 1:
             return False
@@ -354,6 +405,8 @@ def _next_waiting(database: Database) -> Select[Any]:
             queue.c.genotype,
             queue.c.precision,
             queue.c.cost,
+            queue.c.alone,
+            queue.c.device_errors,
             trials.c.number,
             evaluations.c.result,
             evaluations.c.token.label("source"),

@@ -11,6 +11,7 @@ from moo_bnas.networks.layers import Precision
 from moo_bnas.space import Genotype
 
 MAX_LOSSES = 10
+MAX_DEVICE_ERRORS = 3
 HEARTBEAT = 10.0  # seconds between two signs of life of a worker or driver, unless told otherwise
 _MISSED_HEARTBEATS = 6  # after which it counts as lost
 
@@ -59,6 +60,8 @@ class Claim:
         precision: Of the network to train.
         cost: FLOPs, as the driver counted them.
         token: Proves the claim.
+        alone: Whether it must have the device for itself: it ran out of memory before.
+        device_errors: How often a device failed under it before.
         known: Attributes of the same evaluation, where the storage already has it.
     """
 
@@ -69,6 +72,8 @@ class Claim:
     precision: Precision
     cost: float
     token: str
+    alone: bool
+    device_errors: int
     known: Mapping[str, Any] | None
 
 

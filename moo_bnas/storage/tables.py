@@ -6,6 +6,7 @@ Optuna makes its own tables; these stand beside them in the same database.
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     Column,
     DateTime,
     Float,
@@ -18,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a table below changes."""
 
 metadata = MetaData()
@@ -36,6 +37,8 @@ queue = Table(
     Column("worker", String(255)),
     Column("heartbeat", DateTime),
     Column("losses", Integer, nullable=False, default=0),
+    Column("device_errors", Integer, nullable=False, default=0),
+    Column("alone", Boolean, nullable=False, default=False),
     UniqueConstraint("study_id", "genotype", "precision"),
 )
 Index(  # in which the dearest waiting trial comes first

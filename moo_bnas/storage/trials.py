@@ -83,7 +83,6 @@ class Trials:
                         "precision": c.precision,
                         "status": "waiting",
                         "cost": c.cost,
-                        "losses": 0,
                     }
                     for trial_id, c in made
                 ],

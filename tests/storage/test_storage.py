@@ -21,6 +21,7 @@ from moo_bnas.errors import DataError, StorageAwayError, StorageError
 from moo_bnas.networks.layers import Precision
 from moo_bnas.space import Genotype, SearchSpace
 from moo_bnas.storage import (
+    MAX_DEVICE_ERRORS,
     MAX_LOSSES,
     PARETO_METRICS,
     SCALAR_METRICS,
@@ -316,6 +317,79 @@ def test_giving_back_is_not_a_loss(storage: Storage, space: SearchSpace) -> None
     assert storage.trials.counts(study)["waiting"] == 1
 
 
+def test_out_of_memory_is_tried_once_more_alone_in_place(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    study = _submit(storage, space, (0, 0))
+    claim = _take(storage, study)
+    assert claim.alone is False
+    assert not storage.claims.retry(claim, "4 GiB are wanted", memory=True)
+    (trial,) = optuna.load_study(study_name="s", storage=storage_url).trials
+    assert (trial.number, trial.state, trial.datetime_start) == (0, TrialState.WAITING, None)
+    storage.claims.release(_take(storage, study))  # what was not tried is still to be tried alone
+    claim = _take(storage, study)
+    assert claim.alone is True
+    assert storage.claims.retry(claim, "4 GiB are wanted", memory=True)
+    (failed,) = storage.trials.read(study)
+    assert failed.state == "fail"
+    reason = "out of memory, also alone on the device: 4 GiB are wanted"
+    assert failed.attributes["fail_reason"] == reason
+    assert storage.claims.take([study], "w", PRINTS) is None
+
+
+def test_what_was_tried_alone_may_be_finished(storage: Storage, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    storage.claims.retry(_take(storage, study), "4 GiB are wanted", memory=True)
+    assert storage.claims.finish(_take(storage, study), "w", RESULT, SCORES)
+    (trial,) = storage.trials.read(study)
+    assert trial.state == "complete"
+    assert "fail_reason" not in trial.attributes
+
+
+def test_device_errors_are_tried_again_up_to_a_number(storage: Storage, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    for _ in range(MAX_DEVICE_ERRORS - 1):
+        assert not storage.claims.retry(_take(storage, study), "the bus is gone", memory=False)
+        assert storage.trials.counts(study)["waiting"] == 1
+    # Running out of memory is another matter, and takes nothing from these tries.
+    assert not storage.claims.retry(_take(storage, study), "4 GiB are wanted", memory=True)
+    claim = _take(storage, study)
+    assert claim.device_errors == MAX_DEVICE_ERRORS - 1
+    assert storage.claims.retry(claim, "the bus is gone", memory=False)
+    (failed,) = storage.trials.read(study)
+    assert failed.state == "fail"
+    reason = f"the device failed {MAX_DEVICE_ERRORS} times, at last: the bus is gone"
+    assert failed.attributes["fail_reason"] == reason
+
+
+def test_another_try_is_not_a_loss(storage: Storage, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    storage.workers.join(study, "w", "host", 1, "cpu", 60.0)
+    storage.claims.retry(_take(storage, study), "the bus is gone", memory=False)
+    storage.claims.retry(_take(storage, study), "4 GiB are wanted", memory=True)
+    for _ in range(MAX_LOSSES):
+        assert storage.trials.counts(study)["fail"] == 0
+        claim = _take(storage, study)
+        assert (claim.alone, claim.device_errors) == (True, 1)  # and a loss is no try
+        assert storage.claims.return_lost(_always) == 1
+    assert storage.trials.counts(study)["fail"] == 1
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_claim_that_was_taken_away_is_not_tried_again(
+    storage: Storage, storage_url: str, space: SearchSpace, memory: bool
+) -> None:
+    study = _submit(storage, space, (0, 0))
+    storage.claims.retry(_take(storage, study), "4 GiB are wanted", memory=True)
+    lost = _take(storage, study, worker="slow")
+    _silence(storage_url)
+    _lose(storage)
+    fresh = _take(storage, study, worker="other")
+    assert not storage.claims.retry(lost, "late", memory=memory)
+    assert storage.trials.counts(study)["running"] == 1
+    assert storage.claims.finish(fresh, "other", RESULT, SCORES)
+
+
 def test_a_trial_that_something_else_took_is_left_alone(
     storage: Storage, storage_url: str, space: SearchSpace
 ) -> None:
@@ -383,6 +457,24 @@ def test_a_failure_whose_acknowledgement_was_lost_counts_once(
     assert storage.trials.counts(study)["fail"] == 1
 
 
+def test_another_try_whose_acknowledgement_was_lost_counts_once(
+    storage: Storage, space: SearchSpace, deaf: Callable[[], None]
+) -> None:
+    study = _submit(storage, space, (0, 0))
+    deaf_retries = [(False, 1, False), (False, 2, False), (True, 2, True)]
+    for memory, device_errors, alone in deaf_retries:
+        claim = _take(storage, study)
+        deaf()
+        assert not storage.claims.retry(claim, "because", memory=memory)
+        claim = _take(storage, study)
+        assert (claim.device_errors, claim.alone) == (device_errors, alone)
+        storage.claims.release(claim)
+    claim = _take(storage, study)
+    deaf()
+    assert storage.claims.retry(claim, "because", memory=False)
+    assert storage.trials.counts(study)["fail"] == 1
+
+
 def test_a_submission_whose_acknowledgement_was_lost_makes_nothing_twice(
     storage: Storage, space: SearchSpace, deaf: Callable[[], None]
 ) -> None:
@@ -430,6 +522,19 @@ def test_an_evaluation_that_another_study_trains_is_passed_over_until_it_ends(
     assert storage.claims.take([other], "w", PRINTS) is None
     storage.claims.release(training)
     assert _take(storage, other).known is None
+
+
+def test_an_evaluation_that_is_to_be_tried_again_is_free_for_other_studies(
+    storage: Storage, space: SearchSpace
+) -> None:
+    one = _submit(storage, space, (0, 0), name="one")
+    other = _submit(storage, space, (0, 0), name="other")
+    storage.claims.retry(_take(storage, one), "4 GiB are wanted", memory=True)
+    claim = _take(storage, other)
+    assert (claim.known, claim.alone) == (None, False)
+    assert storage.claims.take([one], "w", PRINTS) is None
+    storage.claims.finish(claim, "w", RESULT, SCORES)
+    assert _take(storage, one).known == {**RESULT, "copied_from": "other trial 0"}
 
 
 def test_a_lost_claim_of_another_study_is_returned_too(
@@ -614,8 +719,8 @@ def test_a_database_without_a_run_says_so(tmp_path: Path) -> None:
     [
         ("UPDATE alembic_version SET version_num = 'v2.4.0.a'", "optuna storage upgrade"),
         ("UPDATE alembic_version SET version_num = 'v9.0.0.a'", "pip install -U optuna"),
-        ("UPDATE moo_bnas_schema SET version = 99", "(schema 99, expected 1); use that version"),
-        ("DROP TABLE moo_bnas_schema", "(schema unknown, expected 1); use that version"),
+        ("UPDATE moo_bnas_schema SET version = 99", "(schema 99, expected 2); use that version"),
+        ("DROP TABLE moo_bnas_schema", "(schema unknown, expected 2); use that version"),
     ],
 )
 def test_tables_of_another_version_are_told(
