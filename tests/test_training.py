@@ -121,6 +121,17 @@ def test_the_score_is_the_share_of_right_classes() -> None:
     assert score(AboveMean(), data) == 25.0
 
 
+def test_pixels_are_normalised_by_the_images_trained_on_alone() -> None:
+    images = np.zeros((200, 2, 1, 2), np.uint8)
+    images[1:101, 0] = [[1, 3]]  # mean 2, squared deviations 200 over 199
+    images[101:] = 255  # scored on
+    split = Split(images, np.zeros(200, np.int64), np.arange(1, 101))
+    data = to_device(ImageData(split, replace(split, rows=np.arange(101, 200)), 0, (), "h"), CPU)
+    assert data.mean.flatten().tolist() == [2, 0]
+    assert data.std.flatten().tolist() == [pytest.approx((200 / 199) ** 0.5), 0]
+    assert data.train[0].data_ptr() == images.ctypes.data  # nothing is copied
+
+
 def test_shifting_moves_images_and_fills_with_zeros() -> None:
     images = torch.arange(1, 10, dtype=torch.uint8).reshape(1, 1, 3, 3).repeat(64, 1, 1, 1)
     shifted = _shift(images, 1, torch.Generator().manual_seed(0))
