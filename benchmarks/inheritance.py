@@ -29,7 +29,7 @@ from scipy.stats import kendalltau
 from moo_bnas.definition import Recipe, load_definition
 from moo_bnas.inheritance import inherit
 from moo_bnas.networks.module import build
-from moo_bnas.training import to_device, train_and_score
+from moo_bnas.training import Training, to_device
 
 
 def parse() -> argparse.Namespace:
@@ -71,7 +71,7 @@ def main() -> None:
         module = build(network.layers(widths, "binary"), definition.network.binarizer)
         if parent is not None:
             inherit(module, parent)
-        found = train_and_score(module, data, recipe, seed)[-1]
+        found = Training(module, data, recipe, seed).run()[-1]
         print(".", end="", file=sys.stderr, flush=True)
         return found, module
 

@@ -43,7 +43,7 @@ from moo_bnas.definition import Recipe
 from moo_bnas.networks import make_network
 from moo_bnas.networks.layers import ImageShape, LayerSpec
 from moo_bnas.networks.module import Activation, BinaryConv2d, SpecModule, build
-from moo_bnas.training import Training, to_device, train_and_score
+from moo_bnas.training import Training, to_device
 
 ROUNDS = 5
 SHIFT = 4
@@ -231,11 +231,11 @@ def has_bf16(device: torch.device) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def candidate(task: Task, dtype: str, epochs: int) -> Callable[[], None]:
+def candidate(task: Task, dtype: str, epochs: int) -> Callable[[], Any]:
     """One whole candidate of CIFAR-10's size; what all share is made before."""
     data = to_device(random_images(task.image, 45_000, 5_000), task.image.size, task.device)
     recipe = recipe_of(task, dtype, epochs)
-    return lambda: train_and_score(build(task.specs), data, recipe, 0) and None
+    return lambda: Training(build(task.specs), data, recipe, 0).run()
 
 
 @contextlib.contextmanager

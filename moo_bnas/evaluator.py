@@ -140,11 +140,13 @@ class Evaluator:
         self, training: Training, should_stop: Callable[[], bool], keep: Keep | None = None
     ) -> dict[str, Any]:
         """Trains to the end; speed and time are those of the epochs that were trained here."""
-        before, started = len(training.accuracies), time.perf_counter()
-        while not training.is_over:
-            training.run_epoch(should_stop)
+
+        def after_epoch() -> None:
             if keep is not None:
                 keep(len(training.accuracies), lambda: safetensors.torch.save(training.state()))
+
+        before, started = len(training.accuracies), time.perf_counter()
+        training.run(should_stop, after_epoch)
         seconds = time.perf_counter() - started
         images = (len(training.accuracies) - before) * len(self._data.train.rows)
         return {

@@ -128,6 +128,28 @@ class Training:
         """Whether all epochs were trained."""
         return len(self.accuracies) >= self._recipe.epochs
 
+    def run(
+        self,
+        should_stop: Callable[[], bool] = lambda: False,
+        after_epoch: Callable[[], None] = lambda: None,
+    ) -> list[float]:
+        """Trains to the end of the recipe.
+
+        Args:
+            should_stop: Asked before every step.
+            after_epoch: Called after every epoch.
+
+        Returns:
+            `accuracies`.
+
+        Raises:
+            Exception: As `run_epoch`.
+        """
+        while not self.is_over:
+            self.run_epoch(should_stop)
+            after_epoch()
+        return self.accuracies
+
     def run_epoch(self, should_stop: Callable[[], bool] = lambda: False) -> None:
         """Trains one epoch and scores.
 
@@ -202,28 +224,6 @@ class Training:
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         return loss.detach()
-
-
-def train_and_score(
-    network: nn.Module,
-    data: DeviceData,
-    recipe: Recipe,
-    seed: int,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> list[float]:
-    """Trains a network to the end of its recipe and scores it after every epoch.
-
-    Returns:
-        Top-1 accuracy on the scoring images, percent, after each epoch.
-
-    Raises:
-        DivergenceError: Once the loss is not finite.
-        Interrupted: Once `should_stop` says so.
-    """
-    training = Training(network, data, recipe, seed)
-    while not training.is_over:
-        training.run_epoch(should_stop)
-    return training.accuracies
 
 
 def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:

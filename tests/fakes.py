@@ -18,12 +18,8 @@ def accuracy_of(genotype: Genotype) -> float:
     return 50.0 + sum(i * g for i, g in enumerate(genotype, start=1)) / 2
 
 
-class _Fake:
-    device = device_id = "fake"
-    data_hash = "f" * 64
-
-    def __init__(self, accuracy: Callable[[Genotype], float]) -> None:
-        self._accuracy = accuracy
+class OfParent:
+    """What an evaluator does for a parent, without training."""
 
     def inherit(self, weights: bytes) -> None:
         assert weights == b"weights"
@@ -35,6 +31,14 @@ class _Fake:
         should_stop: Callable[[], bool],
     ) -> tuple[dict[str, Any], bytes]:
         return {"accuracy": 99.0, "train_seconds": 0.5, "images_per_second": 2.0}, b"weights"
+
+
+class _Fake(OfParent):
+    device = device_id = "fake"
+    data_hash = "f" * 64
+
+    def __init__(self, accuracy: Callable[[Genotype], float]) -> None:
+        self._accuracy = accuracy
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import shutil
 import signal
 import urllib.request
 from pathlib import Path
@@ -12,12 +14,22 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TINY, Cli, start_cli
+from tests.data.trees import plant
 
+FOLDER = 'name = "folder"\npath = "set"\nimage_size = 8\nclasses = 2'
 LOCAL = ("--workers", "2", "--device", "cpu")
 
 
+@pytest.fixture
+def folder_path(tmp_path: Path) -> Path:
+    """A definition on images in folders, 8x8 of 2 classes."""
+    path = tmp_path / "folder.toml"
+    path.write_text(TINY.replace('name = "digits"', FOLDER).replace("128", "8"))
+    return path
+
+
 @pytest.mark.parametrize(
-    "command", ["run", "worker", "status", "dashboard", "report", "cost", "studies"]
+    "command", ["run", "worker", "status", "dashboard", "report", "cost", "studies", "data"]
 )
 def test_every_help_has_an_example(cli: Cli, command: str) -> None:
     done = cli(command, "--help")
@@ -114,7 +126,9 @@ def test_cost_prints_the_papers_figures(cli: Cli) -> None:
 
 
 def test_studies_lists_what_is_there(cli: Cli) -> None:
-    assert "digits: vgg_small on digits" in cli("studies").stdout
+    told = cli("studies").stdout
+    assert "digits: vgg_small on digits" in told
+    assert "needs no download, as its images come with scikit-learn" in told
 
 
 @pytest.mark.parametrize(
@@ -240,3 +254,67 @@ def test_the_dashboard_serves_the_studies_and_warns(
     assert "Address already in use; give another --port or --host" in taken.stderr
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
+
+
+def test_data_checks_what_a_search_would_read(cli: Cli, folder_path: Path, tmp_path: Path) -> None:
+    missing = cli("data", folder_path)
+    assert missing.returncode == 3
+    (told,) = missing.stderr.splitlines()
+    assert told.startswith("moo-bnas: looked for images in ")
+    assert "/.cache/moo-bnas/set/train/<class>/ and found none; put a folder of images" in told
+
+    plant(tmp_path / "data" / "set" / "train", images=10, size=8)
+    found = cli("data", folder_path, MOO_BNAS_DATA="data")
+    assert found.returncode == 0, found.stderr
+    assert "images     16 train, 2 validation, 2 test\n" in found.stdout
+    assert "classes    2: a, b\n" in found.stdout
+    assert "decoding data/set: 18 images" in found.stderr
+    again = cli("data", folder_path, "--data-root", "data")
+    assert (again.stdout, again.stderr) == (found.stdout, "")
+
+
+def test_a_run_without_its_data_ends_with_one_line(cli: Cli, folder_path: Path) -> None:
+    done = cli("run", folder_path, *LOCAL, "--data-root", "nowhere")
+    assert done.returncode == 1
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith("moo-bnas: looked for images in nowhere/set/train/<class>/ and found no")
+    counts = json.loads(cli("status", "--json").stdout)["counts"]
+    assert counts == {"complete": 0, "running": 0, "waiting": 6, "fail": 0}
+
+
+@pytest.mark.timeout(240)
+def test_all_workers_of_a_run_need_the_same_data(
+    cli: Cli, folder_path: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "other"):
+        plant(tmp_path / name / "set" / "train", images=10, size=8)
+    shutil.copy(
+        tmp_path / "other" / "set" / "train" / "a" / "001.png",
+        tmp_path / "other" / "set" / "train" / "a" / "000.png",
+    )
+    short = ("--generations", "1", "--population", "2")
+    done = cli("run", folder_path, *LOCAL, *short, "--data-root", "one")
+    assert done.returncode == 0, done.stderr
+    wrong = cli("worker", "--data-root", "other", "--max-idle", "0.01")
+    assert wrong.returncode == 3
+    assert re.search(r"have the content hash \w+, but study .* was begun on", wrong.stderr)
+    assert "Traceback" not in wrong.stderr
+
+
+def test_a_worker_told_to_stop_while_it_decodes_leaves_at_once(
+    cli: Cli, folder_path: Path, tmp_path: Path
+) -> None:
+    driver = start_cli("run", folder_path, "--workers", "0", cwd=tmp_path)
+    while not cli("status").stdout.startswith("folder-pareto-s0"):
+        assert driver.poll() is None
+    plant(tmp_path / "data" / "set" / "train", images=3, size=8)
+    pipe = tmp_path / "data" / "set" / "train" / "a" / "slow.png"
+    os.mkfifo(pipe)
+    worker = start_cli("worker", "--data-root", "data", cwd=tmp_path)
+    with pipe.open("wb"):  # blocks until the worker reads it
+        worker.send_signal(signal.SIGTERM)
+    out, err = worker.communicate(timeout=60)
+    assert (worker.returncode, out) == (0, "")
+    assert "Traceback" not in err
+    driver.send_signal(signal.SIGTERM)
+    driver.communicate(timeout=60)

@@ -113,3 +113,14 @@ def test_a_file_name_that_is_no_study_name_is_made_one(tmp_path: Path) -> None:
     path = tmp_path / "my study (2).toml"
     path.write_text(TINY)
     assert load_definition(str(path)).name == "my_study_2_"
+
+
+def test_where_data_lie_does_not_change_what_an_evaluation_is(tmp_path: Path) -> None:
+    options = 'name = "cifar10"\npath = "here"'
+    text = TINY.replace('name = "digits"', options)
+    texts = (text, text.replace("here", "there"), text.replace('"here"', '"here"\nvalidation = 1'))
+    here, there, other = (
+        load_definition(_write(tmp_path, t)).fingerprint("binary", "hash") for t in texts
+    )
+    assert here == there
+    assert here != other

@@ -66,7 +66,7 @@ def test_what_torch_says_of_a_device_is_told_in_one_line(
     def training(*_: object) -> None:
         raise raised
 
-    monkeypatch.setattr(Training, "run_epoch", training)
+    monkeypatch.setattr(Training, "run", training)
     with pytest.raises(kind) as caught:
         Evaluator(tiny, "cpu", Path()).evaluate((0,) * 6, "binary", lambda: False)
     assert caught.type is kind
@@ -78,7 +78,7 @@ def test_other_errors_stay_what_they_are(tiny: Definition, monkeypatch: pytest.M
     def training(*_: object) -> None:
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(Training, "run_epoch", training)
+    monkeypatch.setattr(Training, "run", training)
     with pytest.raises(RuntimeError, match="shapes do not match") as caught:
         Evaluator(tiny, "cpu", Path()).evaluate((0,) * 6, "binary", lambda: False)
     assert caught.type is RuntimeError

@@ -25,7 +25,6 @@ from moo_bnas.training import (
     rate,
     score,
     to_device,
-    train_and_score,
 )
 
 CPU = torch.device("cpu")
@@ -59,7 +58,7 @@ def _train(
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[float]:
     torch.manual_seed(seed)
-    return train_and_score((build or _builder())(), data, recipe, seed, should_stop)
+    return Training((build or _builder())(), data, recipe, seed).run(should_stop)
 
 
 _CODE = """
@@ -94,8 +93,7 @@ def test_a_training_goes_on_from_its_state_as_if_it_had_not_stopped() -> None:
     resumed = Training(_builder()(), data, recipe, seed=7)
     resumed.restore(kept)
     for training in (whole, resumed):
-        while not training.is_over:
-            training.run_epoch()
+        training.run()
     assert resumed.accuracies == whole.accuracies
     assert len(whole.accuracies) == 4
     after = resumed.state()
@@ -113,8 +111,7 @@ def test_every_recipe_learns_and_resumes(changes: dict[str, Any]) -> None:
     whole.run_epoch()
     resumed.restore({k: v.clone() for k, v in whole.state().items()})
     for training in (whole, resumed):
-        while not training.is_over:
-            training.run_epoch()
+        training.run()
     assert resumed.accuracies == whole.accuracies
     assert whole.accuracies[-1] > 60
 
@@ -162,6 +159,27 @@ def test_the_score_is_the_share_of_right_classes() -> None:
 
     # images 0, 1 | 2, 3 are below | above the mean: classes 0 0 1 1 against 0 1 0 0
     assert score(AboveMean(), data) == 25.0
+
+
+def test_pixels_are_normalised_by_the_images_trained_on_alone() -> None:
+    images = np.zeros((200, 2, 1, 2), np.uint8)
+    images[1:101, 0] = [[1, 3]]  # mean 2, deviations 1; the other channel is constant
+    images[101:] = 255  # scored on
+    split = Split(images, np.zeros(200, np.int64), np.arange(1, 101))
+    scoring = replace(split, rows=np.arange(101, 200))
+    data = to_device(ImageData(split, scoring, 0, (), "h"), 2, CPU)
+    assert data.mean.flatten().tolist() == [2, 0]
+    assert data.std.flatten().tolist() == [1, 1]
+    assert data.train.images.data_ptr() == images.ctypes.data  # nothing is copied
+
+
+def test_images_that_are_only_mapped_are_read_without_a_warning(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    data = _digits()
+    data.train.images.setflags(write=False)
+    to_device(data, 8, CPU)
+    assert not recwarn.list
 
 
 def test_the_learning_rate_rises_to_its_peak_and_falls_towards_zero() -> None:

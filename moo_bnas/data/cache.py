@@ -106,7 +106,7 @@ def open_entry(root: Path, source: Source) -> Entry:
     except OSError as error:
         raise DataError(
             f"cannot write the cache of {source.what} to {folder.parent}: "
-            f"{error.strerror or error}; make that folder writable or give another --data-root"
+            f"{error.strerror or error}; mend that or give another --data-root"
         ) from error
     try:
         return _open(folder, source)

@@ -197,16 +197,23 @@ def _list(folder: Path, part: str, classes: tuple[str, ...]) -> Files:
     """All images of a part, by path; also those in folders inside the folders of classes."""
     found: Files = {}
     others: list[str] = []
+    start = len(os.path.join(folder, ""))
     for label, name in enumerate(classes):
         count = len(found)
         for inside, folders, files in os.walk(folder / part / name, onerror=_refuse):
             folders[:] = sorted(f for f in folders if not f.startswith("."))
+            links = [f for f in folders if os.path.islink(os.path.join(inside, f))]
+            if links:
+                raise DataError(
+                    f"{os.path.join(inside, links[0])} is a link to a folder, expected none "
+                    "inside a class, where links may lead in circles; put the folder itself there"
+                )
             for file in sorted(files):
                 path = os.path.join(inside, file)
                 if file.startswith("."):
                     continue
                 if os.path.splitext(file)[1].lower() in SUFFIXES:
-                    found[os.path.relpath(path, folder)] = label
+                    found[path[start:]] = label
                 else:
                     others.append(path)
         if len(found) == count:

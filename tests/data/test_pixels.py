@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from moo_bnas.data.pixels import read_image
+from moo_bnas.errors import DataError
+from tests.data.trees import image
+
+
+def _read(tmp_path: Path, made: Image.Image, channels: int = 3, **how: Any) -> NDArray[np.uint8]:
+    path = tmp_path / "image.png"
+    made.save(path, **how)
+    return read_image(path, 2, channels)
+
+
+def _grey(rows: list[list[int]], dtype: type = np.uint8) -> Image.Image:
+    return Image.fromarray(np.array(rows, dtype))
+
+
+def test_an_image_of_the_size_wanted_keeps_its_pixels(tmp_path: Path) -> None:
+    made = image(0, 2)
+    assert np.array_equal(_read(tmp_path, made), np.asarray(made).transpose(2, 0, 1))
+
+
+def test_grey_becomes_rgb_and_rgb_grey(tmp_path: Path) -> None:
+    assert _read(tmp_path, _grey([[0, 1], [2, 255]])).tolist() == [[[0, 1], [2, 255]]] * 3
+    # 0.299 R + 0.587 G + 0.114 B
+    colours = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
+    assert _read(tmp_path, Image.fromarray(colours), 1).tolist() == [[[76, 150], [29, 255]]]
+
+
+def test_16_bits_are_scaled_to_8_not_cut(tmp_path: Path) -> None:
+    deep = _grey([[0, 257], [128, 65535]], np.uint16)
+    assert _read(tmp_path, deep, 1).tolist() == [[[0, 1], [0, 255]]]
+    assert _read(tmp_path, deep, 3).tolist() == [[[0, 1], [0, 255]]] * 3
+
+
+def test_what_is_transparent_is_laid_over_black(tmp_path: Path) -> None:
+    seen = np.array([[[200, 100, 50, 255], [200, 100, 50, 0]]] * 2, np.uint8)
+    assert _read(tmp_path, Image.fromarray(seen))[:, 0].T.tolist() == [[200, 100, 50], [0, 0, 0]]
+    grey = Image.fromarray(np.array([[[9, 255], [9, 0]]] * 2, np.uint8), "LA")
+    assert _read(tmp_path, grey, 1).tolist() == [[[9, 0], [9, 0]]]
+
+
+def test_palettes_are_looked_up(tmp_path: Path) -> None:
+    made = _grey([[0, 1], [1, 0]])
+    made.putpalette([10, 20, 30, 40, 50, 60])
+    expected = [[[10, 40], [40, 10]], [[20, 50], [50, 20]], [[30, 60], [60, 30]]]
+    assert _read(tmp_path, made).tolist() == expected
+    assert _read(tmp_path, made, transparency=0)[:, 0].T.tolist() == [[0, 0, 0], [40, 50, 60]]
+
+
+def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
+    path = tmp_path / "print.tif"
+    Image.new("CMYK", (2, 2), (255, 0, 0, 0)).save(path)
+    assert read_image(path, 2, 3)[:, 0, 0].tolist() == [0, 255, 255]
+
+
+def test_images_are_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    assert _read(tmp_path, _grey([[1, 2], [3, 4]]), 1, exif=exif).tolist() == [[[4, 3], [2, 1]]]
+
+
+def test_of_an_animation_the_first_frame_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.gif"
+    frames = [Image.new("L", (2, 2), v) for v in (10, 200)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert read_image(path, 2, 1).tolist() == [[[10, 10], [10, 10]]]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_centre_of_an_oblong_image_is_kept(tmp_path: Path, turned: bool) -> None:
+    rows = np.repeat([[10, 10, 20, 20, 30, 30, 40, 40]], 4, axis=0)  # 4 high, 8 wide
+    found = _read(tmp_path, _grey((rows.T if turned else rows).tolist()), 1)[0]
+    # of the middle 4x4 each pixel covers 2x2; bicubic overshoots by a little
+    along = found[:, 0] if turned else found[0]
+    assert along.tolist() == pytest.approx([20, 30], abs=1)
+
+
+def test_shrinking_averages_instead_of_picking(tmp_path: Path) -> None:
+    stripes = (np.indices((64, 64)).sum(axis=0) % 2 * 255).tolist()
+    assert _read(tmp_path, _grey(stripes), 1).ravel().tolist() == pytest.approx([128] * 4, abs=2)
+
+
+def test_a_far_larger_jpeg_is_read_about_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    gradient = np.tile(np.linspace(0, 255, 800).round().astype(np.uint8), (600, 1))
+    Image.fromarray(gradient).save(path, quality=95)
+    found = read_image(path, 20, 1).astype(int)
+    # the middle 600 of 800 columns in 20 steps of 30: their means
+    expected = [(100 + 30 * i + 14.5) / 799 * 255 for i in range(20)]
+    assert found[0, 10].tolist() == pytest.approx(expected, abs=2)
+
+
+def _jpeg() -> bytes:
+    file = io.BytesIO()
+    image(0, 64).save(file, "jpeg")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "cannot identify"),
+        (b"no image", "cannot identify"),
+        (_jpeg()[:-100], "truncated"),
+        (_jpeg()[:30], ""),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"broken.jpg: .*{told}.*; mend or remove that file"):
+        read_image(path, 2, 3)
+
+
+def test_kinds_of_pixels_without_a_range_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "heights.tif"
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(path)
+    with pytest.raises(DataError, match=r"heights.tif: pixels of mode F \(32 bits\), expected 8"):
+        read_image(path, 2, 1)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone.png: .*No such file"):
+        read_image(tmp_path / "gone.png", 2, 1)
