@@ -6,6 +6,9 @@ two lines. The command line prints it and exits with `exit_code`; it shows no tr
 
 from __future__ import annotations
 
+EXIT_LIKEWISE = 3
+"""A worker that ends with it says that another one on its machine would fail likewise."""
+
 
 class MooBnasError(Exception):
     """Base of every error that moo-bnas raises on purpose."""
@@ -38,11 +41,13 @@ class StudyHeldError(StorageError):
 class DataError(MooBnasError, RuntimeError):
     """A data set is missing, broken, or not the one that the study was started with."""
 
-    exit_code = 3  # tells a driver that another worker here would fail likewise
+    exit_code = EXIT_LIKEWISE
 
 
 class ArtifactsError(MooBnasError, RuntimeError):
     """The artifact store cannot be used, or lacks what it should hold."""
+
+    exit_code = EXIT_LIKEWISE
 
 
 class ParentError(MooBnasError, RuntimeError):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from moo_bnas.errors import DataError, WorkersError
+from moo_bnas.errors import EXIT_LIKEWISE, WorkersError
 from moo_bnas.passwords import STORAGE_VARIABLE
 from moo_bnas.processes import count_cores
 
@@ -63,7 +63,7 @@ class LocalWorkers:
                 are none: a broken device fails them all.
 
         Raises:
-            WorkersError: After `MAX_DEATHS` of each, or once one cannot use the data.
+            WorkersError: After `MAX_DEATHS` of each, or once one cannot use the data or artifacts.
         """
         if progressed:
             self._deaths = 0
@@ -71,7 +71,7 @@ class LocalWorkers:
             code = process.poll()
             if code is None:
                 continue
-            if code == DataError.exit_code:  # another would find the same
+            if code == EXIT_LIKEWISE:
                 raise WorkersError(self._last_words(i).removeprefix("moo-bnas: "))
             self._deaths += 1
             if self._deaths >= MAX_DEATHS * len(self._processes):

@@ -103,14 +103,12 @@ def leaders(mode: str, trials: Sequence[Trial]) -> list[Trial]:
 
 def parent_progress(storage: Storage, study: Study) -> str:
     """How far the training of a run's parent is, in words."""
-    definition = stored_definition(study.attributes["definition"])
-    if definition.parent is None:
-        return "no parent"
+    recipe = stored_definition(study.attributes["definition"]).parent
     parent = storage.studies.open(parent_of(study.name))
     if parent.attributes["finished"]:
         return "parent trained"
     epochs = parent.attributes.get("checkpoint", {}).get("epochs", 0)
-    return f"parent {epochs} of {definition.parent.epochs} epochs"
+    return f"parent {epochs} of {recipe.epochs if recipe else 0} epochs"
 
 
 class Display:

@@ -9,7 +9,7 @@ from typing import Any
 
 from moo_bnas.definition import stored_definition
 from moo_bnas.processes import is_gone
-from moo_bnas.progress import score_of
+from moo_bnas.progress import parent_progress, score_of
 from moo_bnas.storage import Storage, WorkerRow
 from moo_bnas.units import duration
 
@@ -26,7 +26,8 @@ class SeenWorker:
 class Status:
     """See `moo-bnas status`; `best` is the fitness or the hypervolume, by mode.
 
-    `workers` are those at work, `workers_gone` how many others there were.
+    `workers` are those at work, `workers_gone` how many others there were; `parent` is how far the
+    parent's training is, where there is one.
     """
 
     study: str
@@ -42,6 +43,7 @@ class Status:
     workers: list[SeenWorker]
     workers_gone: int
     seconds_left: float | None
+    parent: str | None
     failures: dict[str, int]
 
     def as_document(self) -> dict[str, Any]:
@@ -70,6 +72,7 @@ class Status:
             ],
             "workers_gone": self.workers_gone,
             "seconds_left": self.seconds_left,
+            "parent": self.parent,
             "failures": self.failures,
         }
 
@@ -78,10 +81,17 @@ class Status:
         counts = ", ".join(f"{n} {state}" for state, n in self.counts.items())
         lines = [
             f"{self.study} ({self.mode}): {'finished' if self.finished else 'not finished'}",
+            *(
+                []
+                if self.parent is None
+                else [f"parent       {self.parent.removeprefix('parent ')}"]
+            ),
             f"generation   {self.generation} of {self.generations}",
             f"evaluations  {self.evaluations} of {self.total}: {counts}",
             f"{self.score_name:<12} {'none yet' if self.best is None else f'{self.best:.4f}'}",
         ]
+        if self.parent is not None:
+            lines.insert(1, f"parent       {self.parent.removeprefix('parent ')}")
         if self.seconds_left:
             lines.append(f"time left    about {duration(self.seconds_left)}")
         gone = f", {self.workers_gone} have left" if self.workers_gone else ""
@@ -138,5 +148,6 @@ def read_status(storage: Storage, study_name: str) -> Status:
         ],
         workers_gone=len(joined) - len(recent),
         seconds_left=left,
+        parent=None if definition.parent is None else parent_progress(storage, study),
         failures=dict(failures.most_common()),
     )
