@@ -18,7 +18,22 @@ Measured on photographs (0.52; their smoothness decides, independent pixels woul
 """
 
 
-class BinaryConv2d(nn.Conv2d):
+class Conv2d(nn.Conv2d):
+    """A convolution without bias."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._convolve(x, self.weight)
+
+    def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        if self.kernel_size == (1, 1) and self.stride != (1, 1):
+            # The same sums, without those that the stride drops. (Besides, torch 2.15 corrupts
+            # memory on CPUs in the backward of a strided 1x1 conv, channels last.)
+            x = x[:, :, :: self.stride[0], :: self.stride[1]]
+            return functional.conv2d(x, weight)
+        return functional.conv2d(x, weight, None, self.stride, self.padding)
+
+
+class BinaryConv2d(Conv2d):
     """A convolution with 1-bit weights (Eq. 1), without bias.
 
     In training it convolves the scaled signs. In evaluation it convolves the signs and scales the
@@ -29,14 +44,6 @@ class BinaryConv2d(nn.Conv2d):
         if self.training:
             return self._convolve(x, binarize_weight(self.weight))
         return self._convolve(x, sign(self.weight)) * scale(self.weight)
-
-    def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        if self.kernel_size == (1, 1) and self.stride != (1, 1):
-            # The same sums, without those that the stride drops. (Besides, torch 2.15 corrupts
-            # memory on CPUs in the backward of a strided 1x1 conv, channels last.)
-            x = x[:, :, :: self.stride[0], :: self.stride[1]]
-            return functional.conv2d(x, weight)
-        return functional.conv2d(x, weight, None, self.stride, self.padding)
 
 
 class Activation(nn.Module):
@@ -125,7 +132,7 @@ def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
     c_in, c_out = int(spec.in_channels), int(spec.out_channels)
     match spec.kind:
         case "conv":
-            conv = BinaryConv2d if spec.precision == "binary" else nn.Conv2d
+            conv = BinaryConv2d if spec.precision == "binary" else Conv2d
             module = conv(c_in, c_out, spec.kernel, spec.stride, spec.padding, bias=False)
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             return module

@@ -1,0 +1,78 @@
+"""A network that another package brings, from its installation to a search."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY, Cli
+
+PACKAGE = Path(__file__).parent / "own_network"
+OWN = TINY.replace('name = "vgg_small"', 'name = "two_convs"\ntemperature = 2.0').replace(
+    "epochs = 1", "epochs = 6"
+)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages that holds the example, as pip installs it."""
+    folder = tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", str(folder), str(PACKAGE)], check=True)
+    return folder
+
+
+def test_an_installed_network_is_searched(installed: Path, tmp_path: Path, cli: Cli) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    ran = cli("run", path, "--workers", "1", "--generations", "2", PYTHONPATH=str(installed))
+    assert ran.returncode == 0, ran.stderr
+    points = json.loads((tmp_path / "runs/own-pareto-s0/pareto.json").read_text())["points"]
+    found = [p for p in points if p["kind"] == "search"]
+    assert len(found) == 12
+    # by hand, all at ratio 1: conv1 9*4, conv2 9*4*4/64 on 8x8 outputs, linear 4*10
+    (one,) = (
+        p
+        for p in points
+        if p["ratios"] == [1, 1] and p["kind"] == "baseline" and p["precision"] == "binary"
+    )
+    assert one["flops"] == 64 * (36 + 144 / 64) + 40
+    assert max(p["accuracy"] for p in points) > 14  # guessing gives 10
+
+
+def test_costs_are_told_of_it_too(installed: Path, cli: Cli) -> None:
+    told = cli("cost", "two_convs", "--json", PYTHONPATH=str(installed))
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["widths"] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"two_convs"', '"three_convs"', "got network 'three_convs', expected one of resnet18"),
+        ("temperature = 2.0", "heat = 2.0", "got the option 'heat', expected only base_width"),
+    ],
+)
+def test_what_it_does_not_know_is_told(
+    installed: Path, tmp_path: Path, cli: Cli, old: str, new: str, told: str
+) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN.replace(old, new))
+    ran = cli("run", path, PYTHONPATH=str(installed))
+    assert ran.returncode == 2
+    assert told in ran.stderr
+    assert "two_convs" in ran.stderr
+
+
+def test_a_worker_without_the_package_says_so(installed: Path, tmp_path: Path, cli: Cli) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    cli("run", path, "--workers", "1", "--generations", "1", PYTHONPATH=str(installed))
+    without = cli("worker")
+    assert without.returncode == 2
+    assert "got network 'two_convs'" in without.stderr
+    assert "install the package that brings it" in without.stderr
