@@ -135,8 +135,11 @@ def test_compose_waits_for_the_database_and_keeps_what_it_holds() -> None:
     services = document["services"]
     assert "pg_isready" in services["postgres"]["healthcheck"]["test"]
     assert services["postgres"]["volumes"] == ["database:/var/lib/postgresql"]
-    assert services["driver"]["volumes"] == ["runs:/work/runs"]
-    assert set(document["volumes"]) == {"database", "runs"}
+    shared = ["data:/work/data", "artifacts:/work/artifacts", "runs:/work/runs"]
+    assert all(services[name]["volumes"] == shared for name in OURS)
+    assert set(document["volumes"]) == {"database", "data", "artifacts", "runs"}
+    elsewhere = compose(DATA_ROOT="/images")["services"]["worker"]["volumes"]
+    assert elsewhere[0] == "/images:/work/data"
     for name in OURS:
         assert services[name]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
         assert services[name]["restart"] == "on-failure"

@@ -20,10 +20,11 @@ def studies() -> None:
 
     for name in shipped():
         definition = load_definition(name)
-        options = definition.search
+        options, needs = definition.search, definition.data.needs.replace("DEFINITION", name)
+        parent = "" if definition.parent is None else ", after a parent"
         click.echo(
             f"{name}: {definition.network.name} on {definition.data.name}, "
             f"{options.population} x {options.generations} candidates of "
-            f"{definition.recipe.epochs} epochs\n  {definition.description}\n"
-            f"  needs {definition.data.needs}"
+            f"{definition.recipe.epochs} epochs{parent}\n  {definition.description}\n"
+            f"  needs {needs}"
         )
