@@ -1,13 +1,14 @@
 """How well short trainings rank architectures, with inherited weights and from scratch.
 
-    python benchmarks/inheritance.py --architectures 24 --long 30 --short 6 --seeds 3
+    python benchmarks/inheritance.py --architectures 24 --long 30 --seeds 3
 
-Random architectures of a definition are trained long, from scratch: that is the truth. Then short,
-once with the first channels of a trained parent (the uniform network of the greatest ratio), once
-from scratch, and from scratch for twice as long. `kendall_tau` is the rank correlation of each
+Random architectures of a definition with a [parent] are trained long, from scratch: that is the
+truth. Then short, as its candidates are (they inherit the first channels of the trained parent);
+from scratch for as long; and from scratch for twice as long. All that begins from scratch is
+trained as the parent is, but for its epochs. `kendall_tau` is the rank correlation of each way
 with the truth, over architectures (1: the same order); `seed_sd` the standard deviation, in points
-of accuracy, of one architecture's accuracy over seeds. The long accuracies are means over
-`--long-seeds` seeds; each short run has one seed, so the spread of tau is that over seeds.
+of accuracy, of one architecture's accuracy over seeds. Values are means, of tau over the seeds of
+the short trainings; `--long-seeds` averages the truth over several.
 """
 
 from __future__ import annotations
@@ -25,26 +26,25 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import kendalltau
+from torch import Tensor
 
 from moo_bnas.definition import Recipe, load_definition
 from moo_bnas.inheritance import inherit
 from moo_bnas.networks.module import build
+from moo_bnas.space import Genotype
 from moo_bnas.training import Training, to_device
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--definition", default="digits")
+    parser.add_argument("--definition", default="digits_inherited")
     parser.add_argument("--data-root", type=Path, default=Path("~/.cache/moo-bnas").expanduser())
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--architectures", type=int, default=24)
     parser.add_argument("--long", type=int, default=30, help="epochs of the truth")
-    parser.add_argument("--short", type=int, default=6, help="epochs of a candidate")
-    parser.add_argument("--parent", type=int, default=30, help="epochs of the parent")
     parser.add_argument("--seeds", type=int, default=3, help="of short trainings")
     parser.add_argument("--long-seeds", type=int, default=1, help="of long ones")
-    parser.add_argument("--inherited-rate", type=float, help="peak rate of those that inherit")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -56,47 +56,52 @@ def main() -> None:
     began = time.perf_counter()
 
     definition = load_definition(options.definition)
+    scratch, short = definition.parent, definition.recipe
+    if scratch is None:
+        sys.exit(f"{options.definition} has no [parent]; give a definition that has one")
     network, space = definition.make_network(), definition.make_space()
     device = torch.device(options.device)
-    images = definition.data.load(options.data_root, definition.recipe.seed, "search")
+    images = definition.data.load(options.data_root, short.seed, "search")
     data = to_device(images, network.image.size, device)
 
-    def accuracy(
-        genotype: tuple[int, ...], epochs: int, seed: int, **changes: Any
-    ) -> tuple[float, torch.nn.Module]:
-        parent = changes.pop("parent", None)
-        recipe = Recipe(**{**definition.recipe.model_dump(), "epochs": epochs, **changes})
+    def train(
+        genotype: Genotype, recipe: Recipe, seed: int, parent: dict[str, Tensor] | None = None
+    ) -> Training:
         torch.manual_seed(seed)
         widths = space.widths_of(genotype, network.base_widths)
         module = build(network.layers(widths, "binary"), definition.network.binarizer)
         if parent is not None:
             inherit(module, parent)
-        found = Training(module, data, recipe, seed).run()[-1]
+        training = Training(module, data, recipe, seed)
+        training.run()
         print(".", end="", file=sys.stderr, flush=True)
-        return found, module
+        return training
+
+    def from_scratch(epochs: int) -> Recipe:
+        return scratch.model_copy(update={"epochs": epochs})
 
     random = np.random.default_rng(0)
     shape = (options.architectures, len(space.genes))
     genotypes = [tuple(int(g) for g in row) for row in random.integers(0, len(space.ratios), shape)]
-    top = space.uniform(space.ratios[-1])
-    parent_accuracy, module = accuracy(top, options.parent, 0)
-    parent = {k: v.clone() for k, v in module.state_dict().items()}
-
+    trained = train(space.uniform(space.ratios[-1]), scratch, 0)
+    parent = {k: v.cpu() for k, v in trained.network.state_dict().items()}
     truth = [
-        statistics.mean(accuracy(g, options.long, 100 + s)[0] for s in range(options.long_seeds))
+        statistics.mean(
+            train(g, from_scratch(options.long), 100 + s).accuracies[-1]
+            for s in range(options.long_seeds)
+        )
         for g in genotypes
     ]
-    rate = options.inherited_rate or definition.recipe.learning_rate
-    ways: dict[str, dict[str, Any]] = {
-        f"inherited, {options.short} epochs": {"parent": parent, "learning_rate": rate},
-        f"from scratch, {options.short} epochs": {},
-        f"from scratch, {2 * options.short} epochs": {},
-    }
+    ways = (
+        (f"inherited, {short.epochs} epochs", short, parent),
+        (f"from scratch, {short.epochs} epochs", from_scratch(short.epochs), None),
+        (f"from scratch, {2 * short.epochs} epochs", from_scratch(2 * short.epochs), None),
+    )
     rows = []
-    for i, (system, changes) in enumerate(ways.items()):
-        epochs = options.short * (2 if i == 2 else 1)
+    for system, recipe, weights in ways:
         found = [
-            [accuracy(g, epochs, s, **changes)[0] for s in range(options.seeds)] for g in genotypes
+            [train(g, recipe, s, weights).accuracies[-1] for s in range(options.seeds)]
+            for g in genotypes
         ]
         taus = [float(kendalltau(truth, [f[s] for f in found])[0]) for s in range(options.seeds)]
         rows.append(_row(system, "kendall_tau", taus))
@@ -116,7 +121,7 @@ def main() -> None:
         return
     minutes = (time.perf_counter() - began) / 60
     print(
-        f"{definition.name}, parent {parent_accuracy:.2f} %, truth {min(truth):.2f} to "
+        f"{definition.name}, parent {trained.accuracies[-1]:.2f} %, truth {min(truth):.2f} to "
         f"{max(truth):.2f} %, {minutes:.1f} minutes"
     )
     for each in rows:
