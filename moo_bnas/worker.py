@@ -166,8 +166,8 @@ class _Worker:
             study = storage.studies.open(parent_of(study_name))
             self._parent = _Parent(storage, study, _expect(artifacts))
             self._studies = [study]
-            print_ = self._definition.parent_fingerprint(evaluator.data_hash)
-            self._fingerprints = dict.fromkeys(("binary", "full"), print_)
+            fingerprint = self._definition.parent_fingerprint(evaluator.data_hash)
+            self._fingerprints = dict.fromkeys(_PRECISIONS, fingerprint)
 
     def _serve_candidates(self, parent_hash: str | None) -> None:
         """What is claimed from now on: candidates, and when none wait references."""
