@@ -34,7 +34,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from moo_bnas.errors import StorageAwayError, StorageBusyError, StorageError
-from moo_bnas.passwords import hide_password
+from moo_bnas.passwords import hide_password, is_escaped
 from moo_bnas.storage.engine import (
     check_driver,
     connect_args,
@@ -273,13 +273,18 @@ class Database:
             )
 
     def _parse(self, url: str) -> URL:
+        if not is_escaped(url):
+            raise StorageError(
+                f"got the storage {self.shown_url}, whose password holds an @ that would end it; "
+                "write an @ in a password as %40"
+            )
         try:
             parsed = make_url(url)
-        except ArgumentError as error:
+        except (ArgumentError, ValueError):  # ValueError: of a port that is no number
             raise StorageError(
                 f"got the storage {self.shown_url}, expected a database URL such as "
                 "sqlite:///moo-bnas.db or postgresql+psycopg://user@host/name"
-            ) from error
+            ) from None  # its words may repeat a part of the password
         check_driver(parsed)
         return with_driver(parsed)
 
