@@ -251,7 +251,7 @@ def test_a_worker_whose_claim_was_taken_away_drops_its_result(
         stop.set()
 
     assert worker.work(run.storage, "s", _Stub(taken_away), stop) == 0
-    assert "taken over by another worker; its result here is dropped" in caplog.text
+    assert "taken over by another worker, or deleted; its result here is dropped" in caplog.text
     assert run.storage.trials.counts(run.study)["running"] == 1
 
 
