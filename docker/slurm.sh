@@ -25,6 +25,10 @@ set -euo pipefail
 
 if [[ -z ${MOO_BNAS_STORAGE:-} ]]; then
     file=$HOME/.moo-bnas-storage
+    if [[ ! -r $file ]]; then
+        echo "cannot read $file; write the URL of the storage into it, and chmod 600 $file" >&2
+        exit 1
+    fi
     if [[ -n $(find -L "$file" -perm /077) ]]; then
         echo "others may read $file; chmod 600 $file" >&2
         exit 1

@@ -21,7 +21,7 @@ import numpy as np
 from moo_bnas.artifacts import agree_on_artifacts
 from moo_bnas.cost import flops, flops_cost, memory_bits, memory_cost
 from moo_bnas.definition import Definition
-from moo_bnas.errors import DefinitionError, ParentError, StorageError
+from moo_bnas.errors import DefinitionError, ParentError
 from moo_bnas.evolution import Budget, Mode, Search
 from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.networks.layers import Precision
@@ -39,6 +39,7 @@ from moo_bnas.storage import (
     baselines_of,
     is_sibling,
     parent_of,
+    study_gone,
 )
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, too
@@ -199,8 +200,6 @@ class Driver:
                 break
             self._submit(asked, generation)
             self._wait(asked, generation)
-            if any(g not in self._known for g in asked):
-                raise self._gone(run.study)
             search.tell({g: self._known[g].attributes.get("accuracy") for g in asked})
         self._wait([], options.generations)
         if failed := run.storage.trials.counts(run.baselines)["fail"]:
@@ -231,7 +230,7 @@ class Driver:
             time.sleep(min(max((time.monotonic() - began) / 10, _FIRST_WAIT), _LONGEST_WAIT))
         trial = next(iter(run.storage.trials.read(parent)), None)
         if trial is None:
-            raise self._gone(parent)
+            raise study_gone(parent.name)
         if trial.state == "fail":
             raise ParentError(
                 f"the parent of study {run.study.name!r} failed: "
@@ -247,12 +246,6 @@ class Driver:
         values = {"definition": run.definition.model_dump(mode="json"), "finished": False}
         for study in run.studies:
             run.storage.studies.set_attributes(study, values)
-
-    def _gone(self, study: Study) -> StorageError:
-        return StorageError(
-            f"trials of study {study.name!r} are gone; was it deleted while it ran? "
-            "The same command begins it anew"
-        )
 
     def _submit_references(self) -> None:
         """The uniform networks and the full-precision twin, in the sibling study."""
@@ -306,6 +299,8 @@ class Driver:
             if (over or upkeep_is_due) and len(missing) > open_trials:
                 self._learn(trials.read(run.study, missing))
                 missing = [g for g in missing if g not in self._known]
+            if over and missing:
+                raise study_gone(run.study.name)
             done = len(self._known) + max(len(missing) - open_trials, 0)
             if upkeep_is_due:
                 self._upkeep()
@@ -325,8 +320,10 @@ class Driver:
         self._score = score_of(run.definition, run.mode, self._leaders)
 
     def _upkeep(self) -> None:
-        """Looks after workers and claims."""
+        """Looks after the study, workers and claims."""
         self._last_upkeep = time.monotonic()
+        if self._run.storage.studies.look(self._run.study) == "gone":
+            raise study_gone(self._run.study.name)
         self._renew_lease()
         seen = self._run.storage.workers.read(self._run.study)
         evaluations = sum(w.evaluations for w in seen)

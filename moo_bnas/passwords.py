@@ -8,14 +8,34 @@ import sys
 
 STORAGE_VARIABLE = "MOO_BNAS_STORAGE"
 
-# Greedy, up to the last @: a password that was not escaped as URLs want it is hidden, too.
-_IN_AUTHORITY = re.compile(r"(:/+[^:/@]*):.*@")
-_IN_QUERY = re.compile(r"([?&](?:password|passwd|sslpassword)=)[^&]*", re.IGNORECASE)
+# From the first colon up to the last @, as a user may hold an @ and so may a password that was not
+# escaped as URLs want it. Also where the scheme, or slashes of it, were forgotten.
+_LOGIN = re.compile(
+    r"(?!sqlite:///)"
+    r"(?P<user>(?:[\w+]+:/+|(?:postgres|postgresql|mysql|mariadb)(?:\+\w+)?:)?+[^:]*):"
+    r"(?P<password>.*)@",
+    re.DOTALL,
+)
+_IN_QUERY = re.compile(r"([?&][^=&]*(?:pass|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+_QUERY = re.compile(r"\?\w+=.*", re.DOTALL)
 
 
 def hide_password(url: str) -> str:
-    """`url` as it may be shown: `***` stands for its password."""
-    return _IN_QUERY.sub(r"\1***", _IN_AUTHORITY.sub(r"\1:***@", url))
+    """`url` as it may be shown: `***` stands for its password, and for secrets in its query."""
+    login = _LOGIN.match(url)
+    shown, rest = ("", url) if login is None else (f"{login['user']}:***@", url[login.end() :])
+    if login is not None and _IN_QUERY.search(login["password"]):
+        return shown.removesuffix("@")  # where the secrets end cannot be told
+    return shown + _IN_QUERY.sub(r"\1***", rest)
+
+
+def is_escaped(url: str) -> bool:
+    """Whether an @ in the password, if there is one, is written %40.
+
+    Otherwise a part of the password is taken for the host, and shown by whoever looks for it.
+    """
+    login = _LOGIN.match(_QUERY.sub("", url))
+    return login is None or "@" not in login["password"]
 
 
 def hide_from_ps() -> None:
@@ -23,14 +43,18 @@ def hide_from_ps() -> None:
 
     The URL moves into the environment, which other users cannot read.
     """
-    shown = [hide_password(a) if "://" in a else a for a in sys.argv[1:]]
+    shown, url = [], None
+    for before, argument in zip(sys.argv, sys.argv[1:], strict=False):
+        option = "--storage=" if argument.startswith("--storage=") else ""
+        value = argument.removeprefix(option)
+        is_storage = option or before == "--storage"
+        if is_storage:
+            url = value
+        shown.append(option + (hide_password(value) if is_storage or "://" in value else value))
     if shown == sys.argv[1:]:
         return
-    for before, argument in zip(sys.argv, sys.argv[1:], strict=False):
-        if before == "--storage":
-            os.environ[STORAGE_VARIABLE] = argument
-        elif argument.startswith("--storage="):
-            os.environ[STORAGE_VARIABLE] = argument.partition("=")[2]
+    if url is not None:
+        os.environ[STORAGE_VARIABLE] = url
     os.execv(sys.executable, [sys.executable, "-m", "moo_bnas", *shown])  # noqa: S606 (no shell)
 
 

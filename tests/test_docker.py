@@ -270,6 +270,15 @@ def test_the_slurm_script_refuses_a_password_that_others_may_read(
     assert "secret" not in err
 
 
+def test_the_slurm_script_says_where_to_write_the_url(slurm: Start, tmp_path: Path) -> None:
+    process = slurm("worker")
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (1, "")
+    path = tmp_path / ".moo-bnas-storage"
+    told = f"cannot read {path}; write the URL of the storage into it, and chmod 600 {path}\n"
+    assert err == told
+
+
 def test_slurm_sends_sigterm_to_the_command_before_its_time_is_up() -> None:
     options = re.findall(r"(?m)^#SBATCH --([\w-]+)(?:=(.*))?$", (FOLDER / "slurm.sh").read_text())
     assert dict(options)["signal"] == "B:TERM@60"  # B: to what the script has turned into

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import pytest
 
 from moo_bnas import driver
@@ -94,6 +96,37 @@ def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(
         run.drive(tiny, mode=mode, stop_at=stop_at)
     resumed = run.drive(tiny, mode=mode)
     assert resumed.replace('"s"', '"undisturbed"') == undisturbed
+
+
+def test_a_study_that_is_deleted_ends_its_driver_soon(run: Run, tiny: Definition) -> None:
+    opened = open_run(run.url, "s", tiny, "pareto", 0)
+
+    def show(progress: Progress) -> None:
+        run.shown.append(progress)
+        if len(run.shown) == 2:
+            optuna.delete_study(study_name="s", storage=run.storage.optuna)
+            run.storage.trials.forget_deleted()  # as the driver of another study may do
+
+    began = time.monotonic()
+    local = LocalWorkers(run.url, "s", [], 10, run.folder, run.folder)
+    with pytest.raises(StorageError, match="study 's' is gone; was it deleted while it ran"):
+        Driver(opened, local, show, lambda: None).drive()
+    assert time.monotonic() - began < 20
+    assert {progress.done for progress in run.shown} == {0}
+
+
+def test_a_deleted_study_is_missed_though_its_queue_is_there(run: Run, tiny: Definition) -> None:
+    opened = open_run(run.url, "s", tiny, "pareto", 0)
+    local = LocalWorkers(run.url, "s", [], 10, run.folder, run.folder)
+
+    def show(progress: Progress) -> None:
+        if progress not in run.shown:
+            optuna.delete_study(study_name="s", storage=run.storage.optuna)
+        run.shown.append(progress)
+        assert len(run.shown) < 100
+
+    with pytest.raises(StorageError, match="study 's' is gone"):
+        Driver(opened, local, show, lambda: None).drive()
 
 
 def test_raising_generations_continues_a_finished_run(run: Run, tiny: Definition) -> None:

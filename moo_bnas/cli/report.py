@@ -33,7 +33,7 @@ def report(storage_url: str, study_name: str | None, out: Path | None) -> None:
     from moo_bnas.storage import Storage
 
     storage = Storage(storage_url)
-    name = study_name or storage.studies.only()
+    name = storage.studies.choose(study_name)
     collected = collect(storage, name)
     paths = write(collected, out or default_out(name))
     click.echo(as_table(collected))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 
 import click
@@ -32,7 +33,7 @@ def status(storage_url: str, study_name: str | None, as_json: bool, watch: bool)
     from moo_bnas.storage import Storage
 
     storage = Storage(storage_url)
-    name = study_name or storage.studies.only()
+    name = storage.studies.choose(study_name)
     found = read_status(storage, name)
     if as_json:
         click.echo(json.dumps(found.as_document()))
@@ -41,12 +42,24 @@ def status(storage_url: str, study_name: str | None, as_json: bool, watch: bool)
         click.echo(found.as_text())
         return
 
+    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    with Live(Text(found.as_text()), auto_refresh=False) as live:
-        while not found.finished:
-            storage.rest()
-            time.sleep(_WATCH_SECONDS)
-            found = read_status(storage, name)
-            live.update(Text(found.as_text()), refresh=True)
+    console = Console()
+    live = Live(
+        Text(found.as_text()),
+        console=console,
+        auto_refresh=False,
+        redirect_stderr=sys.stderr.isatty(),
+    )
+    try:
+        with live:
+            while not found.finished:
+                storage.rest()
+                time.sleep(_WATCH_SECONDS)
+                found = read_status(storage, name)
+                live.update(Text(found.as_text()), refresh=True)
+    finally:
+        if not console.is_terminal:  # rich ends the last line in a terminal only
+            console.print()

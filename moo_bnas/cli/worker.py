@@ -88,7 +88,7 @@ def worker(
     from moo_bnas.storage import Storage
 
     storage = Storage(storage_url)
-    study = storage.studies.open(study_name or storage.studies.only())
+    study = storage.studies.open(storage.studies.choose(study_name))
     definition = stored_definition(study.attributes["definition"])
     storage.rest()
     artifacts = None

@@ -28,6 +28,7 @@ changes in the same transaction.
   whose evaluation is known is finished with a copy of it.
 - One driver at a time holds the lease of a study and renews it. That of a process that is gone from
   this host, or was silent for six heartbeats, is taken over.
+- A study that is deleted with Optuna while it is in use ends its driver and workers.
 - COMPLETE trials are never changed.
 - Every operation may be repeated after an outage of the server, also where it was committed and
   only the acknowledgement was lost. (A claim that was made unknown to its worker goes stale.)
@@ -60,6 +61,7 @@ from moo_bnas.storage.records import (
     grace_of,
     is_sibling,
     parent_of,
+    study_gone,
 )
 from moo_bnas.storage.studies import Studies
 from moo_bnas.storage.trials import Trials
@@ -82,6 +84,7 @@ __all__ = [
     "grace_of",
     "is_sibling",
     "parent_of",
+    "study_gone",
 ]
 
 

@@ -346,10 +346,12 @@ class Claims:
         return failed
 
     def _disown(self, connection: Connection, trial_id: int, token: str, reason: str) -> None:
-        """Gives up a trial that something else than moo-bnas has taken."""
+        """Gives up a trial that something else than moo-bnas has taken, or deleted."""
         connection.execute(update(queue).where(queue.c.trial_id == trial_id).values(status="fail"))
         connection.execute(delete(evaluations).where(evaluations.c.token == token))
-        self._db.add_attributes(connection, trial_id, {"fail_reason": reason})
+        trials = self._db.trials
+        if connection.scalar(select(trials.c.trial_id).where(trials.c.trial_id == trial_id)):
+            self._db.add_attributes(connection, trial_id, {"fail_reason": reason})
 
     def _ended_before(self, connection: Connection, claim: Claim, status: str) -> bool:
         """Whether this very claim has ended so: then only the acknowledgement was lost."""

@@ -23,6 +23,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Table,
+    create_engine,
     exists,
     insert,
     inspect,
@@ -34,7 +35,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from moo_bnas.errors import StorageAwayError, StorageBusyError, StorageError
-from moo_bnas.passwords import hide_password
+from moo_bnas.passwords import hide_password, is_escaped
 from moo_bnas.storage.engine import (
     check_driver,
     connect_args,
@@ -43,13 +44,16 @@ from moo_bnas.storage.engine import (
     is_busy,
     is_sqlite,
     make_engine,
+    remedy,
     with_driver,
 )
+from moo_bnas.storage.records import study_gone
 from moo_bnas.storage.tables import SCHEMA_VERSION, metadata, queue, schema
 from moo_bnas.units import duration
 
 MAX_OUTAGE = 3600.0  # seconds that a server may be away before a process gives up
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds between two tries to reach it
+_SECOND_WORD = 5.0  # seconds of an outage after which it is logged again, then at twice the time
 _CREATION_TRIES = 10
 
 log = logging.getLogger(__name__)
@@ -81,7 +85,8 @@ def _patient(
 ) -> Callable[Parameters, Result]:
     @functools.wraps(operation)
     def patient(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        since, pause, told = time.monotonic(), _FIRST_PAUSE, False
+        since, pause = time.monotonic(), _FIRST_PAUSE
+        told, next_word = False, 0.0
         while True:
             try:
                 result = operation(*args, **kwargs)
@@ -90,9 +95,10 @@ def _patient(
                 if away + pause > MAX_OUTAGE:
                     raise
                 # Of two transactions in each other's way one goes on at once: no word of that.
-                if not isinstance(error, StorageBusyError) or away > _LONGEST_PAUSE:
+                silent = _LONGEST_PAUSE if isinstance(error, StorageBusyError) else 0.0
+                if away >= max(silent, next_word):
                     log.warning("%s; trying again, for %s so far", error, duration(away))
-                    told = True
+                    told, next_word = True, max(2 * away, _SECOND_WORD)
                 time.sleep(pause * random.uniform(0.1, 1.0))  # noqa: S311 (no secret)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
@@ -133,8 +139,7 @@ class Database:
             self._check_file(self.url.database, create)
         with self.errors():
             self.engine = make_engine(self.url)
-            if not create:
-                self._check_tables()
+            self._check_tables(create)
             self.optuna_storage = self._create() if create else self._open()
             self._check_schema()
         optuna_tables = optuna_models.BaseModel.metadata.tables
@@ -179,12 +184,18 @@ class Database:
             attributes.c.key == "definition",
         )
 
-    def lock_study(self, connection: Connection, study_id: int) -> None:
-        """Makes writers of one study's rows take turns, where they run side by side."""
+    def lock_study(self, connection: Connection, study_id: int, name: str) -> None:
+        """Makes writers of one study's rows take turns, where they run side by side.
+
+        Raises:
+            StorageError: Where the study was deleted. SQLite gives its id to others.
+        """
         studies = self.studies
-        connection.execute(
-            select(studies.c.study_id).where(studies.c.study_id == study_id).with_for_update()
+        found = connection.scalar(
+            select(studies.c.study_name).where(studies.c.study_id == study_id).with_for_update()
         )
+        if found != name:
+            raise study_gone(name)
 
     def add_attributes(
         self, connection: Connection, trial_id: int, attributes: Mapping[str, Any]
@@ -211,14 +222,15 @@ class Database:
         except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
             # Optuna wraps the errors of SQLAlchemy, which wrap those of the driver.
             cause = error if isinstance(error, SQLAlchemyError) else error.__cause__ or error
-            reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+            lines = str(getattr(cause, "orig", None) or cause).splitlines()
+            # Where a host has several addresses, psycopg tells the failure at each after a title.
+            reason = lines[-1].lstrip("- ") if lines[0].endswith("were:") else lines[0]
             kind = StorageError
             # SQLite has waited for its lock already; of servers these mean a lost connection.
             if not self.is_sqlite and isinstance(cause, Exception) and is_away(cause):
                 kind = StorageBusyError if is_busy(cause) else StorageAwayError
             raise kind(
-                f"the storage {self.shown_url} answered: {reason}; check that it is reachable and "
-                "may be written"
+                f"the storage {self.shown_url} answered: {reason}; {remedy(reason)}"
             ) from error
 
     def _create(self) -> optuna.storages.RDBStorage:
@@ -254,11 +266,32 @@ class Database:
                 f"the tables of {self.shown_url} are of another version of Optuna: {error}"
             ) from error
 
-    def _check_tables(self) -> None:
-        with self.engine.connect() as connection:
-            if not inspect(connection).has_table(queue.name):
-                raise self._no_run()
-        self.rest()  # Optuna connects for itself; where hundreds start at once, one is enough
+    def _check_tables(self, create: bool) -> None:
+        """Looks without writing; that turns on no WAL in a file of another program either."""
+        # Closed after: Optuna connects for itself; where hundreds start at once, one is enough.
+        engine = create_engine(self.url, poolclass=NullPool, connect_args=connect_args(self.url))
+        with engine.connect() as connection:
+            look = inspect(connection)
+            if not create:
+                if not look.has_table(queue.name):
+                    raise self._no_run()
+                return
+            ours = {**optuna_models.BaseModel.metadata.tables, **metadata.tables}
+            there = set(look.get_table_names())
+            foreign = [
+                name
+                for name in sorted(there & set(ours))
+                if not {c.name for c in ours[name].c} <= {c["name"] for c in look.get_columns(name)}
+            ]
+        # Optuna's version_info tells of tables that another version of it made.
+        is_optunas = "version_info" in there - set(foreign)
+        if not is_optunas and "alembic_version" in there:  # Optuna makes it last
+            foreign.append("alembic_version")
+        if foreign and not is_optunas:
+            raise StorageError(
+                f"the storage {self.shown_url} holds another program's tables "
+                f"({', '.join(foreign)}); give another --storage"
+            )
 
     def _check_schema(self) -> None:
         with self.engine.connect() as connection:
@@ -273,13 +306,18 @@ class Database:
             )
 
     def _parse(self, url: str) -> URL:
+        if not is_escaped(url):
+            raise StorageError(
+                f"got the storage {self.shown_url}, whose password holds an @ that would end it; "
+                "write an @ in a password as %40"
+            )
         try:
             parsed = make_url(url)
-        except ArgumentError as error:
+        except (ArgumentError, ValueError):  # ValueError: of a port that is no number
             raise StorageError(
                 f"got the storage {self.shown_url}, expected a database URL such as "
                 "sqlite:///moo-bnas.db or postgresql+psycopg://user@host/name"
-            ) from error
+            ) from None  # its words may repeat a part of the password
         check_driver(parsed)
         return with_driver(parsed)
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import Connection, DateTime, Engine, create_engine, event
@@ -17,6 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
 from moo_bnas.errors import StorageError
+from moo_bnas.passwords import STORAGE_VARIABLE
 
 BUSY_TIMEOUT = 60  # seconds that a SQLite transaction waits for another to end
 CONNECT_TIMEOUT = 10  # seconds
@@ -40,6 +42,20 @@ _FULL = (
     "is shutting down",
     "not yet accepting connections",
 )
+
+# What they answer, in lower case, and how that is mended.
+_REMEDIES = {
+    r'database ".*" does not exist|unknown database': "create the database first: createdb NAME, "
+    "or in SQL CREATE DATABASE NAME",
+    "no password supplied|password authentication failed|access denied for user": "give the "
+    f"password in the URL in {STORAGE_VARIABLE}; PostgreSQL also reads PGPASSWORD and ~/.pgpass",
+    'role ".*" does not exist': "mend the user in the URL",
+    "failed to resolve host|name or service not known|nodename nor servname": "mend the host in "
+    "the URL",
+    "connection refused": "check that the server runs, and the host and port in the URL",
+    "not a database": "give another file",
+    "unable to open database file": "give a file that may be written, and no folder",
+}
 
 
 class utc_now(FunctionElement[Any]):  # noqa: N801 (a function of SQL)
@@ -78,6 +94,8 @@ def check_driver(url: URL) -> None:
         StorageError: The message names what to use instead.
     """
     backend = url.get_backend_name()
+    if backend == "postgres":
+        raise StorageError("got a storage of kind postgres://; write postgresql://")
     if backend not in _DRIVERS or url.drivername not in (backend, f"{backend}+{_DRIVERS[backend]}"):
         raise StorageError(
             f"got a storage of kind {url.drivername}, expected sqlite, postgresql+psycopg or "
@@ -162,6 +180,14 @@ def is_busy(error: Exception) -> bool:
     original = getattr(error, "orig", None)
     code = getattr(original, "sqlstate", None) or next(iter(getattr(original, "args", ())), None)
     return code in _CONFLICTS or any(reason in str(original).lower() for reason in _FULL)
+
+
+def remedy(reason: str) -> str:
+    """What mends an error of a database, by its text."""
+    for pattern, known in _REMEDIES.items():
+        if re.search(pattern, reason.lower()):
+            return known
+    return "check that it is reachable and may be written"
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -55,7 +55,7 @@ class Leases:
             False where somebody else has taken it meanwhile.
         """
         with self._db.write() as connection:
-            self._db.lock_study(connection, study.id)
+            self._db.lock_study(connection, study.id, study.name)
             held = connection.scalar(
                 select(driver_rows.c.token).where(driver_rows.c.study_id == study.id)
             )

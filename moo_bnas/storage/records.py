@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from moo_bnas.errors import StorageError
 from moo_bnas.networks.layers import Precision
 from moo_bnas.space import Genotype
 
@@ -98,7 +99,7 @@ class WorkerRow:
         pid: Of its process.
         device: What it trains on.
         evaluations: How many it finished.
-        grace: Seconds of silence after which it counts as lost.
+        grace: Seconds of silence after which it counts as lost; 0 once it has left.
         idle_seconds: Since it was last heard of.
     """
 
@@ -114,6 +115,11 @@ class WorkerRow:
     def is_recent(self) -> bool:
         """Whether it was heard of within its grace."""
         return self.idle_seconds < self.grace
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it said that it leaves."""
+        return self.grace == 0
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,11 @@ class LeaseRow:
     held_seconds: float
     idle_seconds: float
 
+    @property
+    def is_recent(self) -> bool:
+        """Whether its holder was heard of within its grace."""
+        return self.idle_seconds < self.grace
+
 
 def grace_of(heartbeat: float) -> float:
     """Seconds of silence after which somebody counts as lost, by the seconds between heartbeats."""
@@ -154,6 +165,19 @@ def parent_of(study_name: str) -> str:
     return study_name + _PARENT
 
 
+def run_of(study_name: str) -> str:
+    """The name of the run that a study belongs to: its own, or without its end as a sibling."""
+    return study_name.removesuffix(_BASELINES).removesuffix(_PARENT)
+
+
+def study_gone(study_name: str) -> StorageError:
+    """What to raise where a study was deleted while it was in use."""
+    return StorageError(
+        f"study {study_name!r} is gone; was it deleted while it ran? The `moo-bnas run` that made "
+        "it begins it anew"
+    )
+
+
 def is_sibling(study_name: str) -> bool:
     """Whether a study holds something else than the search trials of a run."""
-    return study_name.endswith((_BASELINES, _PARENT))
+    return run_of(study_name) != study_name

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from moo_bnas.errors import DataError, StorageError
 from moo_bnas.storage.database import Database, waiting_out
-from moo_bnas.storage.records import Study, is_sibling
+from moo_bnas.storage.records import Study, is_sibling, run_of
 from moo_bnas.storage.tables import driver_rows, queue, worker_rows
 
 _DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
@@ -45,7 +45,7 @@ class Studies:
                 load_if_exists=True,
             )
         with self._db.write() as connection:
-            self._db.lock_study(connection, study._study_id)
+            self._db.lock_study(connection, study._study_id, name)
             opened = self._read_study(connection, name)
             if opened is not None and set(attributes) <= set(opened.attributes):
                 return opened
@@ -71,14 +71,24 @@ class Studies:
         with self._db.read() as connection:
             return self._expect(connection, name)
 
-    def only(self) -> str:
-        """The name of the only run here.
+    def choose(self, name: str | None) -> str:
+        """The name of a run as asked for; without one, that of the only run here.
 
         Raises:
-            StorageError: Where there is none, or more than one.
+            StorageError: Where it names a sibling of a run; where there is none to choose from, or
+                more than one.
         """
+        if name is not None:
+            if is_sibling(name):
+                raise StorageError(
+                    f"got the study {name!r}, which belongs to the run {run_of(name)!r}; give "
+                    f"--study-name {run_of(name)}"
+                )
+            return name
         names = self.names()
-        if len(names) != 1:
+        if not names:
+            raise self._none()
+        if len(names) > 1:
             raise StorageError(
                 f"{self._db.shown_url} holds {len(names)} studies ({', '.join(names)}); give one "
                 "with --study-name"
@@ -95,16 +105,18 @@ class Studies:
     def set_attributes(self, study: Study, attributes: Mapping[str, Any]) -> None:
         """Sets user attributes of a study."""
         with self._db.write() as connection:
-            self._db.lock_study(connection, study.id)
+            self._db.lock_study(connection, study.id, study.name)
             self._set_attributes(connection, study.id, attributes)
 
     @waiting_out
-    def look(self, study: Study, *siblings: Study) -> Literal["finished", "waiting", "idle"]:
+    def look(
+        self, study: Study, *siblings: Study
+    ) -> Literal["finished", "waiting", "idle", "gone"]:
         """What a worker of a run would find, in one statement that locks nothing.
 
         Returns:
-            `waiting` where trials of these studies wait; else `finished` once the driver has ended
-            the run, or the study was deleted.
+            `gone` where the study was deleted; `waiting` where trials of these studies wait; else
+            `finished` once the driver has ended the run.
         """
         attributes = self._db.study_attributes
         finished = (
@@ -123,9 +135,11 @@ class Studies:
         )
         with self._db.read() as connection:
             row = connection.execute(select(finished, waiting)).one()
+        if row[0] is None:
+            return "gone"
         if row[1] is not None:
             return "waiting"
-        return "finished" if row[0] is None or json.loads(row[0]) else "idle"
+        return "finished" if json.loads(row[0]) else "idle"
 
     @waiting_out
     def agree_on_data(self, study: Study, content_hash: str) -> None:
@@ -135,7 +149,7 @@ class Studies:
             DataError: Where the study was begun on data of another content.
         """
         with self._db.write() as connection:
-            self._db.lock_study(connection, study.id)
+            self._db.lock_study(connection, study.id, study.name)
             opened = self._expect(connection, study.name)
             recorded = opened.attributes.get("data_hash")
             if recorded is None:
@@ -150,12 +164,20 @@ class Studies:
     def _expect(self, connection: Connection, name: str) -> Study:
         study = self._read_study(connection, name)
         if study is None:
-            names = ", ".join(self._names(connection)) or "none"
+            names = ", ".join(self._names(connection))
+            if not names:
+                raise self._none()
             raise StorageError(
                 f"{self._db.shown_url} holds no study {name!r}, only {names}; give one of them "
                 "with --study-name"
             )
         return study
+
+    def _none(self) -> StorageError:
+        return StorageError(
+            f"{self._db.shown_url} holds no study; begin one with `moo-bnas run`, or give another "
+            "--storage"
+        )
 
     def _names(self, connection: Connection) -> list[str]:
         studies, attributes = self._db.studies, self._db.study_attributes

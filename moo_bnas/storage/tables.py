@@ -73,7 +73,8 @@ worker_rows = Table(
     Column("grace", Float(53), nullable=False),
     Column("evaluations", Integer, nullable=False, default=0),
 )
-"""One row a worker that ever joined; it counts as lost after `grace` seconds of silence."""
+"""One row a worker that ever joined; lost after `grace` seconds of silence, which are 0 once it has
+left."""
 
 driver_rows = Table(
     "moo_bnas_drivers",

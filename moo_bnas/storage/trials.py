@@ -26,7 +26,7 @@ class Trials:
     def submit(self, study: Study, space: SearchSpace, candidates: Sequence[Candidate]) -> None:
         """Makes WAITING trials, in order, of those candidates that the study does not have yet."""
         with self._db.write() as connection:
-            self._db.lock_study(connection, study.id)
+            self._db.lock_study(connection, study.id, study.name)
             keys = [genotype_key(c.genotype) for c in candidates]
             rows = connection.execute(
                 select(queue.c.genotype, queue.c.precision).where(

