@@ -161,6 +161,7 @@ class _Worker:
         self._name = f"{self._host.partition('/')[0]}-{self._pid}-{uuid.uuid4().hex[:6]}"
         self._claim: Claim | None = None
         self._parent: _Parent | None = None
+        self._fingerprints: dict[str, str]
         if self._definition.parent is None:
             self._serve_candidates(None)
         else:
