@@ -270,6 +270,7 @@ class _Worker:
             log.warning(
                 "%s was taken over by another worker, or deleted; its result here is dropped", title
             )
+            self._look()  # the references of a deleted study need not be trained
             return False
         copied = f", copied from {found['copied_from']}" if "copied_from" in found else ""
         log.info("%s: accuracy %.2f %%%s", title, found["accuracy"], copied)
