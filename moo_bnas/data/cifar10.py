@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from moo_bnas.data.cache import Entry, Source, open_entry
+from moo_bnas.data.cache import Entry, Source, identity, open_entry
 from moo_bnas.data.image_data import ImageData, Purpose, Split, share_out
 from moo_bnas.data.options import AmountOption, PathOption
 from moo_bnas.errors import DataError
@@ -112,7 +112,7 @@ class Cifar10(Section):
                     f"looked for CIFAR-10 in {file.parent}, but {name}: {error.strerror}; run "
                     "`moo-bnas data DEFINITION --download`, or give another --data-root"
                 ) from error
-            listing.append([name, status.st_size, status.st_mtime_ns])
+            listing.append([name, *identity(status)])
         source = Source(
             what=f"{folder / 'cifar-10-batches-py'} ({'training' if train else 'test'} images)",
             key=hashlib.sha256(json.dumps(["cifar10", listing]).encode()).hexdigest(),

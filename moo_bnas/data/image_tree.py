@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from moo_bnas.data.cache import Entry, Source, open_entry
+from moo_bnas.data.cache import Entry, Source, identity, open_entry
 from moo_bnas.data.image_data import Amount, ImageData, Purpose, Split, share_out
 from moo_bnas.data.pixels import READER_VERSION, SUFFIXES, read_image
 from moo_bnas.errors import DataError
@@ -146,7 +146,7 @@ class ImageTree:
             except OSError as error:
                 raise _unreadable(error) from error
             total += status.st_size
-            line = [path, files[path], status.st_size, status.st_mtime_ns]
+            line = [path, files[path], *identity(status)]
             digest.update(json.dumps(line).encode())
 
         def read() -> tuple[NDArray[np.int64], Iterator[NDArray[np.uint8]]]:

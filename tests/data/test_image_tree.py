@@ -121,6 +121,18 @@ def test_equal_images_have_equal_hashes_whatever_their_times(tmp_path: Path) -> 
     assert changed_hash != _final(tmp_path / "here").content_hash
 
 
+def test_an_image_replaced_by_another_of_equal_size_and_time_is_noticed(tmp_path: Path) -> None:
+    plant(tmp_path / "set" / "train")
+    changed = tmp_path / "set" / "train" / "a" / "000.png"
+    image(500).save(changed, "BMP")  # by its content, not its name
+    os.utime(changed, (1, 1))
+    before, size = _search(tmp_path).content_hash, changed.stat().st_size
+    image(501).save(changed, "BMP")
+    os.utime(changed, (1, 1))
+    assert changed.stat().st_size == size
+    assert _search(tmp_path).content_hash != before
+
+
 def test_class_names_are_part_of_the_hash(tmp_path: Path) -> None:
     plant(tmp_path / "set" / "train")
     before = _search(tmp_path).content_hash
