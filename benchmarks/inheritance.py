@@ -8,7 +8,7 @@ from scratch for as long; and from scratch for twice as long. All that begins fr
 trained as the parent is, but for its epochs. `kendall_tau` is the rank correlation of each way
 with the truth, over architectures (1: the same order); `seed_sd` the standard deviation, in points
 of accuracy, of one architecture's accuracy over seeds. Values are means, of tau over the seeds of
-the short trainings; `--long-seeds` averages the truth over several.
+the short trainings; the truth is the mean of `--long-seeds` trainings.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--architectures", type=int, default=24)
     parser.add_argument("--long", type=int, default=30, help="epochs of the truth")
     parser.add_argument("--seeds", type=int, default=3, help="of short trainings")
-    parser.add_argument("--long-seeds", type=int, default=1, help="of long ones")
+    parser.add_argument("--long-seeds", type=int, default=3, help="of long ones")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
