@@ -18,7 +18,7 @@ from moo_bnas.cost import flops
 from moo_bnas.data import DataSet
 from moo_bnas.errors import DefinitionError
 from moo_bnas.fingerprint import fingerprint
-from moo_bnas.networks import make_network
+from moo_bnas.networks import make_network, source_of
 from moo_bnas.networks.layers import ImageShape, Precision
 from moo_bnas.networks.network import Network
 from moo_bnas.section import AtLeastOne, Positive, Section
@@ -92,7 +92,7 @@ class Recipe(Section):
     milestones: Annotated[tuple[AtLeastOne, ...], Field(strict=False)] = ()
     optimizer: Literal["sgd", "adam"] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     shift: Annotated[int, Field(ge=0)] = 0
     flip: bool = False
@@ -106,6 +106,12 @@ class Recipe(Section):
             raise ValueError(
                 f"got schedule {self.schedule!r} with milestones {list(self.milestones)}; steps "
                 "needs milestones such as [60, 120], and only steps does"
+            )
+        inside = all(milestone < self.epochs for milestone in self.milestones)
+        if not inside or list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(
+                f"got milestones {list(self.milestones)} of {self.epochs} epochs, expected them to "
+                "ascend without repeats and to lie before the end; mend them"
             )
         return self
 
@@ -216,6 +222,7 @@ class Definition(Section):
                 **self.network.model_dump(exclude_none=True),
                 "base_widths": network.base_widths,
                 "layers": [asdict(spec) for spec in layers],
+                "source": source_of(self.network.name),
                 "precision": precision,
             },
             "ratios": self.space.ratios,
@@ -247,8 +254,12 @@ def load_definition(name_or_path: str) -> Definition:
             )
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise DefinitionError(f"{path} is no text file (UTF-8); give a .toml file") from error
+    except tomllib.TOMLDecodeError as error:
         raise DefinitionError(f"{path}: not valid TOML: {error}; mend that line") from error
+    except OSError as error:
+        raise DefinitionError(f"cannot read {path}: {error.strerror}; mend that") from error
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)
     return parse_definition({"name": name, **values}, source=str(path))
 
@@ -291,6 +302,11 @@ def _fault(fault: Any) -> str:
         message = "unknown key; remove it or mend its name"
     elif fault["type"] == "missing":
         message = "missing; add it"
+    elif fault["type"] == "union_tag_not_found":
+        message = "name is missing; add it"
+    elif fault["type"] == "union_tag_invalid":
+        context = fault["ctx"]
+        message = f"got name {context['tag']!r}, expected one of {context['expected_tags']}"
     elif fault["type"] != "value_error":
         message += f", got {fault['input']!r}"
     return f"  {where}: {message}"

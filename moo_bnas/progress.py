@@ -107,7 +107,7 @@ def parent_progress(storage: Storage, study: Study) -> str:
     parent = storage.studies.open(parent_of(study.name))
     if parent.attributes["finished"]:
         return "parent trained"
-    epochs = parent.attributes.get("checkpoint", {}).get("epochs", 0)
+    epochs = parent.attributes.get("epochs_done", 0)
     return f"parent {epochs} of {recipe.epochs if recipe else 0} epochs"
 
 

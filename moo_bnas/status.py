@@ -91,11 +91,6 @@ class Status:
         counts = ", ".join(f"{n} {state}" for state, n in self.counts.items())
         lines = [
             f"{self.study} ({self.mode}): {'finished' if self.finished else 'not finished'}",
-            *(
-                []
-                if self.parent is None
-                else [f"parent       {self.parent.removeprefix('parent ')}"]
-            ),
             f"generation   {self.generation} of {self.generations}",
             f"evaluations  {self.evaluations} of {self.total}: {counts}",
             f"{self.score_name:<12} {'none yet' if self.best is None else f'{self.best:.4f}'}",

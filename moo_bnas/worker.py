@@ -22,7 +22,7 @@ from moo_bnas.errors import (
     Interrupted,
     StorageError,
 )
-from moo_bnas.networks.layers import Precision
+from moo_bnas.networks.layers import PRECISIONS, Precision
 from moo_bnas.processes import here
 from moo_bnas.scoring import fitness
 from moo_bnas.space import Genotype
@@ -43,7 +43,7 @@ from moo_bnas.units import duration
 _FIRST_WAIT, _LONGEST_WAIT = 0.01, 5.0
 CHECKPOINT_SECONDS = 60.0
 """Between two checkpoints of a parent, at least."""
-_PRECISIONS: tuple[Precision, ...] = ("binary", "full")
+_TELL_SECONDS = 5.0  # between two words of how many epochs it has trained
 _REST_AFTER = 1.0  # seconds without need of the connection, after which it is closed
 
 log = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ class _Worker:
             self._parent = _Parent(storage, study, _expect(artifacts))
             self._studies = [study]
             fingerprint = self._definition.parent_fingerprint(evaluator.data_hash)
-            self._fingerprints = dict.fromkeys(_PRECISIONS, fingerprint)
+            self._fingerprints = dict.fromkeys(PRECISIONS, fingerprint)
 
     def _serve_candidates(self, parent_hash: str | None) -> None:
         """What is claimed from now on: candidates, and when none wait references."""
@@ -179,7 +179,7 @@ class _Worker:
             precision: self._definition.fingerprint(
                 precision, self._evaluator.data_hash, parent_hash
             )
-            for precision in _PRECISIONS
+            for precision in PRECISIONS
         }
 
     def serve(self, heartbeat: float, limits: Limits) -> int:
@@ -272,6 +272,8 @@ class _Worker:
             )
             self._look()  # the references of a deleted study need not be trained
             return False
+        if self._parent is not None:
+            self._parent.forget_checkpoint()
         copied = f", copied from {found['copied_from']}" if "copied_from" in found else ""
         log.info("%s: accuracy %.2f %%%s", title, found["accuracy"], copied)
         return True
@@ -356,20 +358,20 @@ class _Parent:
                 content = self._artifacts.get(kept)
             except ArtifactsError as error:
                 log.warning("%s; the parent begins anew", error)
-        last = time.monotonic()
+        saved = told = time.monotonic()
 
         def keep(epochs: int, make: Callable[[], bytes]) -> None:
-            nonlocal kept, last
-            if time.monotonic() - last < CHECKPOINT_SECONDS:
-                return
-            new = self._artifacts.put(make())
-            checkpoint = {"epochs": epochs, **asdict(new)}
-            self._storage.studies.set_attributes(self._study, {"checkpoint": checkpoint})
-            self._storage.rest()
-            log.info("the parent has trained %d epochs", epochs)
-            if kept is not None:
-                self._artifacts.remove(kept)
-            kept, last = new, time.monotonic()
+            nonlocal kept, saved, told
+            if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                new = self._artifacts.put(make())
+                self._set({"checkpoint": asdict(new), "epochs_done": epochs})
+                if kept is not None:
+                    self._artifacts.remove(kept)
+                kept, saved, told = new, time.monotonic(), time.monotonic()
+                log.info("the parent has trained %d epochs", epochs)
+            elif time.monotonic() - told >= _TELL_SECONDS:
+                self._set({"epochs_done": epochs})
+                told = time.monotonic()
 
         found, weights = evaluator.train_parent(content, keep, should_stop)
         artifact = self._artifacts.put(weights)
@@ -388,13 +390,24 @@ class _Parent:
             return self._artifacts.get(Artifact(trial.attributes["artifact"], sha256)), sha256
         except ArtifactsError as error:
             raise ArtifactsError(
-                f"the weights of the parent are lost: {error}; or change the seed of [parent] to "
-                "train another one"
+                f"the weights of the parent are lost: {error}; or change the seed of [parent] and "
+                "the --study-name to train another"
             ) from error
+
+    def forget_checkpoint(self) -> None:
+        """Drops the last checkpoint, once the trial is finished."""
+        kept = self._checkpoint()
+        if kept is not None:
+            self._set({"checkpoint": None})
+            self._artifacts.remove(kept)
 
     def _checkpoint(self) -> Artifact | None:
         kept = self._storage.studies.open(self._study.name).attributes.get("checkpoint")
-        return None if kept is None else Artifact(kept["id"], kept["sha256"])
+        return None if kept is None else Artifact(**kept)
+
+    def _set(self, attributes: dict[str, Any]) -> None:
+        self._storage.studies.set_attributes(self._study, attributes)
+        self._storage.rest()
 
 
 def _expect(artifacts: Artifacts | None) -> Artifacts:

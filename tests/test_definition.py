@@ -48,7 +48,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("[data]", "[data", "not valid TOML"),
-        ('"digits"', '"mnist"', "data: Input tag 'mnist' .* expected tags: 'digits', 'cifar10', "),
+        ('"digits"', '"mnist"', "data: got name 'mnist', expected one of 'digits', 'cifar10', "),
         ('"digits"', '"digits"\npath = "d"', "data.path: unknown key; remove it or mend its name"),
         ('"digits"', '"cifar10"\npath = "/d"', "data.path: got '/d', expected a path below --data"),
         ('"digits"', '"cifar10"\npath = "../d"', "data.path: got '../d', expected a path below"),
@@ -74,6 +74,18 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         ("[search]", "seed = 5_000_000_000\n[search]", "recipe.seed: .* less than 4294967296"),
         ("epochs = 1", 'epochs = 1\nschedule = "steps"', "'steps' with milestones .*; steps needs"),
         ("epochs = 1", "epochs = 1\nmilestones = [2]", "'one_cycle' with milestones"),
+        (
+            "epochs = 1",
+            'epochs = 9\nschedule = "steps"\nmilestones = [4, 2]',
+            r"got milestones \[4, 2\] of 9 epochs, expected them to ascend",
+        ),
+        (
+            "epochs = 1",
+            'epochs = 9\nschedule = "steps"\nmilestones = [9]',
+            r"\[9\] of 9 epochs, .* lie before the end",
+        ),
+        ("epochs = 1", "epochs = 1\nweight_decay = inf", "weight_decay: .*, got inf"),
+        ('name = "digits"', "", "data: name is missing; add it"),
         ("learning_rate = 0.2", "learning_rate = nan", "learning_rate: .*, got nan"),
         (
             "base_width = 4",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,50 @@ def test_what_it_does_not_know_is_told(
     assert ran.returncode == 2
     assert told in ran.stderr
     assert "two_convs" in ran.stderr
+
+
+def test_changed_code_is_another_network(installed: Path, tmp_path: Path, cli: Cli) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    changed = tmp_path / "changed"
+    shutil.copytree(installed, changed)
+    source = changed / "own_network.py"
+    source.write_text(source.read_text().replace("logits / temperature", "logits * 0"))
+    size = ("--workers", "1", "--generations", "1", "--population", "2")
+    for name, folder in (("one", installed), ("two", changed), ("three", changed)):
+        ran = cli("run", path, *size, "--study-name", name, PYTHONPATH=str(folder))
+        assert ran.returncode == 0, ran.stderr
+    logs = {n: (tmp_path / f"runs/{n}/worker-0.log").read_text() for n in ("two", "three")}
+    assert "copied from one" not in logs["two"]
+    assert "copied from two" in logs["three"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("    def layers(", "    raise KeyError('oops')\n\n    def layers(", "KeyError: 'oops'"),
+        ("(base_width, base_width)", "(base_width,)", "2 genes and 1 base widths, expected one"),
+        ("return Network(", "return str(", "TypeError"),
+        ("net.linear(", "net.dense(", "no attribute 'dense'"),
+        ("def two_convs(", "def other(", "no attribute 'two_convs'"),
+        ("GENES = (", "GENES = ((", "SyntaxError"),
+    ],
+)
+def test_faults_of_its_package_are_told_as_such(
+    installed: Path, tmp_path: Path, cli: Cli, old: str, new: str, told: str
+) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    broken = tmp_path / "broken"
+    shutil.copytree(installed, broken)
+    source = broken / "own_network.py"
+    assert old in source.read_text()
+    source.write_text(source.read_text().replace(old, new))
+    ran = cli("cost", "two_convs", PYTHONPATH=str(broken))
+    assert ran.returncode == 2
+    assert "network two_convs cannot be used: own_network raised" in ran.stderr
+    assert told in ran.stderr
+    assert "mend that package" in ran.stderr
 
 
 def test_a_worker_without_the_package_says_so(installed: Path, tmp_path: Path, cli: Cli) -> None:

@@ -16,7 +16,7 @@ from tests.data.trees import image
 
 SHRINK = {  # key: value, wherever a definition has it
     "base_width": 4,
-    "epochs": 1,
+    "epochs": 2,
     "batch_size": 8,
     "train_per_class": 4,
     "validation": 2,

@@ -99,12 +99,12 @@ def open_entry(root: Path, source: Source) -> Entry:
         DataError: Where a source file is broken, or the entry cannot be written.
     """
     folder = root / "cache" / source.key
-    if folder.exists():  # needs no lock, nor the right to write
-        try:
-            return _open(folder, source)
-        except _DamagedError as error:
-            log.warning("the cache %s is damaged (%s); making it again", folder, error)
     try:
+        if folder.exists():  # needs no lock, nor the right to write
+            try:
+                return _open(folder, source)
+            except _DamagedError as error:
+                log.warning("the cache %s is damaged (%s); making it again", folder, error)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _lock(folder, source):
             try:
@@ -114,7 +114,7 @@ def open_entry(root: Path, source: Source) -> Entry:
             _make(folder, source)
     except OSError as error:
         raise DataError(
-            f"cannot write the cache of {source.what} to {folder.parent}: "
+            f"cannot use the cache of {source.what} in {folder.parent}: "
             f"{error.strerror or error}; mend that or give another --data-root"
         ) from error
     try:

@@ -88,8 +88,8 @@ def share_out(
                 asked = ", ".join("the rest" if p is None else f"{p:g}" for p in parts if p != 0)
                 raise DataError(
                     f"class {name!r} has {len(rows)} images, too few to take {asked} from (test, "
-                    "validation and training images, where they share a folder); lower test, "
-                    "validation or train_per_class in [data], or add images"
+                    "validation and training images, at least one of each, where they share a "
+                    "folder); add images, or lower test, validation or train_per_class in [data]"
                 )
             part.append(left[:count])
             left = left[count:]

@@ -28,6 +28,8 @@ _BATCH = 256  # images that are decoded before they are written
 _SMALL = 2**14
 _MAX_THREADS = 16
 
+_USUAL = (".jpg", ".png")  # suffixes that are told
+
 Files = dict[str, int]
 """Images, by path below the folder of the tree, and their classes."""
 
@@ -118,7 +120,7 @@ class ImageTree:
             raise _nothing(folder / self.train, self.remedy)
         if len(names) != self.classes:
             raise DataError(
-                f"{folder / self.train} has {len(names)} classes (folders), {_some(names)}, "
+                f"{folder / self.train} has {len(names)} folders of classes, {_some(names)}, "
                 f"expected {self.classes}; mend [data] classes or the folders"
             )
         return names
@@ -128,10 +130,12 @@ class ImageTree:
             return {}
         names = _folders(folder / part)
         if names != classes:
+            lacks, more = set(classes) - set(names), set(names) - set(classes)
+            differs = [f"lacks {_some(lacks)}"] if lacks else []
+            differs += [f"has {_some(more)} more"] if more else []
             raise DataError(
-                f"{folder / part} has other classes than {self.train}/: it lacks "
-                f"{_some(set(classes) - set(names))} and has {_some(set(names) - set(classes))} "
-                "more; give both the same folders"
+                f"{folder / part} has other classes than {self.train}/: it "
+                f"{' and '.join(differs)}; give both the same folders"
             )
         return _list(folder, part, classes)
 
@@ -164,11 +168,25 @@ class ImageTree:
         return _Decoded(paths, open_entry(root, source))
 
     def _decode(self, paths: list[Path], threads: int) -> Iterator[NDArray[np.uint8]]:
+        """All images, in batches; where some are broken it reads on, to tell of all at once."""
+        broken: list[DataError] = []
+
+        def read(path: Path) -> NDArray[np.uint8] | None:
+            try:
+                return read_image(path, self.size, self.channels)
+            except DataError as error:
+                broken.append(error)
+                return None
+
         with ThreadPoolExecutor(threads) as pool:
             for start in range(0, len(paths), _BATCH):
-                batch = paths[start : start + _BATCH]
-                images = pool.map(lambda p: read_image(p, self.size, self.channels), batch)
-                yield np.stack(list(images))
+                images = list(pool.map(read, paths[start : start + _BATCH]))
+                if not broken:
+                    yield np.stack([image for image in images if image is not None])
+        if broken:
+            more = "" if len(broken) == 1 else f"; so are {len(broken) - 1} more, such as "
+            others = ", ".join(str(e).split(": ")[0].rpartition(" ")[2] for e in broken[1:4])
+            raise DataError(f"{broken[0]}{more}{others}")
 
 
 @dataclass(frozen=True)
@@ -199,7 +217,7 @@ def _list(folder: Path, part: str, classes: tuple[str, ...]) -> Files:
     others: list[str] = []
     start = len(os.path.join(folder, ""))
     for label, name in enumerate(classes):
-        count = len(found)
+        count, ignored = len(found), len(others)
         for inside, folders, files in os.walk(folder / part / name, onerror=_refuse):
             folders[:] = sorted(f for f in folders if not f.startswith("."))
             links = [f for f in folders if os.path.islink(os.path.join(inside, f))]
@@ -218,11 +236,12 @@ def _list(folder: Path, part: str, classes: tuple[str, ...]) -> Files:
                     others.append(path)
         if len(found) == count:
             raise DataError(
-                f"the class {folder / part / name} has no images; add some, or remove that folder "
-                "from every split"
+                f"the class {folder / part / name} has no images, and "
+                f"{len(others) - ignored} other files; add some (named *{', *'.join(_USUAL)}, "
+                "...), or remove that folder from every split"
             )
     if others:
-        log.warning("%s and %d more files are no images; ignored", others[0], len(others) - 1)
+        log.warning("%d files are no images, such as %s; ignored", len(others), others[0])
     return found
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.networks.layers import ImageShape
+from moo_bnas.networks.layers import PRECISIONS, ImageShape
 from moo_bnas.networks.network import Network
 from moo_bnas.networks.resnet18 import resnet18
 from moo_bnas.networks.vgg_small import vgg_small
@@ -26,7 +28,8 @@ def make_network(name: str, image: ImageShape | None = None, **options: object) 
     """The network called `name`; whatever is None keeps the network's own default.
 
     Raises:
-        DefinitionError: For an unknown name, or an option that the network does not have.
+        DefinitionError: For an unknown name, an option that the network does not have, or a fault
+            in the package that brings it.
     """
     factory = _factory(name)
     given = {k: v for k, v in {"image": image, **options}.items() if v is not None}
@@ -37,7 +40,20 @@ def make_network(name: str, image: ImageShape | None = None, **options: object) 
                 f"network {name} got the option {option!r}, expected only "
                 f"{', '.join(k for k in known if k != 'image')}; remove it"
             )
-    return factory(**given)
+    if name in _SHIPPED:
+        return factory(**given)
+    return _checked(name, lambda: factory(**given))
+
+
+def source_of(name: str) -> str:
+    """What tells a network's code from other versions of it: empty for those of moo-bnas.
+
+    For one of another package that is a hash of the file that its function stands in.
+    """
+    if name in _SHIPPED:
+        return ""
+    path = inspect.getsourcefile(_factory(name))
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
 
 
 def _factory(name: str) -> Callable[..., Network]:
@@ -50,5 +66,36 @@ def _factory(name: str) -> Callable[..., Network]:
             f"{', '.join(sorted({*_SHIPPED, *installed.names}))}; choose one, or install the "
             "package that brings it"
         )
-    factory: Callable[..., Network] = installed[name].load()
+    try:
+        factory: Callable[..., Network] = installed[name].load()
+    except Exception as error:
+        raise _fault_of(name, error) from error
     return factory
+
+
+def _checked(name: str, make: Callable[[], Network]) -> Network:
+    """A network of another package, whose specs were made once."""
+    try:
+        network = make()
+        if not isinstance(network, Network):
+            raise TypeError(f"its function returned {type(network).__name__}, expected a Network")
+        if len(network.genes) != len(network.base_widths):
+            raise ValueError(
+                f"it has {len(network.genes)} genes and {len(network.base_widths)} base widths, "
+                "expected one of each"
+            )
+        for precision in PRECISIONS:
+            network.layers(network.base_widths, precision)
+    except DefinitionError:
+        raise
+    except Exception as error:
+        raise _fault_of(name, error) from error
+    return network
+
+
+def _fault_of(name: str, error: Exception) -> DefinitionError:
+    package = entry_points(group=ENTRY_POINTS)[name].value.partition(":")[0]
+    return DefinitionError(
+        f"network {name} cannot be used: {package} raised {type(error).__name__}: {error}; mend "
+        "that package, or the options in [network]"
+    )

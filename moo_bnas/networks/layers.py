@@ -27,6 +27,7 @@ Kind = Literal[
     "add",
 ]
 Precision = Literal["binary", "full"]
+PRECISIONS: tuple[Precision, ...] = ("binary", "full")
 
 INPUT = "input"
 """The name by which steps read the image."""

@@ -105,6 +105,11 @@ def as_table(report: Report) -> str:
         ).rstrip()
         for row in [header, *rows]
     ]
+    if report.definition.parent is not None:
+        lines.append(
+            "Binary networks inherited the weights of a parent; full precision began from scratch, "
+            f"and had {report.definition.recipe.epochs} epochs as they."
+        )
     return "\n".join(lines)
 
 

@@ -64,13 +64,16 @@ def figure(report: Report) -> go.Figure:
         )
     counted = sum(p.kind == "search" for p in report.points)
     failed = f", {report.failed} failed" if report.failed else ""
+    inherited = ""
+    if report.definition.parent is not None:
+        inherited = ", from the weights of a parent (full precision: from scratch)"
     drawn.update_layout(
         title={
             "text": f"{report.study}: {counted} binary networks, "
             f"{len(report.front)} on the front"
             f"<br><sup>{report.definition.network.name} on {report.definition.data.name}, "
             f"{report.mode} search{failed}; validation accuracy after "
-            f"{report.definition.recipe.epochs} epochs</sup>"
+            f"{report.definition.recipe.epochs} epochs{inherited}</sup>"
         },
         xaxis={
             "title": "FLOPs (multiply-accumulates, binary ones / 64)",

@@ -261,11 +261,11 @@ def test_a_cache_that_may_not_be_written_is_read_all_the_same(small_disk: Path) 
     open_entry(small_disk, source())
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     assert _is_right(open_entry(small_disk, source(_never)))
-    with pytest.raises(DataError, match=r"cannot write the cache of the files .*Read-only file sy"):
+    with pytest.raises(DataError, match=r"cannot use the cache of the files .*Read-only file sy"):
         open_entry(small_disk, source(key="x" * 64))
 
 
 def test_a_data_root_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"cannot write the cache of the files to .*/file/cache: "):
+    with pytest.raises(DataError, match=r"cannot use the cache of the files in .*/file/cache: "):
         open_entry(tmp_path / "file", source())

@@ -42,5 +42,7 @@ def test_later_parts_do_not_move_earlier_ones() -> None:
 
 @pytest.mark.parametrize("parts", [[5, 5, None], [11, None], [3, 4, 4]])
 def test_a_class_that_is_too_small_is_named(parts: list[int | None]) -> None:
-    with pytest.raises(DataError, match="class 'a' has 10 images, too few to take .*; lower test"):
+    with pytest.raises(
+        DataError, match="class 'a' has 10 images, too few to take .*; add images, or lower"
+    ):
         share_out(LABELS, "ab", parts, seed=0)

@@ -184,7 +184,8 @@ def test_folders_in_folders_are_walked_and_other_files_told(
     final = _final(tmp_path)
     assert np.add(_counts(final.train), _counts(final.scoring)).tolist() == [5, 4]
     (told, *_) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
-    assert "train/b/list.csv and 1 more files are no images; ignored" in told
+    assert told.startswith("2 files are no images, such as ")
+    assert told.endswith("train/b/list.csv; ignored")
 
 
 def test_nothing_there_is_told_with_where_and_what_to_do(tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_nothing_there_is_told_with_where_and_what_to_do(tmp_path: Path) -> None
 def test_another_number_of_classes_is_told(tmp_path: Path, classes: str) -> None:
     plant(tmp_path / "set" / "train", classes)
     names = ", ".join(repr(c) for c in classes)
-    told = rf"has {len(classes)} classes \(folders\), {names}, expected 2; mend"
+    told = rf"has {len(classes)} folders of classes, {names}, expected 2; mend"
     with pytest.raises(DataError, match=told):
         _search(tmp_path)
 
@@ -209,7 +210,10 @@ def test_an_empty_class_is_named(tmp_path: Path) -> None:
     plant(tmp_path / "set" / "train")
     for path in (tmp_path / "set" / "train" / "b").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match="the class .*set/train/b has no images; add some, or"):
+    with pytest.raises(DataError, match="train/b has no images, and 0 other files; add some"):
+        _search(tmp_path)
+    (tmp_path / "set" / "train" / "b" / "picture").touch()
+    with pytest.raises(DataError, match=r"and 1 other files; add some \(named \*.jpg, \*.png"):
         _search(tmp_path)
 
 
@@ -220,6 +224,18 @@ def test_classes_that_differ_between_folders_are_named(tmp_path: Path, part: str
     told = f"set/{part} has other classes than train/: it lacks 'b' and has 'c' more"
     with pytest.raises(DataError, match=told):
         _search(tmp_path)
+
+
+def test_all_broken_images_are_told_at_once(tmp_path: Path) -> None:
+    plant(tmp_path / "set" / "train")
+    for name in ("a/001", "b/003", "b/004"):
+        (tmp_path / "set" / "train" / f"{name}.png").write_bytes(b"broken")
+    with pytest.raises(DataError) as caught:
+        _final(tmp_path)
+    told = str(caught.value)
+    assert "cannot read the image" in told
+    assert "so are 2 more, such as" in told
+    assert all(f"{name}.png" in told for name in ("a/001", "b/003", "b/004"))
 
 
 def test_a_broken_image_is_named_and_leaves_no_cache(tmp_path: Path) -> None:
