@@ -289,21 +289,28 @@ def row(system: str, metric: str, values: list[float], **more: Any) -> dict[str,
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--network", default="vgg_small", choices=["vgg_small", "resnet18"])
-    parser.add_argument("--base-width", type=int, help="default: the paper's")
+    parser.add_argument(
+        "--base-width", type=int, help="channels of the first layer; None: the paper's"
+    )
     parser.add_argument("--ratios", default="1", help="one for all layers, or one a gene")
     parser.add_argument("--stem", choices=["imagenet", "small"], help="of resnet18")
     parser.add_argument("--image", default="32,3,10", help="size, channels, classes")
-    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--batch-size", type=int, default=128, help="images a step")
     parser.add_argument("--steps", type=int, default=10, help="of a round")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", choices=["fp32", "bf16"], help="default: bf16 in hardware")
-    parser.add_argument("--loader-workers", type=int, help="default: 0 on a CPU, 8 on a GPU")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
+    parser.add_argument(
+        "--dtype", choices=["fp32", "bf16"], help="None: bf16 where the hardware has it"
+    )
+    parser.add_argument("--loader-workers", type=int, help="None: 0 on a CPU, 8 on a GPU")
     parser.add_argument("--epochs", type=int, help="measure whole candidates of so many epochs")
     parser.add_argument("--processes", type=int, nargs="+", default=[1], help="that train them")
     parser.add_argument("--endless", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser.parse_args()
 
 
