@@ -117,7 +117,7 @@ def test_a_search_survives_a_machine_that_falls_off_the_network(
     url = fresh_database(postgresql)
     parsed = make_url(url)
     Relay(f"{parsed.query['host']}/.s.PGSQL.5432", [m.gateway for m in machines])
-    run = ["run", str(tiny_path), "--heartbeat", "1", "--device", "cpu", "--generations", "5"]
+    run = ["run", str(tiny_path), "--heartbeat", "1", "--device", "cpu", "--generations", "3"]
     driver = start_cli(*run, "--workers", "0", cwd=tmp_path, MOO_BNAS_STORAGE=url)
     storage = Storage(url, create=True)
     while "tiny-pareto-s0" not in storage.studies.names():

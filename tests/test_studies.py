@@ -119,7 +119,7 @@ def test_the_definition_for_own_images_runs_as_it_says(tmp_path: Path, cli: Cli)
             image(c * 100 + i, (30 + i, 40)).save(place / f"{i}.jpg")
     text = shipped()["own_folder"].read_text()
     path = tmp_path / "mine.toml"
-    path.write_text(re.sub(r"(?m)^(population|generations) = .*", r"\1 = 2", text))
+    path.write_text(re.sub(r"(?m)^(population|generations|epochs) = .*", r"\1 = 2", text))
     checked = cli("data", path, "--data-root", tmp_path)
     assert "100 train, 10 validation, 10 test" in checked.stdout
     ran = cli("run", path, "--data-root", tmp_path, "--workers", "1", "--max-flops", "2e5")
