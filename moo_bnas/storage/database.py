@@ -159,7 +159,10 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads: one snapshot, and no waiting for writers."""
+        """A transaction that only reads, and waits for no writer.
+
+        On SQLite it sees one snapshot; on servers each statement sees what is committed by then.
+        """
         engine = self.engine.execution_options(moo_bnas_reads=True)
         with self._turn, self.errors(), engine.begin() as connection:
             yield connection

@@ -132,7 +132,10 @@ class Trials:
                     attributes.c.trial_id.in_(chosen)
                 )
             ):
-                values[trial_id][key] = json.loads(value)
+                if (
+                    trial_id in values
+                ):  # else made since: on servers, each statement sees the newest
+                    values[trial_id][key] = json.loads(value)
         return [
             Trial(
                 row.number,

@@ -14,7 +14,7 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, create_engine, event, inspect, text
 from sqlalchemy.pool import NullPool
 
 from moo_bnas.errors import DataError, StorageAwayError, StorageError
@@ -190,6 +190,23 @@ def test_reading_some_genotypes_and_counting(storage: Storage, space: SearchSpac
 
 
 # ---- claiming and finishing ----------------------------------------------------------------
+
+
+def test_trials_made_while_others_are_read_do_not_matter(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    study = _submit(storage, space, (0, 0))
+    others = iter([(0, 1)])
+
+    def meanwhile(*_: object) -> None:
+        for genotype in others:  # once, after the first statement
+            _submit(Storage(storage_url), space, genotype)
+
+    event.listen(storage._database.engine, "after_cursor_execute", meanwhile)
+    read = storage.trials.read(study)
+    assert [t.genotype for t in read] == [(0, 0)]
+    assert read[0].attributes["genotype"] == [0, 0]
+    assert [t.genotype for t in storage.trials.read(study)] == [(0, 0), (0, 1)]
 
 
 def test_the_dearest_waiting_trial_of_the_first_study_is_claimed_first(
