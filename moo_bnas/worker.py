@@ -9,10 +9,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from moo_bnas.artifacts import Artifact, Artifacts
+from moo_bnas.artifacts import Artifacts
 from moo_bnas.definition import stored_definition
 from moo_bnas.device_lock import device_lock
 from moo_bnas.errors import (
@@ -23,6 +23,7 @@ from moo_bnas.errors import (
     StorageError,
 )
 from moo_bnas.networks.layers import PRECISIONS, Precision
+from moo_bnas.parent import Parent, TrainsParent
 from moo_bnas.processes import here
 from moo_bnas.scoring import fitness
 from moo_bnas.space import Genotype
@@ -30,7 +31,6 @@ from moo_bnas.storage import (
     HEARTBEAT,
     Claim,
     Storage,
-    Study,
     baselines_of,
     grace_of,
     parent_of,
@@ -41,15 +41,12 @@ from moo_bnas.units import duration
 # An empty queue is looked at again after a tenth of the time that it has been empty, or a hundredth
 # of the last evaluation's: a thousand workers that train for minutes need not ask every second.
 _FIRST_WAIT, _LONGEST_WAIT = 0.01, 5.0
-CHECKPOINT_SECONDS = 60.0
-"""Between two checkpoints of a parent, at least."""
-_TELL_SECONDS = 5.0  # between two words of how many epochs it has trained
 _REST_AFTER = 1.0  # seconds without need of the connection, after which it is closed
 
 log = logging.getLogger(__name__)
 
 
-class Evaluates(Protocol):
+class Evaluates(TrainsParent, Protocol):
     """What a worker has its candidates evaluated by; see `evaluator.Evaluator`."""
 
     device: str
@@ -58,18 +55,6 @@ class Evaluates(Protocol):
 
     def inherit(self, weights: bytes) -> None:
         """Binary candidates begin with these weights from now on."""
-
-    def train_parent(
-        self,
-        checkpoint: bytes | None,
-        keep: Callable[[int, Callable[[], bytes]], None],
-        should_stop: Callable[[], bool],
-    ) -> tuple[dict[str, Any], bytes]:
-        """Attributes of the parent's trial as of `evaluate`, and its weights.
-
-        Raises:
-            Exception: As `evaluate`.
-        """
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
@@ -160,13 +145,15 @@ class _Worker:
         self._host, self._pid = here()
         self._name = f"{self._host.partition('/')[0]}-{self._pid}-{uuid.uuid4().hex[:6]}"
         self._claim: Claim | None = None
-        self._parent: _Parent | None = None
+        self._parent: Parent | None = None
         self._fingerprints: dict[str, str]
         if self._definition.parent is None:
             self._serve_candidates(None)
         else:
+            if artifacts is None:
+                raise ArtifactsError("this run has a parent and needs an artifact store: open it")
             study = storage.studies.open(parent_of(study_name))
-            self._parent = _Parent(storage, study, _expect(artifacts))
+            self._parent = Parent(storage, study, artifacts)
             self._studies = [study]
             fingerprint = self._definition.parent_fingerprint(evaluator.data_hash)
             self._fingerprints = dict.fromkeys(PRECISIONS, fingerprint)
@@ -230,7 +217,7 @@ class _Worker:
             raise study_gone(self._studies[0].name)
         return state
 
-    def _inherit(self, parent: _Parent) -> None:
+    def _inherit(self, parent: Parent) -> None:
         """Goes over from a parent that is trained to its candidates."""
         weights, parent_hash = parent.weights()
         self._evaluator.inherit(weights)
@@ -339,78 +326,3 @@ class _Worker:
             thread.join()
             with suppress(StorageError):
                 self._storage.workers.leave(self._name)
-
-
-class _Parent:
-    """The training of a run's parent, and what comes of it."""
-
-    def __init__(self, storage: Storage, study: Study, artifacts: Artifacts) -> None:
-        self._storage = storage
-        self._study = study
-        self._artifacts = artifacts
-
-    def train(self, evaluator: Evaluates, should_stop: Callable[[], bool]) -> dict[str, Any]:
-        """Trains it, from its last checkpoint; attributes of its trial."""
-        kept = self._checkpoint()
-        content = None
-        if kept is not None:
-            try:
-                content = self._artifacts.get(kept)
-            except ArtifactsError as error:
-                log.warning("%s; the parent begins anew", error)
-        saved = told = time.monotonic()
-
-        def keep(epochs: int, make: Callable[[], bytes]) -> None:
-            nonlocal kept, saved, told
-            if time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                new = self._artifacts.put(make())
-                self._set({"checkpoint": asdict(new), "epochs_done": epochs})
-                if kept is not None:
-                    self._artifacts.remove(kept)
-                kept, saved, told = new, time.monotonic(), time.monotonic()
-                log.info("the parent has trained %d epochs", epochs)
-            elif time.monotonic() - told >= _TELL_SECONDS:
-                self._set({"epochs_done": epochs})
-                told = time.monotonic()
-
-        found, weights = evaluator.train_parent(content, keep, should_stop)
-        artifact = self._artifacts.put(weights)
-        return {**found, "artifact": artifact.id, "weights_hash": artifact.sha256}
-
-    def weights(self) -> tuple[bytes, str]:
-        """The trained weights, and their hash."""
-        trial = next(iter(self._storage.trials.read(self._study)), None)
-        if trial is None or trial.state != "complete":
-            raise StorageError(
-                f"study {self._study.name!r} holds no trained parent; was it deleted? `moo-bnas "
-                "run` trains another one in a study of another name"
-            )
-        sha256 = trial.attributes["weights_hash"]
-        try:
-            return self._artifacts.get(Artifact(trial.attributes["artifact"], sha256)), sha256
-        except ArtifactsError as error:
-            raise ArtifactsError(
-                f"the weights of the parent are lost: {error}; or change the seed of [parent] and "
-                "the --study-name to train another"
-            ) from error
-
-    def forget_checkpoint(self) -> None:
-        """Drops the last checkpoint, once the trial is finished."""
-        kept = self._checkpoint()
-        if kept is not None:
-            self._set({"checkpoint": None})
-            self._artifacts.remove(kept)
-
-    def _checkpoint(self) -> Artifact | None:
-        kept = self._storage.studies.open(self._study.name).attributes.get("checkpoint")
-        return None if kept is None else Artifact(**kept)
-
-    def _set(self, attributes: dict[str, Any]) -> None:
-        self._storage.studies.set_attributes(self._study, attributes)
-        self._storage.rest()
-
-
-def _expect(artifacts: Artifacts | None) -> Artifacts:
-    if artifacts is None:
-        raise ArtifactsError("this run has a parent, and no artifact store was opened; open it")
-    return artifacts

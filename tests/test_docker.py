@@ -135,11 +135,15 @@ def test_compose_waits_for_the_database_and_keeps_what_it_holds() -> None:
     services = document["services"]
     assert "pg_isready" in services["postgres"]["healthcheck"]["test"]
     assert services["postgres"]["volumes"] == ["database:/var/lib/postgresql"]
-    shared = ["data:/work/data", "artifacts:/work/artifacts", "runs:/work/runs"]
+    shared = [
+        "data:/srv/moo-bnas/data",
+        "artifacts:/srv/moo-bnas/artifacts",
+        "runs:/srv/moo-bnas/runs",
+    ]
     assert all(services[name]["volumes"] == shared for name in OURS)
     assert set(document["volumes"]) == {"database", "data", "artifacts", "runs"}
     elsewhere = compose(DATA_ROOT="/images")["services"]["worker"]["volumes"]
-    assert elsewhere[0] == "/images:/work/data"
+    assert elsewhere[0] == "/images:/srv/moo-bnas/data"
     for name in OURS:
         assert services[name]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
         assert services[name]["restart"] == "on-failure"

@@ -111,13 +111,13 @@ def test_another_run_shares_the_parent(heirs: Definition, url: str, tmp_path: Pa
 KILLED = """
 import os, signal, sys, threading
 from pathlib import Path
-from moo_bnas import worker
+from moo_bnas import parent, worker
 from moo_bnas.artifacts import join_artifacts
 from moo_bnas.definition import stored_definition
 from moo_bnas.evaluator import Evaluator
 from moo_bnas.storage import Storage
 
-worker.CHECKPOINT_SECONDS = 0.0
+parent.CHECKPOINT_SECONDS = 0.0
 storage = Storage(sys.argv[1])
 study = storage.studies.open("s")
 artifacts = join_artifacts(study.attributes["artifacts"], None)
