@@ -54,6 +54,10 @@ class ParentError(MooBnasError, RuntimeError):
     """The parent could not be trained."""
 
 
+class ModelFileError(MooBnasError, ValueError):
+    """A file of a trained network is missing, damaged, or cannot be used for what was asked."""
+
+
 class DivergenceError(MooBnasError, ArithmeticError):
     """The loss of a candidate stopped being a finite number."""
 
