@@ -103,8 +103,8 @@ def open_run(
     if not _STUDY_NAME.fullmatch(study_name) or is_sibling(study_name):
         raise DefinitionError(
             f"got the study name {study_name!r}, expected letters, digits, '.', '_' and '-', not "
-            "beginning with '.' and not ending in '.baselines' or '.parent'; choose another "
-            "--study-name"
+            "beginning with '.' and not ending in '.baselines', '.parent' or '.final'; choose "
+            "another --study-name"
         )
     _make_search(definition, mode, seed)  # refuses an impossible budget before anything is stored
     storage = Storage(storage_url, create=True)

@@ -1,7 +1,8 @@
 """The storage contract: how driver and workers share work through one Optuna RDB storage.
 
 One run is one Optuna study, holding its search trials only; its siblings hold the rest:
-NAME.baselines the references, NAME.parent the training of the weights that candidates inherit.
+NAME.baselines the references, NAME.parent the training of the weights that candidates inherit,
+NAME.final full trainings of chosen networks and references, scored on the test images.
 Optuna's rows are the truth that people read (`optuna.load_study`, optuna-dashboard); the table
 `moo_bnas_trials` repeats each trial's state under an index, with the token of its claim, and always
 changes in the same transaction.
@@ -58,6 +59,7 @@ from moo_bnas.storage.records import (
     Trial,
     WorkerRow,
     baselines_of,
+    final_of,
     grace_of,
     is_sibling,
     parent_of,
@@ -81,6 +83,7 @@ __all__ = [
     "Trial",
     "WorkerRow",
     "baselines_of",
+    "final_of",
     "grace_of",
     "is_sibling",
     "parent_of",

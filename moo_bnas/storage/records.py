@@ -19,7 +19,7 @@ _MISSED_HEARTBEATS = 6  # after which it counts as lost
 SCALAR_METRICS = ("fitness",)
 PARETO_METRICS = ("accuracy", "flops")
 
-_BASELINES, _PARENT = ".baselines", ".parent"
+_SIBLINGS = _BASELINES, _PARENT, _FINAL = ".baselines", ".parent", ".final"
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,16 @@ def parent_of(study_name: str) -> str:
     return study_name + _PARENT
 
 
+def final_of(study_name: str) -> str:
+    """The name of the sibling study that holds a run's finally trained networks."""
+    return study_name + _FINAL
+
+
 def run_of(study_name: str) -> str:
     """The name of the run that a study belongs to: its own, or without its end as a sibling."""
-    return study_name.removesuffix(_BASELINES).removesuffix(_PARENT)
+    for end in _SIBLINGS:
+        study_name = study_name.removesuffix(end)
+    return study_name
 
 
 def study_gone(study_name: str) -> StorageError:
