@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from moo_bnas.augmentation import Augmentation, centre
+from moo_bnas.cuda_graphs import run_as_graphs
 from moo_bnas.data import ImageData, Split
 from moo_bnas.definition import Recipe
 from moo_bnas.errors import DivergenceError, Interrupted
+from moo_bnas.process_group import Group
 
 _SCORING_BATCH = 512
 _CHUNK = 4096  # images at a time, where all are read once
@@ -99,15 +101,32 @@ class Training:
         data: To train and score on.
         recipe: How to train.
         seed: Of the order of images and of their augmentation.
+        scores: Whether to score after each epoch.
+        group: Processes that train it together, each with the same arguments; a batch is shared
+            out among them.
 
     Attributes:
         network: As given.
-        accuracies: Top-1 accuracy on the scoring images after each epoch so far, percent.
+        losses: Mean training loss of each epoch so far.
+        accuracies: Top-1 accuracy on the scoring images after each epoch so far, percent; none
+            where `scores` is not set.
     """
 
-    def __init__(self, network: nn.Module, data: DeviceData, recipe: Recipe, seed: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        data: DeviceData,
+        recipe: Recipe,
+        seed: int,
+        *,
+        scores: bool = True,
+        group: Group | None = None,
+    ) -> None:
         self.network = network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.losses: list[float] = []
         self.accuracies: list[float] = []
+        self._scores = scores
+        self._group = group
         self._data = data
         self._recipe = recipe
         self._random = torch.Generator().manual_seed(seed)
@@ -115,18 +134,27 @@ class Training:
             data.size, recipe.shift, recipe.flip, recipe.random_resized_crop
         )
         images = len(data.train.rows)
+        processes = group.count if group else 1
         self._steps = max(images // recipe.batch_size, 1)
-        self._batch = images // self._steps
-        self._optimizer = _optimizer(network, recipe)
-        # Scaling of gradients is for fp16; bf16 has the range of fp32.
+        self._share = images // self._steps // processes  # of a batch, that this process trains on
+        self._batch = self._share * processes
+        # What is called in training; it and the network are one but for groups.
+        self._module = group.share(self.network, data.device) if group else self.network
+        self._is_graph = group is not None or data.device.type != "cuda"
+        self._optimizer = _optimizer(self.network, recipe)
+        # Scaling of gradients is for fp16; bf16 has the range of fp32. Each weight is used once a
+        # step, so nothing is gained by keeping what it was cast to.
         self._autocast = torch.autocast(
-            data.device.type, dtype=torch.bfloat16, enabled=recipe.dtype == "bf16"
+            data.device.type,
+            dtype=torch.bfloat16,
+            enabled=recipe.dtype == "bf16",
+            cache_enabled=False,
         )
 
     @property
     def is_over(self) -> bool:
         """Whether all epochs were trained."""
-        return len(self.accuracies) >= self._recipe.epochs
+        return len(self.losses) >= self._recipe.epochs
 
     def run(
         self,
@@ -151,7 +179,7 @@ class Training:
         return self.accuracies
 
     def run_epoch(self, should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Trains one epoch and scores.
+        """Trains one epoch, and scores if it is to.
 
         Args:
             should_stop: Asked before every step.
@@ -171,16 +199,25 @@ class Training:
         for step in range(self._steps):
             if should_stop():
                 raise Interrupted
-            here = slice(step * self._batch, (step + 1) * self._batch)
+            start = step * self._batch + (self._group.rank * self._share if self._group else 0)
+            here = slice(start, start + self._share)
             images, labels = data.train.batch(order[here], data.device)
             inputs = data.normalise(self._augmentation.apply(images, moves[here]))
-            loss_sum += self._step(inputs, labels, len(self.accuracies) * self._steps + step)
-        if not math.isfinite(loss_sum.item()):
+            if not self._is_graph:  # once: all batches have one shape
+                run_as_graphs(self.network, inputs, self._autocast)
+                self._is_graph = True
+            loss_sum += self._step(inputs, labels, len(self.losses) * self._steps + step)
+        if self._group:
+            loss_sum = self._group.mean(loss_sum)
+        loss = loss_sum.item() / self._steps
+        if not math.isfinite(loss):
             raise DivergenceError(
-                f"the loss was {loss_sum.item()} in epoch {len(self.accuracies) + 1} of "
-                f"{recipe.epochs}; lower [recipe] learning_rate"
+                f"the loss was {loss} in epoch {len(self.losses) + 1} of {recipe.epochs}; lower "
+                "the learning_rate of the recipe"
             )
-        self.accuracies.append(score(self.network, data))
+        self.losses.append(loss)
+        if self._scores:
+            self.accuracies.append(score(self.network, data))
 
     def state(self) -> dict[str, Tensor]:
         """All that decides how the training goes on: tensors by name, on the host.
@@ -191,7 +228,8 @@ class Training:
         for i, values in self._optimizer.state_dict()["state"].items():
             tensors.update({f"optimizer.{i}.{k}": v for k, v in values.items() if v is not None})
         tensors["random"] = self._random.get_state()
-        tensors["accuracies"] = torch.tensor(self.accuracies, dtype=torch.float64)
+        for name in ("losses", "accuracies"):
+            tensors[name] = torch.tensor(getattr(self, name), dtype=torch.float64)
         return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -209,12 +247,12 @@ class Training:
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
         self._random.set_state(state["random"])
-        self.accuracies = state["accuracies"].tolist()
+        self.losses, self.accuracies = state["losses"].tolist(), state["accuracies"].tolist()
 
     def _step(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
         recipe = self._recipe
         with self._autocast:
-            logits = self.network(inputs)
+            logits = self._module(inputs)
         loss = functional.cross_entropy(
             logits.float(), labels, label_smoothing=recipe.label_smoothing
         )
@@ -242,15 +280,30 @@ def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
 
 
 def score(network: nn.Module, data: DeviceData) -> float:
-    """Top-1 accuracy on the scoring images, percent; in fp32, where binary layers are exact."""
+    """Top-1 accuracy on the scoring images, percent."""
+    return score_top(network, data, (1,))[0]
+
+
+def score_top(network: nn.Module, data: DeviceData, tops: Sequence[int]) -> list[float]:
+    """Shares of the scoring images whose class is among the k likeliest, percent.
+
+    In fp32, where binary layers are exact.
+
+    Args:
+        network: To score.
+        data: With the images.
+        tops: Each k; all classes count where there are no more than k.
+    """
     network.eval()
-    right = torch.zeros((), dtype=torch.int64, device=data.device)
+    right = torch.zeros(len(tops), dtype=torch.int64, device=data.device)
     with torch.inference_mode():
         for rows in torch.split(data.scoring.rows, _SCORING_BATCH):
             images, labels = data.scoring.batch(rows, data.device)
             logits = network(data.normalise(centre(images, data.size)))
-            right += (logits.argmax(dim=1) == labels).sum()
-    return 100.0 * right.item() / len(data.scoring.rows)
+            most = min(max(tops), logits.shape[1])
+            hits = logits.topk(most, dim=1).indices == labels[:, None]
+            right += torch.stack([hits[:, :k].sum() for k in tops])
+    return [100.0 * n / len(data.scoring.rows) for n in right.tolist()]
 
 
 def _laid_as(parameter: Tensor, value: Tensor) -> Tensor:

@@ -1,0 +1,110 @@
+"""Several processes that train one network together, as `torchrun` starts them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.nn.parallel import DistributedDataParallel
+
+_PATIENCE = timedelta(days=7)  # while the first process waits for work, the others wait for it
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of a `torchrun`.
+
+    Attributes:
+        rank: Of this process, from 0.
+        count: Of processes.
+    """
+
+    rank: int
+    count: int
+
+    def tell(self, message: Any = None) -> Any:
+        """Hands what the first process has to say to all; returns it."""
+        box = [message]
+        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+        return box[0]
+
+    def share(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """What trains a network on all processes at once, with the gradients of the whole batch.
+
+        Its batch norms become such that see the whole batch. Its parameters, their names and its
+        evaluation stay as they are.
+        """
+        _sync_batch_norms(network)
+        places = [device] if device.type == "cuda" else None
+        return DistributedDataParallel(network, device_ids=places, broadcast_buffers=False)
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a value over all processes."""
+        total = value.clone()
+        dist.all_reduce(total)
+        return total / self.count
+
+
+def join_group() -> Group | None:
+    """The group that `torchrun` started this process in; None: it did not."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=_PATIENCE)
+    return Group(dist.get_rank(), dist.get_world_size())
+
+
+class _SyncedBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm over the batches of all processes, which are of one size.
+
+    torch's own SyncBatchNorm has no CPU version; this one is the same on every device.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        wide = x.float()
+        mean = _mean(wide.mean(dim=(0, 2, 3)))
+        centred = wide - mean[:, None, None]
+        variance = _mean(centred.square().mean(dim=(0, 2, 3)))
+        n = wide.numel() / wide.shape[1] * dist.get_world_size()
+        with torch.no_grad():
+            momentum = cast("float", self.momentum)
+            cast("Tensor", self.running_mean).lerp_(mean, momentum)
+            cast("Tensor", self.running_var).lerp_(variance * (n / (n - 1)), momentum)
+            cast("Tensor", self.num_batches_tracked).add_(1)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        out = centred * scale[:, None, None] + self.bias[:, None, None]
+        return out.to(x.dtype)
+
+
+class _Sum(Function):
+    """The sum over all processes; its gradient is theirs, summed."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _mean(value: Tensor) -> Tensor:
+    return cast("Tensor", _Sum.apply(value)) / dist.get_world_size()
+
+
+def _sync_batch_norms(network: nn.Module) -> None:
+    for module in network.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = _SyncedBatchNorm2d
