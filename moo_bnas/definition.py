@@ -115,6 +115,23 @@ class Recipe(Section):
             )
         return self
 
+    def lasting(self, epochs: int) -> Recipe:
+        """This recipe over another number of epochs; milestones keep their shares of it.
+
+        Raises:
+            DefinitionError: Where so few epochs leave no room for a milestone.
+        """
+        places = {round(milestone * epochs / self.epochs) for milestone in self.milestones}
+        milestones = sorted(place for place in places if 0 < place < epochs)
+        if self.milestones and not milestones:
+            raise DefinitionError(
+                f"got {epochs} epochs, too few for milestones {list(self.milestones)} of "
+                f"{self.epochs}; give more"
+            )
+        return Recipe.model_validate(
+            {**self.model_dump(), "epochs": epochs, "milestones": milestones}
+        )
+
 
 class SearchOptions(Section):
     """How long to search, and under which limits.
@@ -147,6 +164,7 @@ class Definition(Section):
         recipe: How a candidate is trained.
         parent: How the parent is trained, the uniform network of the greatest ratio, whose weights
             binary candidates begin with; without it they begin from scratch.
+        final: How networks are trained in the end, on training and validation images.
         search: How long to search.
     """
 
@@ -157,6 +175,7 @@ class Definition(Section):
     data: DataSet
     recipe: Recipe
     parent: Recipe | None = None
+    final: Recipe | None = None
     search: SearchOptions = SearchOptions()
 
     @model_validator(mode="after")
@@ -212,6 +231,34 @@ class Definition(Section):
                 "split_seed": self.recipe.seed,
             }
         )
+
+    def final_fingerprint(self, precision: Precision, data_hash: str) -> str:
+        """Of all final trainings of this definition.
+
+        Args:
+            precision: Of the networks.
+            data_hash: Of the content of the data, test images included.
+        """
+        return fingerprint(
+            {
+                **self._common(precision, data_hash),
+                "final": self.final_recipe().model_dump(),
+                "split_seed": self.recipe.seed,
+            }
+        )
+
+    def final_recipe(self) -> Recipe:
+        """How networks are trained in the end.
+
+        Raises:
+            DefinitionError: Where the definition does not say.
+        """
+        if self.final is None:
+            raise DefinitionError(
+                f"definition {self.name} has no [final], which says how networks are trained in "
+                "the end; add that section (see studies/digits.toml) and name the file again"
+            )
+        return self.final
 
     def _common(self, precision: Precision, data_hash: str) -> dict[str, Any]:
         """What all evaluations depend on: the network, its ratios, and the data."""

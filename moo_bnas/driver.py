@@ -8,134 +8,20 @@ result.
 from __future__ import annotations
 
 import logging
-import platform
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib.metadata import version
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-import numpy as np
-
-from moo_bnas.artifacts import agree_on_artifacts
-from moo_bnas.cost import flops, flops_cost, memory_bits, memory_cost
-from moo_bnas.definition import Definition
-from moo_bnas.errors import DefinitionError, ParentError
-from moo_bnas.evolution import Budget, Mode, Search
+from moo_bnas.candidates import binary_candidates, candidate
+from moo_bnas.errors import ParentError
 from moo_bnas.local_workers import LocalWorkers
-from moo_bnas.networks.layers import Precision
-from moo_bnas.processes import is_gone
 from moo_bnas.progress import Progress, leaders, parent_progress, score_of
+from moo_bnas.run import Run, make_search
 from moo_bnas.space import Genotype
-from moo_bnas.storage import (
-    PARETO_METRICS,
-    SCALAR_METRICS,
-    Candidate,
-    Storage,
-    Study,
-    Trial,
-    WorkerRow,
-    baselines_of,
-    is_sibling,
-    parent_of,
-    study_gone,
-)
-
-_STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, too
-# A generation that is being evaluated is looked at again after a tenth of the time it has taken.
-_FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.25
-_UPKEEP = 1.0  # seconds between two looks for dead workers and lost claims
-_CLEANING = 60.0  # seconds between two looks for what deleted studies have left
+from moo_bnas.storage import Trial, study_gone
+from moo_bnas.upkeep import Upkeep, pause
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run, made or opened: see `open_run`."""
-
-    storage: Storage
-    study: Study
-    baselines: Study
-    parent: Study | None
-    definition: Definition
-    mode: Mode
-    seed: int
-
-    @property
-    def studies(self) -> list[Study]:
-        """The run's study and its siblings."""
-        return [self.study, self.baselines, *([self.parent] if self.parent else [])]
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it was finished when it was opened, with as many generations as now."""
-        stored = self.study.attributes
-        generations = stored["definition"]["search"]["generations"]
-        return bool(stored["finished"]) and generations == self.definition.search.generations
-
-
-def open_run(
-    storage_url: str,
-    study_name: str,
-    definition: Definition,
-    mode: Mode,
-    seed: int,
-    artifacts_url: str | None = None,
-) -> Run:
-    """Makes the studies of a run, or opens them to go on.
-
-    Args:
-        storage_url: SQLAlchemy URL.
-        study_name: Of the run.
-        definition: What to search.
-        mode: Scalar or pareto.
-        seed: Of the search.
-        artifacts_url: Where the parent's weights are kept, if there is a parent; None: where the
-            run has kept them so far, at first beside an SQLite file.
-
-    Raises:
-        DefinitionError: Where the stored run differs in more than having fewer generations, where
-            no network is within the budgets, or where a place for artifacts must be named.
-        ArtifactsError: Where that place cannot be used.
-    """
-    if not _STUDY_NAME.fullmatch(study_name) or is_sibling(study_name):
-        raise DefinitionError(
-            f"got the study name {study_name!r}, expected letters, digits, '.', '_' and '-', not "
-            "beginning with '.' and not ending in '.baselines', '.parent' or '.final'; choose "
-            "another --study-name"
-        )
-    _make_search(definition, mode, seed)  # refuses an impossible budget before anything is stored
-    storage = Storage(storage_url, create=True)
-    metrics = SCALAR_METRICS if mode == "scalar" else PARETO_METRICS
-    attributes = {
-        "definition": definition.model_dump(mode="json"),
-        "mode": mode,
-        "seed": seed,
-        "versions": _versions(),
-        "finished": False,
-    }
-    place = {}
-    if definition.parent is not None:
-        known: Mapping[str, Any] = {}
-        if study_name in storage.studies.names():
-            known = storage.studies.open(study_name).attributes
-            _check_unchanged(study_name, known, attributes)
-        place = {
-            "artifacts": agree_on_artifacts(known.get("artifacts"), artifacts_url, storage.url)
-        }
-    study = storage.studies.ensure(study_name, metrics, {**attributes, **place})
-    baselines = storage.studies.ensure(baselines_of(study_name), PARETO_METRICS, attributes)
-    parent = None
-    if definition.parent is not None:
-        parent = storage.studies.ensure(parent_of(study_name), PARETO_METRICS, attributes)
-    run = Run(storage, study, baselines, parent, definition, mode, seed)
-    for each in run.studies:
-        _check_unchanged(each.name, each.attributes, attributes)
-    if place and study.attributes["artifacts"] != place["artifacts"]:
-        storage.studies.set_attributes(study, place)
-    return run
 
 
 class Driver:
@@ -156,8 +42,7 @@ class Driver:
         renew_lease: Callable[[], None],
     ) -> None:
         self._run = run
-        self._renew_lease = renew_lease
-        self._workers = workers
+        self._upkeep = Upkeep(run.storage, run.study, run.study, workers, renew_lease)
         self._show = show
         self._network = run.definition.make_network()
         self._space = run.definition.make_space()
@@ -166,10 +51,7 @@ class Driver:
         self._leaders: list[Trial] = []
         self._failed = 0
         self._done_at_start = 0
-        self._evaluations_last = 0
-        self._last_upkeep = self._last_cleaning = float("-inf")
         self._total = run.definition.search.population * run.definition.search.generations
-        self._alive = 0
         self._score = score_of(run.definition, run.mode, [])
 
     def drive(self) -> None:
@@ -179,7 +61,7 @@ class Driver:
         self.make_parent()
         self._submit_references()
         stored = self._stored_generations()
-        search = _make_search(run.definition, run.mode, run.seed)
+        search = make_search(run.definition, run.mode, run.seed)
         differs = False
         for generation in range(1, options.generations + 1):
             asked = search.ask()
@@ -221,13 +103,15 @@ class Driver:
             return None
         self._begin()
         top = self._space.uniform(self._space.ratios[-1])
-        run.storage.trials.submit(parent, self._space, self._candidates([top], None))
+        run.storage.trials.submit(
+            parent, self._space, binary_candidates(self._network, self._space, [top], None)
+        )
         began = time.monotonic()
         while run.storage.trials.count_open([parent]) != [0]:
-            if time.monotonic() - self._last_upkeep > _UPKEEP:
-                self._upkeep()
+            if self._upkeep.is_due:
+                self._upkeep.look()
                 self._show(self._parent_progress())
-            time.sleep(min(max((time.monotonic() - began) / 10, _FIRST_WAIT), _LONGEST_WAIT))
+            pause(began)
         trial = next(iter(run.storage.trials.read(parent)), None)
         if trial is None:
             raise study_gone(parent.name)
@@ -250,9 +134,10 @@ class Driver:
     def _submit_references(self) -> None:
         """The uniform networks and the full-precision twin, in the sibling study."""
         run, space = self._run, self._space
-        references = self._candidates([space.uniform(ratio) for ratio in space.ratios], None)
+        uniform = [space.uniform(ratio) for ratio in space.ratios]
+        references = binary_candidates(self._network, space, uniform, None)
         if 1.0 in space.ratios:
-            references.append(self._full_precision_twin())
+            references.append(candidate(self._network, space, space.uniform(1.0), "full"))
         run.storage.trials.submit(run.baselines, space, references)
 
     def _stored_generations(self) -> dict[int, list[Genotype]]:
@@ -267,24 +152,8 @@ class Driver:
     def _submit(self, genotypes: Sequence[Genotype], generation: int) -> None:
         new = [g for g in genotypes if g not in self._known]
         if new:
-            candidates = self._candidates(new, generation)
+            candidates = binary_candidates(self._network, self._space, new, generation)
             self._run.storage.trials.submit(self._run.study, self._space, candidates)
-
-    def _candidates(self, genotypes: Sequence[Genotype], generation: int | None) -> list[Candidate]:
-        """Binary ones; to count the costs of all at once takes as long as those of one."""
-        matrix = np.array(genotypes)
-        costs = flops_cost(self._network, self._space).of(matrix)
-        memories = memory_cost(self._network, self._space).of(matrix)
-        return [
-            _candidate(g, "binary", float(cost), int(memory), generation)
-            for g, cost, memory in zip(genotypes, costs, memories, strict=True)
-        ]
-
-    def _full_precision_twin(self) -> Candidate:
-        network, genotype = self._network, self._space.uniform(1.0)
-        widths = self._space.widths_of(genotype, network.base_widths)
-        cost, memory = flops(network, widths, "full"), memory_bits(network, widths, "full")
-        return _candidate(genotype, "full", cost, memory, None)
 
     def _wait(self, genotypes: Sequence[Genotype], generation: int) -> None:
         """Until these genotypes are finished; without any, until the references are."""
@@ -295,7 +164,7 @@ class Driver:
         while True:
             open_trials, open_references = trials.count_open([run.study, run.baselines])
             over = not (open_trials if genotypes else open_references)
-            upkeep_is_due = time.monotonic() - self._last_upkeep > _UPKEEP
+            upkeep_is_due = self._upkeep.is_due
             if (over or upkeep_is_due) and len(missing) > open_trials:
                 self._learn(trials.read(run.study, missing))
                 missing = [g for g in missing if g not in self._known]
@@ -303,12 +172,11 @@ class Driver:
                 raise study_gone(run.study.name)
             done = len(self._known) + max(len(missing) - open_trials, 0)
             if upkeep_is_due:
-                self._upkeep()
+                self._upkeep.look()
             self._show(self._progress(generation, done, open_references))
             if over:
                 return
-            wait = (time.monotonic() - began) / 10
-            time.sleep(min(max(wait, _FIRST_WAIT), _LONGEST_WAIT))
+            pause(began)
 
     def _learn(self, trials: Sequence[Trial]) -> None:
         """Takes in what is finished of these."""
@@ -318,24 +186,6 @@ class Driver:
         complete = [t for t in trials if t.state == "complete"]
         self._leaders = leaders(run.mode, [*self._leaders, *complete])
         self._score = score_of(run.definition, run.mode, self._leaders)
-
-    def _upkeep(self) -> None:
-        """Looks after the study, workers and claims."""
-        self._last_upkeep = time.monotonic()
-        if self._run.storage.studies.look(self._run.study) == "gone":
-            raise study_gone(self._run.study.name)
-        self._renew_lease()
-        seen = self._run.storage.workers.read(self._run.study)
-        evaluations = sum(w.evaluations for w in seen)
-        self._workers.check(progressed=evaluations != self._evaluations_last)
-        self._evaluations_last = evaluations
-        if time.monotonic() - self._last_cleaning > _CLEANING:
-            self._last_cleaning = time.monotonic()
-            self._run.storage.trials.forget_deleted()
-        lost = self._run.storage.claims.return_lost(_is_gone)
-        if lost:
-            log.warning("%d claims of lost workers go to others", lost)
-        self._alive = sum(w.is_recent and not _is_gone(w) for w in seen)
 
     def _parent_progress(self) -> Progress:
         run = self._run
@@ -358,81 +208,6 @@ class Driver:
             references_left=open_references,
             score_name=score_name,
             score=score,
-            workers=self._alive,
+            workers=self._upkeep.alive,
             seconds_left=elapsed / here * (self._total - done) if here > 0 else None,
         )
-
-
-def _candidate(
-    genotype: Genotype, precision: Precision, cost: float, memory: int, generation: int | None
-) -> Candidate:
-    attributes: dict[str, Any] = {
-        "genotype": list(genotype),
-        "precision": precision,
-        "flops": cost,
-        "memory_bits": memory,
-    }
-    if generation is not None:
-        attributes["generation"] = generation
-    return Candidate(genotype, precision, cost, attributes)
-
-
-def _make_search(definition: Definition, mode: Mode, seed: int) -> Search:
-    network, space, options = definition.make_network(), definition.make_space(), definition.search
-    cost = flops_cost(network, space)
-    limits = (
-        (cost, options.max_flops),
-        (memory_cost(network, space), options.max_memory),
-    )
-    return Search(
-        [len(space.ratios)] * len(space.genes),
-        cost,
-        mode=mode,
-        population=options.population,
-        seed=seed,
-        reference_cost=definition.reference_flops(),
-        trade_off=options.trade_off,
-        budgets=[Budget(c, limit) for c, limit in limits if limit is not None],
-    )
-
-
-def _is_gone(worker: WorkerRow) -> bool:
-    return is_gone(worker.host, worker.pid)
-
-
-def _check_unchanged(study_name: str, known: Mapping[str, Any], attributes: dict[str, Any]) -> None:
-    stored = {**_flat(known["definition"]), "mode": known["mode"], "seed": known["seed"]}
-    given = {
-        **_flat(attributes["definition"]),
-        "mode": attributes["mode"],
-        "seed": attributes["seed"],
-    }
-    for key in ("name", "description"):  # what a definition is called decides no result
-        stored.pop(key), given.pop(key)
-    changed = [k for k in sorted(stored | given) if stored.get(k) != given.get(k)]
-    if (
-        "search.generations" in changed
-        and given["search.generations"] > stored["search.generations"]
-    ):
-        changed.remove("search.generations")
-    if changed:
-        raise DefinitionError(
-            f"study {study_name!r} was begun with another definition: "
-            + ", ".join(f"{k} was {stored.get(k)!r}, now {given.get(k)!r}" for k in changed)
-            + "; only generations may be raised: restore it, or give another --study-name"
-        )
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def _versions() -> dict[str, str]:
-    packages = ("moo-bnas", "optuna", "pymoo", "numpy", "torch")
-    return {"python": platform.python_version(), **{p: version(p) for p in packages}}

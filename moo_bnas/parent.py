@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from moo_bnas.artifacts import Artifact, Artifacts
+from moo_bnas.checkpoints import Checkpoints
 from moo_bnas.errors import ArtifactsError, StorageError
-from moo_bnas.storage import Storage, Study
+from moo_bnas.storage import TRAINING, Storage, Study
 
 CHECKPOINT_SECONDS = 60.0
 """Between two checkpoints, at least."""
 _TELL_SECONDS = 5.0  # between two words of how many epochs are trained
+
+Keep = Callable[[Sequence[float], Callable[[], bytes]], None]
+"""Told after an epoch: the mean loss of each so far, and what makes a checkpoint of them."""
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +26,7 @@ class TrainsParent(Protocol):
     """What of an evaluator a parent needs; see `evaluator.Evaluator`."""
 
     def train_parent(
-        self,
-        checkpoint: bytes | None,
-        keep: Callable[[int, Callable[[], bytes]], None],
-        should_stop: Callable[[], bool],
+        self, checkpoint: bytes | None, keep: Keep, should_stop: Callable[[], bool]
     ) -> tuple[dict[str, Any], bytes]:
         """Attributes of the parent's trial as of `evaluate`, and its weights.
 
@@ -42,34 +42,34 @@ class Parent:
         self._storage = storage
         self._study = study
         self._artifacts = artifacts
+        self._checkpoints = Checkpoints(storage, study, artifacts, TRAINING)
 
     def train(self, evaluator: TrainsParent, should_stop: Callable[[], bool]) -> dict[str, Any]:
         """Trains it, from its last checkpoint; attributes of its trial."""
-        kept = self._checkpoint()
         content = None
-        if kept is not None:
-            try:
-                content = self._artifacts.get(kept)
-            except ArtifactsError as error:
-                log.warning("%s; the parent begins anew", error)
+        try:
+            _, content = self._checkpoints.load()
+        except ArtifactsError as error:
+            log.warning("%s; the parent begins anew", error)
         saved = told = time.monotonic()
 
-        def keep(epochs: int, make: Callable[[], bytes]) -> None:
-            nonlocal kept, saved, told
+        def keep(losses: Sequence[float], make: Callable[[], bytes]) -> None:
+            nonlocal saved, told
             if time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                new = self._artifacts.put(make())
-                self._set({"checkpoint": asdict(new), "epochs_done": epochs})
-                if kept is not None:
-                    self._artifacts.remove(kept)
-                kept, saved, told = new, time.monotonic(), time.monotonic()
-                log.info("the parent has trained %d epochs", epochs)
+                self._checkpoints.save(make(), len(losses))
+                saved = told = time.monotonic()
+                log.info("the parent has trained %d epochs", len(losses))
             elif time.monotonic() - told >= _TELL_SECONDS:
-                self._set({"epochs_done": epochs})
+                self._checkpoints.tell(len(losses))
                 told = time.monotonic()
 
         found, weights = evaluator.train_parent(content, keep, should_stop)
         artifact = self._artifacts.put(weights)
         return {**found, "artifact": artifact.id, "weights_hash": artifact.sha256}
+
+    def forget_checkpoint(self) -> None:
+        """Drops the last checkpoint, once the trial is finished."""
+        self._checkpoints.forget()
 
     def weights(self) -> tuple[bytes, str]:
         """The trained weights, and their hash."""
@@ -87,18 +87,3 @@ class Parent:
                 f"the weights of the parent are lost: {error}; or change the seed of [parent] and "
                 "the --study-name to train another"
             ) from error
-
-    def forget_checkpoint(self) -> None:
-        """Drops the last checkpoint, once the trial is finished."""
-        kept = self._checkpoint()
-        if kept is not None:
-            self._set({"checkpoint": None})
-            self._artifacts.remove(kept)
-
-    def _checkpoint(self) -> Artifact | None:
-        kept = self._storage.studies.open(self._study.name).attributes.get("checkpoint")
-        return None if kept is None else Artifact(**kept)
-
-    def _set(self, attributes: dict[str, Any]) -> None:
-        self._storage.studies.set_attributes(self._study, attributes)
-        self._storage.rest()

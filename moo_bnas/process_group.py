@@ -23,10 +23,16 @@ class Group:
     Attributes:
         rank: Of this process, from 0.
         count: Of processes.
+        local_rank: Of this process among those of its machine.
     """
 
     rank: int
     count: int
+    local_rank: int
+
+    def device(self, name: str) -> str:
+        """The device of this process, where all are to use `name`."""
+        return f"cuda:{self.local_rank}" if name == "auto" and torch.cuda.is_available() else name
 
     def tell(self, message: Any = None) -> Any:
         """Hands what the first process has to say to all; returns it."""
@@ -57,7 +63,7 @@ def join_group() -> Group | None:
         return None
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, timeout=_PATIENCE)
-    return Group(dist.get_rank(), dist.get_world_size())
+    return Group(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
 
 
 class _SyncedBatchNorm2d(nn.BatchNorm2d):

@@ -17,7 +17,7 @@ from rich.table import Table
 from moo_bnas.cost import flops_cost
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.scoring import front, hypervolume
-from moo_bnas.storage import Storage, Study, Trial, parent_of
+from moo_bnas.storage import TRAINING, Storage, Study, Trial, parent_of
 from moo_bnas.units import duration
 
 
@@ -107,7 +107,7 @@ def parent_progress(storage: Storage, study: Study) -> str:
     parent = storage.studies.open(parent_of(study.name))
     if parent.attributes["finished"]:
         return "parent trained"
-    epochs = parent.attributes.get("epochs_done", 0)
+    epochs = (parent.attributes.get(TRAINING) or {}).get("progress", 0)
     return f"parent {epochs} of {recipe.epochs if recipe else 0} epochs"
 
 

@@ -107,6 +107,7 @@ class Training:
 
     Attributes:
         network: As given.
+        images: That an epoch trains on, of the whole group.
         losses: Mean training loss of each epoch so far.
         accuracies: Top-1 accuracy on the scoring images after each epoch so far, percent; none
             where `scores` is not set.
@@ -138,6 +139,7 @@ class Training:
         self._steps = max(images // recipe.batch_size, 1)
         self._share = images // self._steps // processes  # of a batch, that this process trains on
         self._batch = self._share * processes
+        self.images = self._steps * self._batch
         # What is called in training; it and the network are one but for groups.
         self._module = group.share(self.network, data.device) if group else self.network
         self._is_graph = group is not None or data.device.type != "cuda"

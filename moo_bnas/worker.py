@@ -7,21 +7,23 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from moo_bnas.artifacts import Artifacts
+from moo_bnas.artifacts import Artifacts, join_artifacts
 from moo_bnas.definition import stored_definition
 from moo_bnas.device_lock import device_lock
 from moo_bnas.errors import (
     ArtifactsError,
+    DataError,
     DeviceError,
     DeviceMemoryError,
     Interrupted,
     StorageError,
 )
+from moo_bnas.final_training import FinalTraining, TrainsFinals
 from moo_bnas.networks.layers import PRECISIONS, Precision
 from moo_bnas.parent import Parent, TrainsParent
 from moo_bnas.processes import here
@@ -31,7 +33,9 @@ from moo_bnas.storage import (
     HEARTBEAT,
     Claim,
     Storage,
+    Study,
     baselines_of,
+    final_of,
     grace_of,
     parent_of,
     study_gone,
@@ -46,12 +50,11 @@ _REST_AFTER = 1.0  # seconds without need of the connection, after which it is c
 log = logging.getLogger(__name__)
 
 
-class Evaluates(TrainsParent, Protocol):
-    """What a worker has its candidates evaluated by; see `evaluator.Evaluator`."""
+class Evaluates(TrainsParent, TrainsFinals, Protocol):
+    """What a worker has its networks trained by; see `evaluator.Evaluator`."""
 
     device: str
     device_id: str
-    data_hash: str
 
     def inherit(self, weights: bytes) -> None:
         """Binary candidates begin with these weights from now on."""
@@ -99,7 +102,8 @@ def work(
     evaluator: Evaluates,
     stop: threading.Event,
     *,
-    artifacts: Artifacts | None = None,
+    artifacts_url: str | None = None,
+    only_final: bool = False,
     heartbeat: float = HEARTBEAT,
     limits: Limits | None = None,
 ) -> int:
@@ -110,19 +114,38 @@ def work(
         study_name: Of the run.
         evaluator: Of the run's definition.
         stop: Gives back what is being trained, and returns.
-        artifacts: Of the run, where it has a parent.
+        artifacts_url: Where the run's artifact store is on this machine; None: as the run says.
+        only_final: Serve its final trainings, not its search.
         heartbeat: Seconds between two signs of life; after six without it counts as lost.
         limits: None: none.
 
     Returns:
-        How many candidates it finished.
+        How many networks it finished.
 
     Raises:
         ArtifactsError: Where the parent's weights cannot be had, or kept.
+        DataError: Where the data are not those of the study.
         DeviceError: Once its device has failed: after that a process cannot use it any more.
     """
-    worker = _Worker(storage, study_name, evaluator, artifacts, stop)
+    worker = _Worker(storage, study_name, evaluator, stop, artifacts_url, only_final)
     return worker.serve(heartbeat, limits or Limits())
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One kind of trials that a worker serves.
+
+    Attributes:
+        studies: That they are in, in order of preference.
+        fingerprints: Theirs, by precision.
+        train: What finishes one: attributes of the trial.
+        forget: Called after one is finished.
+    """
+
+    studies: Sequence[Study]
+    fingerprints: Mapping[str, str]
+    train: Callable[[Claim], dict[str, Any]]
+    forget: Callable[[Claim], None] = lambda claim: None
 
 
 class _Worker:
@@ -133,63 +156,93 @@ class _Worker:
         storage: Storage,
         study_name: str,
         evaluator: Evaluates,
-        artifacts: Artifacts | None,
         stop: threading.Event,
+        artifacts_url: str | None,
+        only_final: bool,
     ) -> None:
         self._storage = storage
         self._study = storage.studies.open(study_name)
         self._evaluator = evaluator
         self._stop = stop
+        self._artifacts_url = artifacts_url
+        self._only_final = only_final
+        self._final: str | None = final_of(study_name)
         self._definition = stored_definition(self._study.attributes["definition"])
         self._reference = self._definition.reference_flops()
         self._host, self._pid = here()
         self._name = f"{self._host.partition('/')[0]}-{self._pid}-{uuid.uuid4().hex[:6]}"
         self._claim: Claim | None = None
         self._parent: Parent | None = None
-        self._fingerprints: dict[str, str]
+        if only_final:
+            self._job = None
+            return
+        storage.studies.agree_on_data(self._study, evaluator.load("search"))
         if self._definition.parent is None:
-            self._serve_candidates(None)
+            self._job = self._candidates(None)
         else:
-            if artifacts is None:
-                raise ArtifactsError("this run has a parent and needs an artifact store: open it")
             study = storage.studies.open(parent_of(study_name))
-            self._parent = Parent(storage, study, artifacts)
-            self._studies = [study]
-            fingerprint = self._definition.parent_fingerprint(evaluator.data_hash)
-            self._fingerprints = dict.fromkeys(PRECISIONS, fingerprint)
-
-    def _serve_candidates(self, parent_hash: str | None) -> None:
-        """What is claimed from now on: candidates, and when none wait references."""
-        baselines = self._storage.studies.open(baselines_of(self._study.name))
-        self._studies = [self._study, baselines]
-        self._fingerprints = {
-            precision: self._definition.fingerprint(
-                precision, self._evaluator.data_hash, parent_hash
+            self._parent = parent = Parent(storage, study, self._join_artifacts())
+            fingerprint = self._definition.parent_fingerprint(evaluator.load("search"))
+            self._job = _Job(
+                [study],
+                dict.fromkeys(PRECISIONS, fingerprint),
+                lambda claim: parent.train(evaluator, stop.is_set),
+                lambda claim: parent.forget_checkpoint(),
             )
-            for precision in PRECISIONS
-        }
+
+    def _join_artifacts(self) -> Artifacts:
+        known = self._storage.studies.open(self._study.name).attributes["artifacts"]
+        return join_artifacts(known, self._artifacts_url)
+
+    def _candidates(self, parent_hash: str | None) -> _Job:
+        """Candidates, and when none wait references."""
+        data_hash = self._evaluator.load("search")
+        return _Job(
+            [self._study, self._storage.studies.open(baselines_of(self._study.name))],
+            {p: self._definition.fingerprint(p, data_hash, parent_hash) for p in PRECISIONS},
+            lambda claim: self._evaluator.evaluate(
+                claim.genotype, claim.precision, self._stop.is_set
+            ),
+        )
+
+    def _finals(self) -> _Job | None:
+        """Final trainings; None where this worker cannot serve them, and need not."""
+        try:
+            study = self._storage.studies.open(final_of(self._study.name))
+            final = FinalTraining(self._storage, study, self._join_artifacts(), self._evaluator)
+        except (ArtifactsError, DataError) as error:
+            if self._only_final:
+                raise
+            log.warning("this worker leaves final trainings to others: %s", error)
+            self._final = None
+            return None
+        return _Job(
+            [study],
+            final.fingerprints,
+            lambda claim: final.train(claim, self._stop.is_set),
+            final.forget_checkpoint,
+        )
 
     def serve(self, heartbeat: float, limits: Limits) -> int:
         storage, study = self._storage, self._study
-        storage.studies.agree_on_data(study, self._evaluator.data_hash)
         storage.workers.join(
             study, self._name, self._host, self._pid, self._evaluator.device, grace_of(heartbeat)
         )
         log.info("%s serves %s on %s", self._name, study.name, self._evaluator.device)
         finished, started = 0, time.monotonic()
-        idle_since, busy, state = started, 0.0, "waiting"
+        idle_since, busy, state = started, 0.0, "waiting" if self._job else self._look()
         with self._heartbeats(heartbeat):
             while not self._stop.is_set():
                 now = time.monotonic()
                 if limits.reached(finished, now - started):
                     break
-                claim = None
-                if state == "waiting":
-                    claim = storage.claims.take(self._studies, self._name, self._fingerprints)
-                if claim is not None:
-                    finished += self._serve(claim)
+                taken = self._take(state)
+                if taken is not None:
+                    finished += self._serve(*taken)
                     idle_since = time.monotonic()
                     busy = idle_since - now
+                    if state == "final":  # candidates go first, and may have come meanwhile
+                        state = self._look()
                     continue
                 state = self._look()
                 if state == "finished" and self._parent is not None:
@@ -201,8 +254,7 @@ class _Worker:
                     break
                 idle = now - idle_since
                 if limits.idle_seconds is not None and idle >= limits.idle_seconds:
-                    if not self._has_driver(limits.idle_seconds):
-                        log.info("leaving: for %s nothing to do, and no driver", duration(idle))
+                    if self._is_alone(idle, limits.idle_seconds):
                         break
                     idle_since = now
                 wait = min(max(idle / 10, busy / 100, _FIRST_WAIT), _LONGEST_WAIT)
@@ -212,24 +264,31 @@ class _Worker:
         return finished
 
     def _look(self) -> str:
-        state = self._storage.studies.look(*self._studies)
+        look = self._storage.studies.look
+        if self._job is None:
+            study = self._storage.studies.open(final_of(self._study.name))
+            state: str = look(study)
+            state = "final" if state == "waiting" else state
+        else:
+            study = self._job.studies[0]
+            # Whoever waits for the parent does not wait for final trainings.
+            state = look(*self._job.studies, final=None if self._parent else self._final)
         if state == "gone":
-            raise study_gone(self._studies[0].name)
+            raise study_gone(study.name)
         return state
 
     def _inherit(self, parent: Parent) -> None:
         """Goes over from a parent that is trained to its candidates."""
         weights, parent_hash = parent.weights()
         self._evaluator.inherit(weights)
-        self._serve_candidates(parent_hash)
-        self._parent = None
+        self._job, self._parent = self._candidates(parent_hash), None
 
-    def _serve(self, claim: Claim) -> bool:
+    def _serve(self, job: _Job, claim: Claim) -> bool:
         """Evaluates one claim; True where that finished its trial."""
         title = f"{claim.study.name} trial {claim.number}"
         claims = self._storage.claims
         try:
-            found = claim.known or self._evaluate(claim)
+            found = claim.known or self._evaluate(job, claim)
         except Interrupted:
             claims.release(claim)
             log.info("%s given back", title)
@@ -259,31 +318,25 @@ class _Worker:
             )
             self._look()  # the references of a deleted study need not be trained
             return False
-        if self._parent is not None:
-            self._parent.forget_checkpoint()
+        job.forget(claim)
         copied = f", copied from {found['copied_from']}" if "copied_from" in found else ""
         log.info("%s: accuracy %.2f %%%s", title, found["accuracy"], copied)
         return True
 
-    def _evaluate(self, claim: Claim) -> dict[str, Any]:
+    def _evaluate(self, job: _Job, claim: Claim) -> dict[str, Any]:
         self._claim = claim
         rest = threading.Timer(_REST_AFTER, self._storage.rest)
         rest.daemon = True
         rest.start()
         try:
             with device_lock(self._evaluator.device_id, alone=claim.alone, stop=self._stop):
-                if self._parent is not None:
-                    found = self._parent.train(self._evaluator, self._stop.is_set)
-                else:
-                    found = self._evaluator.evaluate(
-                        claim.genotype, claim.precision, self._stop.is_set
-                    )
+                found = job.train(claim)
         finally:
             rest.cancel()
             self._claim = None
         return {
             **found,
-            "fingerprint": self._fingerprints[claim.precision],
+            "fingerprint": job.fingerprints[claim.precision],
             "worker": self._name,
             "device": self._evaluator.device,
         }
@@ -293,9 +346,29 @@ class _Worker:
         score = fitness(accuracy, claim.cost, self._reference, trade_off)
         return {"accuracy": accuracy, "flops": claim.cost, "fitness": score}
 
+    def _take(self, state: str) -> tuple[_Job, Claim] | None:
+        """A claim of what waits, if it can be had."""
+        job = None
+        if state in ("waiting", "final"):
+            job = self._job if state == "waiting" else self._finals()
+        if job is None:
+            return None
+        claim = self._storage.claims.take(job.studies, self._name, job.fingerprints)
+        return None if claim is None else (job, claim)
+
+    def _is_alone(self, idle: float, within: float) -> bool:
+        """Whether this worker is to leave, for want of work and a driver; said in the log."""
+        if self._has_driver(within):
+            return False
+        log.info("leaving: for %s nothing to do, and no driver", duration(idle))
+        return True
+
     def _has_driver(self, within: float) -> bool:
-        lease = self._storage.leases.read(self._study)
-        return lease is not None and lease.idle_seconds < max(lease.grace, within)
+        studies, final = [self._study], final_of(self._study.name)
+        if final in self._storage.studies.names(siblings=True):
+            studies.append(self._storage.studies.open(final))
+        leases = [self._storage.leases.read(study) for study in studies]
+        return any(a and a.idle_seconds < max(a.grace, within) for a in leases)
 
     @contextmanager
     def _heartbeats(self, heartbeat: float) -> Iterator[None]:

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from moo_bnas.data import Purpose
+from moo_bnas.definition import Recipe
 from moo_bnas.networks.layers import Precision
+from moo_bnas.parent import Keep
 from moo_bnas.space import Genotype
 from moo_bnas.storage import Storage
 from moo_bnas.worker import work
@@ -18,25 +21,35 @@ def accuracy_of(genotype: Genotype) -> float:
     return 50.0 + sum(i * g for i, g in enumerate(genotype, start=1)) / 2
 
 
-class OfParent:
-    """What an evaluator does for a parent, without training."""
+class TrainsNothing:
+    """An evaluator without training; tests say what an evaluation finds."""
+
+    device = device_id = "fake"
+
+    def load(self, purpose: Purpose) -> str:
+        return "f" * 64
 
     def inherit(self, weights: bytes) -> None:
         assert weights == b"weights"
 
     def train_parent(
-        self,
-        checkpoint: bytes | None,
-        keep: Callable[[int, Callable[[], bytes]], None],
-        should_stop: Callable[[], bool],
+        self, checkpoint: bytes | None, keep: Keep, should_stop: Callable[[], bool]
     ) -> tuple[dict[str, Any], bytes]:
         return {"accuracy": 99.0, "train_seconds": 0.5, "images_per_second": 2.0}, b"weights"
 
+    def train_final(
+        self,
+        genotype: Genotype,
+        precision: Precision,
+        recipe: Recipe,
+        checkpoint: bytes | None,
+        keep: Keep,
+        should_stop: Callable[[], bool],
+    ) -> tuple[dict[str, Any], bytes]:
+        return {"accuracy": 97.0, "top5": 99.0, "train_seconds": 0.5}, b"weights"
 
-class _Fake(OfParent):
-    device = device_id = "fake"
-    data_hash = "f" * 64
 
+class _Fake(TrainsNothing):
     def __init__(self, accuracy: Callable[[Genotype], float]) -> None:
         self._accuracy = accuracy
 

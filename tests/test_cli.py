@@ -23,7 +23,7 @@ from sqlalchemy import make_url
 
 from moo_bnas.cli import cli as commands
 from moo_bnas.definition import Definition
-from moo_bnas.driver import open_run
+from moo_bnas.run import open_run
 from moo_bnas.storage import Storage
 from tests.conftest import TINY, Cli, fresh_database, start_cli
 from tests.data.trees import plant

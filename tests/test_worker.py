@@ -16,7 +16,6 @@ from sqlalchemy import create_engine, text
 from moo_bnas import worker
 from moo_bnas.definition import Definition
 from moo_bnas.device_lock import device_lock
-from moo_bnas.driver import Run, open_run
 from moo_bnas.errors import (
     DataError,
     DeviceError,
@@ -29,12 +28,13 @@ from moo_bnas.errors import (
 from moo_bnas.evaluator import Evaluator
 from moo_bnas.fingerprint import candidate_seed
 from moo_bnas.networks.layers import Precision
+from moo_bnas.run import Run, open_run
 from moo_bnas.scoring import fitness
 from moo_bnas.space import Genotype
 from moo_bnas.storage import Candidate, Storage, Trial
 from moo_bnas.training import Training
 from tests.conftest import fresh_database, start_cli
-from tests.fakes import OfParent
+from tests.fakes import TrainsNothing
 
 
 @pytest.fixture
@@ -67,13 +67,12 @@ def _dearer_and_cheaper(run: Run) -> list[Trial]:
 
 
 @dataclass
-class _Stub(OfParent):
+class _Stub(TrainsNothing):
     """Evaluates without training; `during` is called instead."""
 
     during: Callable[[Callable[[], bool]], None] = lambda _: None
     device: str = "stub"
     device_id: str = "stub"
-    data_hash: str = "d" * 64
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]

@@ -26,7 +26,8 @@ from moo_bnas.cli.options import (
 from moo_bnas.passwords import STORAGE_VARIABLE
 
 if TYPE_CHECKING:
-    from moo_bnas.driver import Driver, Run
+    from moo_bnas.driver import Driver
+    from moo_bnas.run import Run
 
 Result = TypeVar("Result")
 
@@ -96,8 +97,8 @@ def prepare(options: dict[str, Any]) -> tuple[Run, Path]:
         options: The values of `run_options`, by name.
     """
     from moo_bnas.definition import load_definition, override
-    from moo_bnas.driver import open_run
     from moo_bnas.report import make_folder
+    from moo_bnas.run import open_run
 
     limits = ("population", "generations", "trade_off", "max_flops", "max_memory")
     definition = override(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -42,6 +43,11 @@ from moo_bnas.cli.options import (
     metavar="MINUTES",
     help="Leave after so long with nothing to do and no driver.",
 )
+@click.option(
+    "--only-final",
+    is_flag=True,
+    help="Train final networks only (`moo-bnas train`), no candidates.",
+)
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @general_options
 def worker(
@@ -54,17 +60,74 @@ def worker(
     stop_after: int | None,
     max_hours: float | None,
     max_idle: float,
+    only_final: bool,
     until_stdin_closes: bool,
 ) -> None:
     """Join a run and train its candidates until it is over.
 
     It needs nothing but the storage and the data: the definition comes from the storage. Ctrl-C or
     SIGTERM gives back what is being trained, at once; after a kill it is given to another worker.
+    Started by torchrun, it trains final networks on several GPUs at once.
 
     \b
-    Example:
+    Examples:
       moo-bnas worker --storage postgresql://user@host/name --study-name digits-pareto-s0
+      torchrun --nproc-per-node 4 -m moo_bnas worker --study-name digits-pareto-s0
     """
+    stop, loading = _told_to_stop(until_stdin_closes)
+
+    from moo_bnas.artifacts import join_artifacts
+    from moo_bnas.definition import stored_definition
+    from moo_bnas.storage import Storage
+
+    storage = Storage(storage_url)
+    study = storage.studies.open(storage.studies.choose(study_name))
+    definition = stored_definition(study.attributes["definition"])
+    storage.rest()
+    if definition.parent is not None:
+        join_artifacts(study.attributes["artifacts"], artifacts_url)
+
+    # torch takes seconds: a wrong name is told before
+    from moo_bnas.evaluator import Evaluator
+    from moo_bnas.process_group import join_group
+    from moo_bnas.worker import Limits, work
+
+    group = join_group()
+    evaluator = Evaluator(definition, group.device(device) if group else device, data_root, group)
+    if group and group.rank > 0:
+        for each in (signal.SIGINT, signal.SIGTERM):  # it may wait for the first one, deaf to all
+            signal.signal(each, signal.SIG_DFL)
+        evaluator.follow()
+        return
+    only_final = only_final or group is not None
+    loading.set()
+    try:
+        if not only_final:
+            evaluator.load("search")
+        loading.clear()
+    except KeyboardInterrupt:
+        return  # nothing is claimed yet
+    work(
+        storage,
+        study.name,
+        evaluator,
+        stop,
+        artifacts_url=artifacts_url,
+        only_final=only_final,
+        heartbeat=heartbeat,
+        limits=Limits(
+            candidates=stop_after,
+            seconds=None if max_hours is None else max_hours * 3600,
+            idle_seconds=max_idle * 60,
+        ),
+    )
+    if group and stop.is_set():
+        sys.exit(1)  # by which torchrun ends the others, who may wait in the middle of a step
+    evaluator.dismiss()
+
+
+def _told_to_stop(until_stdin_closes: bool) -> tuple[threading.Event, threading.Event]:
+    """What is set once the worker is told to stop; and what to set while it loads, to end that."""
     stop, loading = threading.Event(), threading.Event()
 
     def leave(number: int, frame: object) -> None:
@@ -82,38 +145,4 @@ def worker(
             os.kill(os.getpid(), signal.SIGTERM)
 
         threading.Thread(target=watch, daemon=True).start()
-
-    from moo_bnas.artifacts import join_artifacts
-    from moo_bnas.definition import stored_definition
-    from moo_bnas.storage import Storage
-
-    storage = Storage(storage_url)
-    study = storage.studies.open(storage.studies.choose(study_name))
-    definition = stored_definition(study.attributes["definition"])
-    storage.rest()
-    artifacts = None
-    if definition.parent is not None:
-        artifacts = join_artifacts(study.attributes["artifacts"], artifacts_url)
-
-    from moo_bnas.evaluator import Evaluator  # torch takes seconds: a wrong name is told before
-    from moo_bnas.worker import Limits, work
-
-    loading.set()
-    try:
-        evaluator = Evaluator(definition, device, data_root)
-        loading.clear()
-    except KeyboardInterrupt:
-        return  # nothing is claimed yet
-    work(
-        storage,
-        study.name,
-        evaluator,
-        stop,
-        artifacts=artifacts,
-        heartbeat=heartbeat,
-        limits=Limits(
-            candidates=stop_after,
-            seconds=None if max_hours is None else max_hours * 3600,
-            idle_seconds=max_idle * 60,
-        ),
-    )
+    return stop, loading

@@ -52,6 +52,7 @@ from moo_bnas.storage.records import (
     MAX_LOSSES,
     PARETO_METRICS,
     SCALAR_METRICS,
+    TRAINING,
     Candidate,
     Claim,
     LeaseRow,
@@ -64,6 +65,7 @@ from moo_bnas.storage.records import (
     is_sibling,
     parent_of,
     study_gone,
+    training_of,
 )
 from moo_bnas.storage.studies import Studies
 from moo_bnas.storage.trials import Trials
@@ -75,6 +77,7 @@ __all__ = [
     "MAX_LOSSES",
     "PARETO_METRICS",
     "SCALAR_METRICS",
+    "TRAINING",
     "Candidate",
     "Claim",
     "LeaseRow",
@@ -88,6 +91,7 @@ __all__ = [
     "is_sibling",
     "parent_of",
     "study_gone",
+    "training_of",
 ]
 
 

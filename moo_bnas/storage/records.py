@@ -19,6 +19,9 @@ _MISSED_HEARTBEATS = 6  # after which it counts as lost
 SCALAR_METRICS = ("fitness",)
 PARETO_METRICS = ("accuracy", "flops")
 
+TRAINING = "training"
+"""Attribute of a study that tells of its long training: progress and checkpoint."""
+
 _SIBLINGS = _BASELINES, _PARENT, _FINAL = ".baselines", ".parent", ".final"
 
 
@@ -168,6 +171,11 @@ def parent_of(study_name: str) -> str:
 def final_of(study_name: str) -> str:
     """The name of the sibling study that holds a run's finally trained networks."""
     return study_name + _FINAL
+
+
+def training_of(number: int) -> str:
+    """The attribute that tells of the long training of one of a study's trials."""
+    return f"{TRAINING} {number}"
 
 
 def run_of(study_name: str) -> str:

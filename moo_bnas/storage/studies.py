@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, insert, select
 
 from moo_bnas.errors import DataError, StorageError
 from moo_bnas.storage.database import Database, waiting_out
@@ -96,10 +96,10 @@ class Studies:
         return names[0]
 
     @waiting_out
-    def names(self) -> list[str]:
-        """The names of the runs here, without their siblings."""
+    def names(self, *, siblings: bool = False) -> list[str]:
+        """The names of the runs here, with or without their siblings."""
         with self._db.read() as connection:
-            return self._names(connection)
+            return self._names(connection, siblings)
 
     @waiting_out
     def set_attributes(self, study: Study, attributes: Mapping[str, Any]) -> None:
@@ -110,36 +110,51 @@ class Studies:
 
     @waiting_out
     def look(
-        self, study: Study, *siblings: Study
-    ) -> Literal["finished", "waiting", "idle", "gone"]:
+        self, study: Study, *siblings: Study, final: str | None = None
+    ) -> Literal["finished", "waiting", "final", "idle", "gone"]:
         """What a worker of a run would find, in one statement that locks nothing.
 
+        Args:
+            study: Of the run.
+            siblings: That it serves as well.
+            final: The name of the study of final trainings, if it serves that; there may be none.
+
         Returns:
-            `gone` where the study was deleted; `waiting` where trials of these studies wait; else
-            `finished` once the driver has ended the run.
+            `gone` where the study was deleted; `waiting` where trials of these studies wait;
+            `final` where final trainings wait; else `finished` once the drivers of the run, and of
+            its final trainings, have ended.
         """
-        attributes = self._db.study_attributes
-        finished = (
-            select(attributes.c.value_json)
-            .where(attributes.c.study_id == study.id, attributes.c.key == "finished")
-            .scalar_subquery()
+        found = select(
+            self._finished(study.id).label("finished"),
+            _waiting(queue.c.study_id.in_([s.id for s in (study, *siblings)])).label("waiting"),
         )
-        waiting = (
-            select(queue.c.trial_id)
-            .where(
-                queue.c.study_id.in_([s.id for s in (study, *siblings)]),
-                queue.c.status == "waiting",
+        if final is not None:
+            named = select(self._db.studies.c.study_id).where(
+                self._db.studies.c.study_name == final
             )
-            .limit(1)
+            id_ = named.scalar_subquery()
+            found = found.add_columns(
+                self._finished(id_).label("finals_finished"),
+                _waiting(queue.c.study_id == id_).label("final"),
+            )
+        with self._db.read() as connection:
+            row = connection.execute(found).mappings().one()
+        if row["finished"] is None:
+            return "gone"
+        if row["waiting"] is not None:
+            return "waiting"
+        if row.get("final") is not None:
+            return "final"
+        over = [v for k in ("finished", "finals_finished") if (v := row.get(k)) is not None]
+        return "finished" if all(json.loads(v) for v in over) else "idle"
+
+    def _finished(self, study_id: Any) -> ScalarSelect[Any]:
+        attributes = self._db.study_attributes
+        return (
+            select(attributes.c.value_json)
+            .where(attributes.c.study_id == study_id, attributes.c.key == "finished")
             .scalar_subquery()
         )
-        with self._db.read() as connection:
-            row = connection.execute(select(finished, waiting)).one()
-        if row[0] is None:
-            return "gone"
-        if row[1] is not None:
-            return "waiting"
-        return "finished" if json.loads(row[0]) else "idle"
 
     @waiting_out
     def agree_on_data(self, study: Study, content_hash: str) -> None:
@@ -179,7 +194,7 @@ class Studies:
             "--storage"
         )
 
-    def _names(self, connection: Connection) -> list[str]:
+    def _names(self, connection: Connection, siblings: bool = False) -> list[str]:
         studies, attributes = self._db.studies, self._db.study_attributes
         found = connection.scalars(
             select(studies.c.study_name)
@@ -187,7 +202,7 @@ class Studies:
             .where(attributes.c.key == "definition")
             .order_by(studies.c.study_name)
         )
-        return [name for name in found if not is_sibling(name)]
+        return [name for name in found if siblings or not is_sibling(name)]
 
     def _read_study(self, connection: Connection, name: str) -> Study | None:
         studies, attributes = self._db.studies, self._db.study_attributes
@@ -239,3 +254,9 @@ class Studies:
                 study_id=study_id, key=_METRIC_NAMES, value_json=json.dumps(list(metrics))
             )
         )
+
+
+def _waiting(of: ColumnElement[bool]) -> ScalarSelect[Any]:
+    return (
+        select(queue.c.trial_id).where(of, queue.c.status == "waiting").limit(1).scalar_subquery()
+    )

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from moo_bnas.definition import Definition
-from moo_bnas.driver import Driver, open_run
+from moo_bnas.driver import Driver
 from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.evolution import Mode
 from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.networks.layers import Precision
 from moo_bnas.report import Point, Report, as_csv, as_table, collect, write
 from moo_bnas.report.page import figure, hover, page
+from moo_bnas.run import open_run
 from moo_bnas.storage import Storage
 from tests.fakes import fake_worker
 
