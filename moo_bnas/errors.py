@@ -54,6 +54,10 @@ class ParentError(MooBnasError, RuntimeError):
     """The parent could not be trained."""
 
 
+class FinalTrainingError(MooBnasError, RuntimeError):
+    """A network could not be trained to the end."""
+
+
 class ModelFileError(MooBnasError, ValueError):
     """A file of a trained network is missing, damaged, or cannot be used for what was asked."""
 

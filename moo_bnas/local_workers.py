@@ -31,6 +31,8 @@ class LocalWorkers:
         heartbeat: Theirs, in seconds.
         data_root: Where they look for data.
         log_folder: Each writes `worker-N.log` there.
+        only_final: Whether they train final networks only.
+        processes: Of each worker, which share a final training; torchrun starts more than one.
     """
 
     def __init__(
@@ -41,6 +43,9 @@ class LocalWorkers:
         heartbeat: float,
         data_root: Path,
         log_folder: Path,
+        *,
+        only_final: bool = False,
+        processes: int = 1,
     ) -> None:
         self._storage_url = storage_url
         self._study_name = study_name
@@ -48,6 +53,8 @@ class LocalWorkers:
         self._heartbeat = heartbeat
         self._data_root = data_root
         self._log_folder = log_folder
+        self._only_final = only_final
+        self._processes_each = processes
         self._processes: list[subprocess.Popen[bytes]] = []
         self._deaths = 0
 
@@ -96,7 +103,12 @@ class LocalWorkers:
         self._processes = []
 
     def _spawn(self, i: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "moo_bnas", "worker", "--until-stdin-closes"]
+        command = [sys.executable, "-m"]
+        if self._processes_each > 1:
+            command += ["torch.distributed.run", "--standalone"]
+            command += [f"--nproc-per-node={self._processes_each}", "-m"]
+        command += ["moo_bnas", "worker", "--until-stdin-closes"]
+        command += ["--only-final"] * self._only_final
         command += ["--study-name", self._study_name, "--device", self._devices[i]]
         command += ["--heartbeat", str(self._heartbeat), "--data-root", str(self._data_root)]
         environment = {

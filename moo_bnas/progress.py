@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 from rich.console import Console
@@ -51,6 +52,16 @@ class Progress:
     seconds_left: float | None
     parent: str | None = None
 
+    @property
+    def stage(self) -> object:
+        """A line is due whenever it changes."""
+        return self.generation
+
+    @property
+    def steps(self) -> object:
+        """A line is due now and then while it changes."""
+        return self.done, self.parent
+
     def line(self) -> str:
         """All of it in one line."""
         if self.parent is not None:
@@ -68,6 +79,102 @@ class Progress:
         elif self.seconds_left is not None and self.done < self.total:
             parts.append(f"{duration(self.seconds_left)} left")
         return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A final training that is not over.
+
+    Attributes:
+        title: Of its network.
+        state: waiting or running.
+        losses: Mean training loss of each epoch so far.
+        seconds: That these took.
+    """
+
+    title: str
+    state: str
+    losses: tuple[float, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FinalProgress:
+    """Where final trainings stand.
+
+    Attributes:
+        unfinished: Those that are not over.
+        networks: How many there are.
+        epochs: Of each.
+        workers: That were heard of lately.
+    """
+
+    unfinished: tuple[Unfinished, ...]
+    networks: int
+    epochs: int
+    workers: int
+
+    @property
+    def done(self) -> int:
+        """Epochs."""
+        left = sum(self.epochs - len(each.losses) for each in self.unfinished)
+        return self.total - left
+
+    @property
+    def total(self) -> int:
+        """Epochs of all."""
+        return self.networks * self.epochs
+
+    @property
+    def stage(self) -> object:
+        """A line is due whenever it changes."""
+        return len(self.unfinished)
+
+    @property
+    def steps(self) -> object:
+        """A line is due now and then while it changes."""
+        return self.done
+
+    def line(self) -> str:
+        """All of it in one line."""
+        over = self.networks - len(self.unfinished)
+        parts = [f"{over}/{self.networks} networks trained"]
+        for each in self.unfinished:
+            if each.state == "running":
+                loss = f", loss {each.losses[-1]:.3f}" if each.losses else ""
+                parts.append(f"{each.title}: epoch {len(each.losses)}/{self.epochs}{loss}")
+        if self.unfinished:
+            parts.append(f"{self.workers} workers")
+        timed = [each for each in self.unfinished if each.losses]
+        if timed and len(timed) == len(self.unfinished):
+            left = [
+                each.seconds / len(each.losses) * (self.epochs - len(each.losses)) for each in timed
+            ]
+            parts.append(f"{duration(max(left))} left")
+        return "; ".join(parts)
+
+
+class Shown(Protocol):
+    """What a `Display` shows."""
+
+    @property
+    def done(self) -> int:
+        """Of `total`."""
+
+    @property
+    def total(self) -> int:
+        """Of what is counted."""
+
+    @property
+    def stage(self) -> object:
+        """A line is due whenever it changes."""
+
+    @property
+    def steps(self) -> object:
+        """A line is due now and then while it changes."""
+
+    def line(self) -> str:
+        """All of it in one line."""
 
 
 def score_of(
@@ -112,15 +219,16 @@ def parent_progress(storage: Storage, study: Study) -> str:
 
 
 class Display:
-    """Shows progress: live in a terminal, else a plain line whenever a generation is done."""
+    """Shows progress: live in a terminal, else a plain line at every stage, and now and then."""
 
     _LINE_SECONDS = 30.0
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._live: Live | None = None
-        self._last: Progress | None = None
+        self._last: Shown | None = None
         self._last_time = 0.0
+        self._printed = ""
 
     def __enter__(self) -> Display:
         if self._console.is_terminal:
@@ -136,10 +244,10 @@ class Display:
     ) -> None:
         if self._live is not None:
             self._live.stop()
-        if self._last is not None:
+        if self._last is not None and self._last.line() != self._printed:
             self._print(self._last)
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: Shown) -> None:
         """Takes the newest progress."""
         if self._live is not None:
             self._live.update(_bar(progress))
@@ -147,18 +255,21 @@ class Display:
             self._print(progress)
         self._last = progress
 
-    def _worth_a_line(self, progress: Progress) -> bool:
-        if self._last is None or progress.generation != self._last.generation:
+    def _worth_a_line(self, progress: Shown) -> bool:
+        if self._last is None or progress.stage != self._last.stage:
             return True
-        changed = (progress.done, progress.parent) != (self._last.done, self._last.parent)
-        return changed and time.monotonic() - self._last_time > self._LINE_SECONDS
+        return (
+            progress.steps != self._last.steps
+            and time.monotonic() - self._last_time > self._LINE_SECONDS
+        )
 
-    def _print(self, progress: Progress) -> None:
-        print(progress.line(), file=sys.stderr, flush=True)
+    def _print(self, progress: Shown) -> None:
+        self._printed = progress.line()
+        print(self._printed, file=sys.stderr, flush=True)
         self._last_time = time.monotonic()
 
 
-def _bar(progress: Progress) -> Table:
+def _bar(progress: Shown) -> Table:
     table = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=max(progress.total, 1), completed=progress.done, width=30)
     table.add_row(bar, progress.line())

@@ -9,6 +9,7 @@ import traceback
 import click
 
 from moo_bnas import __version__
+from moo_bnas.cli.baseline import baseline
 from moo_bnas.cli.cost import cost
 from moo_bnas.cli.dashboard import dashboard
 from moo_bnas.cli.data import data
@@ -17,6 +18,7 @@ from moo_bnas.cli.report import report
 from moo_bnas.cli.run import run
 from moo_bnas.cli.status import status
 from moo_bnas.cli.studies import studies
+from moo_bnas.cli.train import train
 from moo_bnas.cli.worker import worker
 from moo_bnas.errors import MooBnasError
 from moo_bnas.passwords import hide_from_ps
@@ -35,7 +37,10 @@ def cli() -> None:
     """
 
 
-for command in (run, parent, worker, status, dashboard, report, cost, studies, data):
+for command in (
+    *(run, worker, status, dashboard, report, train, baseline),
+    *(cost, studies, data, parent),
+):
     cli.add_command(command)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moo_bnas.cli.options import general_options
+from moo_bnas.cli.options import general_options, parse_ratios
 
 if TYPE_CHECKING:
     from moo_bnas.networks.layers import Precision
@@ -76,7 +76,7 @@ def cost(
     image = replace(image, **{k: v for k, v in sizes.items() if v is not None})
     network = make_network(network_name, image, base_width=base_width, stem=stem)
     space = SearchSpace(network.genes)
-    given = _parse_ratios(ratios)
+    given = parse_ratios(ratios)
     genotype = space.encode(given * len(network.genes) if len(given) == 1 else given)
     widths = space.widths_of(genotype, network.base_widths)
     if 0 in widths:
@@ -130,12 +130,3 @@ def cost(
                 f" {entry['in_channels']:>5} {entry['out_channels']:>5} {entry['out_size']:>5}"
                 f" {quantity(entry['flops']):>10} {quantity(entry['memory_bits']) + 'bit':>12}"
             )
-
-
-def _parse_ratios(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise click.BadParameter(
-            f"got --ratios {text!r}, expected numbers joined by commas, such as 1,0.5,2,1,1,4"
-        ) from error

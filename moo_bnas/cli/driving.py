@@ -28,6 +28,7 @@ from moo_bnas.passwords import STORAGE_VARIABLE
 if TYPE_CHECKING:
     from moo_bnas.driver import Driver
     from moo_bnas.run import Run
+    from moo_bnas.storage import Storage, Study
 
 Result = TypeVar("Result")
 
@@ -132,7 +133,7 @@ def with_workers(
     with driver_lease(run.storage, run.study, tell, heartbeat) as renew_lease:
         tell(f"study {name} in {run.storage.shown_url}, {len(devices)} local workers")
         if not devices:
-            tell(f"waiting for workers: {_join_command(run)}")
+            tell(f"waiting for workers: {join_command(run.storage, run.study)}")
         with Display() as display:
             try:
                 local.start()
@@ -141,12 +142,12 @@ def with_workers(
                 local.stop()
 
 
-def _join_command(run: Run) -> str:
+def join_command(storage: Storage, study: Study) -> str:
     """How a worker joins, to be pasted; where there is a password, after it was put in."""
-    url, command = run.storage.shown_url, ["moo-bnas", "worker"]
+    url, command = storage.shown_url, ["moo-bnas", "worker"]
     if "***" not in url:
-        return shlex.join([*command, "--storage", url, "--study-name", run.study.name])
-    joined = shlex.join([*command, "--study-name", run.study.name])
+        return shlex.join([*command, "--storage", url, "--study-name", study.name])
+    joined = shlex.join([*command, "--study-name", study.name])
     return f"{STORAGE_VARIABLE}={shlex.quote(url)} {joined}  (with the password instead of ***)"
 
 

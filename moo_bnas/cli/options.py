@@ -137,3 +137,13 @@ def check_device(name: str) -> str:
 def default_out(study_name: str) -> Path:
     """Where the report of a study goes unless told otherwise."""
     return Path("runs") / study_name
+
+
+def parse_ratios(text: str) -> list[float]:
+    """Numbers joined by commas."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(
+            f"got --ratios {text!r}, expected numbers joined by commas, such as 1,0.5,2,1,1,4"
+        ) from error

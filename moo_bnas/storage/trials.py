@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.trial import TrialState
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 
 from moo_bnas.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
 from moo_bnas.storage.database import Database, waiting_out
@@ -86,6 +86,38 @@ class Trials:
                     }
                     for trial_id, c in made
                 ],
+            )
+
+    @waiting_out
+    def revive(self, study: Study, number: int) -> None:
+        """Has a failed trial wait again, as if it had never been tried; others stay as they are."""
+        trials, attributes = self._db.trials, self._db.trial_attributes
+        failed = (
+            select(trials.c.trial_id)
+            .join(queue, queue.c.trial_id == trials.c.trial_id)
+            .where(
+                trials.c.study_id == study.id, trials.c.number == number, queue.c.status == "fail"
+            )
+        )
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id, study.name)
+            trial_id = connection.scalar(failed)
+            if trial_id is None:
+                return
+            connection.execute(
+                update(queue)
+                .where(queue.c.trial_id == trial_id)
+                .values(status="waiting", token=None, losses=0, device_errors=0, alone=False)
+            )
+            connection.execute(
+                update(trials)
+                .where(trials.c.trial_id == trial_id)
+                .values(state=TrialState.WAITING, datetime_start=None, datetime_complete=None)
+            )
+            connection.execute(
+                delete(attributes).where(
+                    attributes.c.trial_id == trial_id, attributes.c.key == "fail_reason"
+                )
             )
 
     @waiting_out

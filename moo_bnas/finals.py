@@ -1,0 +1,275 @@
+"""Final trainings of a run: opened, submitted, and what comes of them fetched.
+
+They are trials of NAME.final, which any worker of the run takes. So their rows are comparable (one
+recipe for all of them), shared, and nothing that is killed loses more than an epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moo_bnas.artifacts import Artifact, Artifacts, agree_on_artifacts, join_artifacts
+from moo_bnas.candidates import candidate
+from moo_bnas.checkpoints import Checkpoints
+from moo_bnas.definition import Definition, stored_definition
+from moo_bnas.errors import DefinitionError, StorageError
+from moo_bnas.model_file import parse_model
+from moo_bnas.networks.layers import Precision
+from moo_bnas.report import Report, collect
+from moo_bnas.run import check_unchanged, open_run
+from moo_bnas.space import Genotype
+from moo_bnas.storage import (
+    PARETO_METRICS,
+    Storage,
+    Study,
+    Trial,
+    final_of,
+    training_of,
+)
+
+Chosen = tuple[Genotype, Precision]
+
+
+@dataclass(frozen=True)
+class Finals:
+    """The final trainings of a run, opened: see `open_finals`.
+
+    Attributes:
+        storage: Of the run.
+        run: Its study.
+        study: Of its final trainings.
+        definition: Of the run, with the final recipe in effect.
+        artifacts: Where checkpoints and models are kept.
+    """
+
+    storage: Storage
+    run: Study
+    study: Study
+    definition: Definition
+    artifacts: Artifacts
+
+
+def open_finals(
+    storage_url: str,
+    study_name: str | None,
+    given: Definition | None,
+    artifacts_url: str | None,
+    epochs: int | None,
+) -> Finals:
+    """Opens the final trainings of a run; with a definition, the run is made where it is missing.
+
+    Args:
+        storage_url: SQLAlchemy URL.
+        study_name: Of the run; None: that of the definition, or the only one there.
+        given: A definition; its [final] counts, where the run has another one or none.
+        artifacts_url: Where checkpoints and models are kept; None: where the run has kept them so
+            far, at first beside an SQLite file.
+        epochs: Instead of those of [final].
+
+    Raises:
+        DefinitionError: Where there is no [final], where the run was begun with another
+            definition, its final trainings with another recipe, or where a place for artifacts
+            must be named.
+        StorageError: Where there is no such run.
+        ArtifactsError: Where that place cannot be used.
+    """
+    storage = Storage(storage_url, create=given is not None)
+    name = study_name or (storage.studies.choose(None) if given is None else _default_name(given))
+    if given is None:
+        run = storage.studies.open(storage.studies.choose(name))
+    elif name not in storage.studies.names():
+        _in_effect(given, epochs)
+        run = open_run(storage_url, name, given, "pareto", 0, artifacts_url).study
+    else:
+        run = storage.studies.open(name)
+        _check_same_networks(run, given)
+    definition = _in_effect(given or stored_definition(run.attributes["definition"]), epochs)
+    attributes = {**run.attributes, "definition": definition.model_dump(mode="json")}
+    if final_of(name) in storage.studies.names(siblings=True):
+        _check_same_recipe(storage, storage.studies.open(final_of(name)), definition)
+    place = agree_on_artifacts(run.attributes.get("artifacts"), artifacts_url, storage.url)
+    if place != run.attributes.get("artifacts"):
+        storage.studies.set_attributes(run, {"artifacts": place})
+    kept = {k: attributes[k] for k in ("definition", "mode", "seed", "versions")}
+    study = storage.studies.ensure(final_of(name), PARETO_METRICS, {**kept, "finished": True})
+    return Finals(storage, run, study, definition, join_artifacts(place, None))
+
+
+def _default_name(definition: Definition) -> str:
+    return f"{definition.name}-pareto-s0"
+
+
+def _in_effect(definition: Definition, epochs: int | None) -> Definition:
+    recipe = definition.final_recipe()
+    if epochs is not None:
+        recipe = recipe.lasting(epochs)
+    return definition.model_copy(update={"final": recipe})
+
+
+def _check_same_networks(run: Study, given: Definition) -> None:
+    stored = run.attributes["definition"]
+    # How long and within what limits it searches decides nothing here.
+    values = {**given.model_dump(mode="json"), "search": stored["search"]}
+    given_now = {**run.attributes, "definition": values}
+    check_unchanged(run.name, run.attributes, given_now)
+
+
+def _check_same_recipe(storage: Storage, study: Study, definition: Definition) -> None:
+    known: Mapping[str, Any] = study.attributes["definition"]["final"]
+    now = definition.final_recipe().model_dump(mode="json")
+    changed = [key for key in now if now[key] != known.get(key)]
+    if not changed:
+        return
+    if not storage.trials.read(study):
+        storage.studies.set_attributes(study, {"definition": definition.model_dump(mode="json")})
+        return
+    differs = ", ".join(f"{k} was {known.get(k)!r}, now {now[k]!r}" for k in changed)
+    raise DefinitionError(
+        f"the networks in {study.name} were trained with another [final] ({differs}), and rows of "
+        "one table are trained alike; give the former one, or another --study-name, or drop them "
+        f"with `optuna delete-study --study-name {study.name} --storage {storage.shown_url}`"
+    )
+
+
+def choose(
+    finals: Finals,
+    *,
+    trial: int | None = None,
+    best: bool = False,
+    knee: bool = False,
+    max_flops: float | None = None,
+) -> Genotype:
+    """A network of a search.
+
+    Args:
+        finals: Of the run.
+        trial: By number.
+        best: The fittest by Eq. 4.
+        knee: That of the front.
+        max_flops: The most accurate of at most so many FLOPs.
+
+    Raises:
+        StorageError: Where there is none.
+    """
+    storage, run, space = finals.storage, finals.run, finals.definition.make_space()
+    if trial is not None:
+        return _numbered(storage.trials.read(run), trial, run.name)
+    report: Report = collect(storage, run.name)
+    if best:
+        return space.encode(report.best.ratios)
+    if knee:
+        return space.encode(report.knee.ratios)
+    searched = [p for p in report.points if p.kind == "search"]
+    within = [p for p in searched if max_flops is not None and p.flops <= max_flops]
+    if not within:
+        raise StorageError(
+            f"no searched network of {run.name!r} has at most {max_flops:g} FLOPs; the cheapest "
+            f"has {min(p.flops for p in searched):g}"
+        )
+    return space.encode(max(within, key=lambda p: (p.accuracy, -p.flops)).ratios)
+
+
+def _numbered(trials: Sequence[Trial], number: int, name: str) -> Genotype:
+    for trial in trials:
+        if trial.number == number:
+            return trial.genotype
+    raise StorageError(
+        f"got trial {number}, but {name!r} has only {len(trials)} (from 0); see its report"
+    )
+
+
+def title_of(finals: Finals, genotype: Genotype, precision: Precision) -> str:
+    """What a network is called in tables: `uniform 2x`, `full precision 1x`, `trial 53`."""
+    space = finals.definition.make_space()
+    ratios = space.decode(genotype)
+    kind = "uniform" if precision == "binary" else "full precision"
+    if len(set(ratios)) == 1:
+        return f"{kind} {ratios[0]:g}x"
+    listed = f"{kind if precision == 'full' else 'ratios'} {' '.join(f'{r:g}' for r in ratios)}"
+    if precision == "full":
+        return listed
+    found = finals.storage.trials.read(finals.run, [genotype])
+    return f"trial {found[0].number}" if found else listed
+
+
+def submit(finals: Finals, chosen: Sequence[Chosen]) -> None:
+    """Makes trials of those that have none yet."""
+    network, space = finals.definition.make_network(), finals.definition.make_space()
+    candidates = [candidate(network, space, *each) for each in chosen]
+    finals.storage.trials.submit(finals.study, space, candidates)
+
+
+def restart(finals: Finals, chosen: Sequence[Chosen]) -> None:
+    """Has the trainings of these begin anew, if they are not complete: also those that failed."""
+    for trial in trials_of(finals, chosen):
+        key = training_of(trial.number)
+        Checkpoints(finals.storage, finals.study, finals.artifacts, key).forget()
+        finals.storage.trials.revive(finals.study, trial.number)
+
+
+def fetch(finals: Finals, trial: Trial, folder: Path) -> Path:
+    """Writes the model of a finished trial, and beside it a JSON of how it came about.
+
+    Args:
+        finals: Of the run.
+        trial: Of `FinalDriver.train`.
+        folder: Where to.
+
+    Returns:
+        The path of the model.
+
+    Raises:
+        ArtifactsError: Where the model is lost.
+        DefinitionError: Where the folder cannot be written to.
+    """
+    found = trial.attributes
+    content = finals.artifacts.get(Artifact(found["artifact"], found["weights_hash"]))
+    card = parse_model(content, "the model in the artifact store").card
+    searched = [
+        t
+        for t in finals.storage.trials.read(finals.run, [trial.genotype])
+        if t.state == "complete" and t.precision == trial.precision
+    ]
+    document = {
+        "study": finals.run.name,
+        "name": title_of(finals, trial.genotype, trial.precision),
+        "test": {"top1": card.accuracy, "top5": card.top5},
+        "search": {
+            "trial": searched[0].number if searched else None,
+            "accuracy": searched[0].attributes["accuracy"] if searched else None,
+        },
+        "train_seconds": found["train_seconds"],
+        "weights_sha256": found["weights_hash"],
+        **card.model_dump(mode="json", exclude={"accuracy", "top5"}),
+    }
+    path = folder / "model.safetensors"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(path, content)
+        _write(folder / "model.json", (json.dumps(document, indent=1) + "\n").encode())
+    except OSError as error:
+        raise DefinitionError(
+            f"cannot write to {folder}: {error.strerror}; give another --out (the model is kept in "
+            "the artifact store, nothing is trained again)"
+        ) from error
+    return path
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def trials_of(finals: Finals, chosen: Sequence[Chosen]) -> list[Trial]:
+    """The trials of these networks, in order, of those that have one."""
+    found = {
+        (t.genotype, t.precision): t
+        for t in finals.storage.trials.read(finals.study, [genotype for genotype, _ in chosen])
+    }
+    return [found[each] for each in chosen if each in found]
