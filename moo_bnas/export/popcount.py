@@ -174,7 +174,9 @@ def words(bits: Bools) -> Words:
         n x words, the last one filled up with zeros.
     """
     rows = np.packbits(bits.reshape(len(bits), -1), axis=1)
-    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8))).view(np.uint64)
+    filled = np.zeros((len(rows), -(-rows.shape[1] // 8)), np.uint64)
+    filled.view(np.uint8)[:, : rows.shape[1]] = rows
+    return filled
 
 
 def _sums_of_ones(ones: Bools, weights: Words, layer: Layer) -> NDArray[np.int32]:
