@@ -31,7 +31,7 @@ def make(tmp_path: Path) -> Callable[[Format | None], Path]:
     def make(form: Format | None) -> Path:
         path = tmp_path / "model.safetensors"
         path.write_bytes(to_bytes(trained(VGG)))
-        return path if form is None else list(export(path, form).files)[-1]
+        return path if form is None else next(iter(export(path, form).files))
 
     return make
 

@@ -33,7 +33,7 @@ class Export:
     """What was written.
 
     Attributes:
-        files: Their sizes in bytes, by path.
+        files: Their sizes in bytes, by path; the network's is the first.
         sizes: Where the bytes of a packed file go; None for other formats.
     """
 
@@ -70,21 +70,18 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
             card = model.card.model_copy(update={"kind": "plain"})
             state = {f"{PREFIX}{name}": array for name, array in arrays.items()}
             code = files("moo_bnas.export").joinpath("plain.py").read_bytes()
-            contents = {
-                path.with_name(PLAIN_SOURCE): code,
-                path: to_bytes(Model(card, state)),
-            }
+            contents = {path: to_bytes(Model(card, state)), path.with_name(PLAIN_SOURCE): code}
     for file, content in contents.items():
         _write(file, content)
     return Export({file: len(content) for file, content in contents.items()}, taken)
 
 
 def _check_place(path: Path, source: Path) -> None:
-    if path.is_dir():
+    if os.path.isdir(path):  # Path.is_dir raises where a name is too long
         raise ModelFileError(
             f"cannot write {path}: it is a folder, expected the name of a file; give one with --out"
         )
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise ModelFileError(
             f"cannot write {path}: there is no folder {path.parent}; make it, or give another --out"
         )

@@ -31,7 +31,7 @@ with torch.inference_mode():
 def exported(model: Model, tmp_path: Path) -> Path:
     (tmp_path / "model.safetensors").write_bytes(to_bytes(model))
     done = export(tmp_path / "model.safetensors", "torch")
-    assert [p.name for p in done.files] == ["moo_bnas_plain.py", "model.plain.safetensors"]
+    assert [p.name for p in done.files] == ["model.plain.safetensors", "moo_bnas_plain.py"]
     return tmp_path / "model.plain.safetensors"
 
 
