@@ -27,7 +27,7 @@ lint: .venv/installed-test
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	@$(BIN)/python -m pip install --quiet --editable '.[test,dashboard,mysql,postgres,s3,tensorboard]'
+	@$(BIN)/python -m pip install --quiet --editable '.[test,dashboard,mysql,onnx,postgres,s3,tensorboard]'
 	@touch $@
 
 clean:  # keeps runs and storages: they may hold days of work

@@ -1,7 +1,7 @@
 """moo-bnas: searches the layer widths of binary neural networks.
 
 From Python, without a storage: `search` finds the front of any integer space with any accuracy and
-cost function.
+cost function. `predict` runs the file of a trained network on images.
 
     >>> from moo_bnas import search
     >>> found = search(lambda g: 90 + sum(g), lambda g: 1 + sum(g), choices=[3, 3], generations=2)
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from moo_bnas.direct import Evaluation, SearchResult, search
     from moo_bnas.errors import MooBnasError
     from moo_bnas.networks import make_network
+    from moo_bnas.prediction import Prediction, predict
     from moo_bnas.space import SearchSpace
 
 __version__ = "0.1.0"
@@ -27,24 +28,28 @@ __version__ = "0.1.0"
 _HOMES = {
     "Evaluation": "moo_bnas.direct",
     "MooBnasError": "moo_bnas.errors",
+    "Prediction": "moo_bnas.prediction",
     "SearchResult": "moo_bnas.direct",
     "SearchSpace": "moo_bnas.space",
     "flops": "moo_bnas.cost",
     "flops_cost": "moo_bnas.cost",
     "make_network": "moo_bnas.networks",
     "memory_bits": "moo_bnas.cost",
+    "predict": "moo_bnas.prediction",
     "search": "moo_bnas.direct",
 }
 
 __all__ = [
     "Evaluation",
     "MooBnasError",
+    "Prediction",
     "SearchResult",
     "SearchSpace",
     "flops",
     "flops_cost",
     "make_network",
     "memory_bits",
+    "predict",
     "search",
 ]
 

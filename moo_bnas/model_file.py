@@ -81,7 +81,8 @@ class Card(Section):
     Attributes:
         version: Of this format.
         kind: `trained`: the state of the module that was trained (names as `layers.conv1.weight`);
-            `plain`: that of an exported torch module; `packed`: 1-bit weights packed.
+            `plain`: that of an exported torch module; `packed`: 1-bit weights packed; `onnx`: an
+            ONNX graph, whose metadata hold the card under the same key.
         network: Its name, as in a definition.
         binarizer: Likewise.
         precision: Binary, or the full-precision twin.
@@ -102,7 +103,7 @@ class Card(Section):
     """
 
     version: Literal[1] = 1
-    kind: Literal["trained", "plain", "packed"] = "trained"
+    kind: Literal["trained", "plain", "packed", "onnx"] = "trained"
     network: str
     binarizer: str
     precision: Precision
@@ -135,7 +136,8 @@ def metadata(card: Card) -> dict[str, str]:
 
 def to_bytes(model: Model) -> bytes:
     """The file of a model."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in model.arrays.items()}
+    # Not ascontiguousarray, which makes a vector of a scalar.
+    arrays = {name: np.asarray(array, order="C") for name, array in model.arrays.items()}
     return safetensors.numpy.save(arrays, metadata(model.card))
 
 
@@ -169,14 +171,22 @@ def parse_model(content: bytes, source: str) -> Model:
             f"{source} is no safetensors file, or cut short or damaged ({error}); make it again, "
             "or fetch a whole copy"
         ) from error
-    card = header.get("__metadata__", {}).get(KEY)
-    if card is None:
+    return Model(parse_card(header.get("__metadata__", {}).get(KEY), source), arrays)
+
+
+def parse_card(text: str | None, source: str) -> Card:
+    """The card in the metadata of a file, there under `KEY`.
+
+    Raises:
+        ModelFileError: Naming `source`, where there is none, or none that can be read.
+    """
+    if text is None:
         raise ModelFileError(
             f"{source} was not made by moo-bnas: it holds tensors without a card; give a file that "
             "`moo-bnas train` or `moo-bnas export` wrote"
         )
     try:
-        return Model(Card.model_validate_json(card), arrays)
+        return Card.model_validate_json(text)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])

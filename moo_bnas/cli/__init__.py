@@ -13,7 +13,9 @@ from moo_bnas.cli.baseline import baseline
 from moo_bnas.cli.cost import cost
 from moo_bnas.cli.dashboard import dashboard
 from moo_bnas.cli.data import data
+from moo_bnas.cli.export import export
 from moo_bnas.cli.parent import parent
+from moo_bnas.cli.predict import predict
 from moo_bnas.cli.report import report
 from moo_bnas.cli.run import run
 from moo_bnas.cli.status import status
@@ -38,7 +40,7 @@ def cli() -> None:
 
 
 for command in (
-    *(run, worker, status, dashboard, report, train, baseline),
+    *(run, worker, status, dashboard, report, train, baseline, export, predict),
     *(cost, studies, data, parent),
 ):
     cli.add_command(command)

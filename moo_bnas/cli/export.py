@@ -1,0 +1,60 @@
+"""`moo-bnas export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from moo_bnas.cli.options import general_options
+
+if TYPE_CHECKING:
+    from moo_bnas.export.writing import Format
+
+
+@click.command(short_help="Write a trained network as packed bits, ONNX or a torch module.")
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["packed", "onnx", "torch"]),
+    required=True,
+    help="packed: 1 bit a binary weight; onnx: for onnxruntime and others; torch: a plain module.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="File to write.  [default: beside MODEL, as MODEL.packed.safetensors, .onnx or "
+    ".plain.safetensors]",
+)
+@general_options
+def export(model: Path, form: Format, out: Path | None) -> None:
+    """Write MODEL, a file of `moo-bnas train`, as one that runs elsewhere.
+
+    The packed format is told in docs/packed.md. With a torch module comes moo_bnas_plain.py, which
+    loads it and needs torch and safetensors only. `moo-bnas predict` takes any of them.
+
+    \b
+    Example:
+      moo-bnas export model.safetensors --format packed
+    """
+    from moo_bnas.export.writing import export as write
+
+    done = write(model, form, out)
+    for path, size in done.files.items():
+        click.echo(f"written: {path}, {size:,} bytes")
+    if done.sizes is None:
+        return
+    sizes = done.sizes
+    counted = 8 * sizes.weights - sizes.padding_bits
+    padding = f" and {sizes.padding_bits} of padding" if sizes.padding_bits else ""
+    for name, size, note in (
+        ("weights", sizes.weights, f"{counted:,} bits by the cost model{padding}"),
+        ("batch norm", sizes.batch_norm, "a multiplier and an offset a channel"),
+        ("scales", sizes.scales, "one a binary layer"),
+        ("header", sizes.header, "the card, and where each tensor lies"),
+        ("file", sizes.total, ""),
+    ):
+        click.echo(f"{name:<10} {size:>13,} bytes  {note}".rstrip())

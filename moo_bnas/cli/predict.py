@@ -1,0 +1,95 @@
+"""`moo-bnas predict`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from moo_bnas.cli.options import general_options
+
+if TYPE_CHECKING:
+    from moo_bnas.prediction import Prediction
+
+
+@click.command(short_help="Classes of images, by a trained or exported network.")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument(
+    "images",
+    metavar="IMAGE_OR_FOLDER...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+)
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="How many classes are told of each image, likeliest first.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@general_options
+def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> None:
+    """Classes and probabilities of images, by the network in FILE.
+
+    FILE is what `moo-bnas train` or any format of `moo-bnas export` wrote; how images are prepared
+    is read from it. Of a folder it takes all images below it, sorted. Images of any size are
+    resized and cut to the middle. Broken ones are told at once and left out; the exit code is then
+    3.
+
+    \b
+    Example:
+      moo-bnas predict model.packed.safetensors photos/
+    """
+    import numpy as np
+
+    from moo_bnas.errors import DataError
+    from moo_bnas.prediction import BATCH, Predictor, find_images
+
+    predictor = Predictor(file)
+    paths = find_images(images)
+    predicted: list[dict[str, Any]] = []
+    broken: list[dict[str, str]] = []
+    for i in range(0, len(paths), BATCH):
+        read = {}
+        for path in paths[i : i + BATCH]:
+            try:
+                read[path] = predictor.read(path)
+            except DataError as error:
+                click.echo(f"moo-bnas: {error}", err=True)
+                broken.append({"path": str(path), "error": str(error)})
+        if not read:
+            continue
+        for one in predictor.predict(np.stack(list(read.values())), list(read)):
+            if as_json:
+                predicted.append(_entry(one, top))
+            else:
+                likeliest = "  ".join(f"{name} {100 * p:.2f} %" for name, p in one.top(top))
+                click.echo(f"{one.path}  {likeliest}")
+    if as_json:
+        document = {
+            "file": str(file),
+            "kind": predictor.card.kind,
+            "network": predictor.card.network,
+            "predictions": predicted,
+            "broken": broken,
+        }
+        click.echo(json.dumps(document))
+    if broken:
+        raise DataError(
+            f"{len(broken)} of {len(paths)} images could not be read, as told above; mend or "
+            "remove them"
+        )
+
+
+def _entry(prediction: Prediction, top: int) -> dict[str, Any]:
+    likeliest = prediction.top(top)
+    return {
+        "path": str(prediction.path),
+        "class": likeliest[0][0],
+        "probability": likeliest[0][1],
+        "top": [{"class": name, "probability": p} for name, p in likeliest],
+    }

@@ -1,0 +1,172 @@
+"""Runs a network that `moo-bnas export --format torch` wrote; needs torch and safetensors only.
+
+This file is copied beside the exported one, and belongs to whoever has it (Apache-2.0):
+
+    from moo_bnas_plain import load
+
+    network = load("model.plain.safetensors")
+    logits = network(network.normalise(pixels))  # uint8, n x channels x size x size, RGB or grey
+
+`network.card` says what the network is: its layers, classes, accuracy, how images are prepared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class BinaryConv2d(nn.Module):
+    """A convolution with weights of -1 and +1, then one scale: exact where inputs are binary."""
+
+    signs: Tensor
+    scale: Tensor
+
+    def __init__(self, shape: tuple[int, ...], stride: int, padding: int) -> None:
+        super().__init__()
+        self.stride, self.padding = stride, padding
+        self.register_buffer("signs", torch.ones(shape, dtype=torch.int8))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps n x in x h x w to n x out x h' x w'."""
+        sums = functional.conv2d(x, self.signs.to(x.dtype), None, self.stride, self.padding)
+        return sums * self.scale
+
+
+class Affine(nn.Module):
+    """A batch norm, folded: `x * multiplier + offset`, one of each a channel."""
+
+    multiplier: Tensor
+    offset: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("multiplier", torch.ones(channels))
+        self.register_buffer("offset", torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape."""
+        # As a batch norm of mean 0 and variance 1: rounded as in the network that was trained.
+        mean, var = torch.zeros_like(self.offset), torch.ones_like(self.offset)
+        return functional.batch_norm(x, mean, var, self.multiplier, self.offset, eps=0.0)
+
+
+class Binarize(nn.Module):
+    """dorefa: 1 above 0.5, else 0; sign: +1 from 0 on, else -1."""
+
+    def __init__(self, binarizer: str) -> None:
+        super().__init__()
+        if binarizer not in ("dorefa", "sign"):
+            raise ValueError(f"got the binarizer {binarizer!r}, expected dorefa or sign")
+        self.binarizer = binarizer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape."""
+        if self.binarizer == "dorefa":
+            return (x > 0.5).to(x.dtype)
+        return (x >= 0).to(x.dtype) * 2 - 1
+
+
+class GlobalAveragePool(nn.Module):
+    """Maps n x c x h x w to n x c."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean of each channel."""
+        return x.mean(dim=(2, 3))
+
+
+class Add(nn.Module):
+    """The sum of two tensors."""
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        """Keeps the shape."""
+        return one + other
+
+
+class PlainNetwork(nn.Module):
+    """Maps normalised images, n x channels x size x size, to logits, n x classes.
+
+    Attributes:
+        card: What is known of the network, from its file.
+    """
+
+    def __init__(self, card: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.card = card
+        self.layers = nn.ModuleDict({spec["name"]: _layer(spec, card) for spec in card["layers"]})
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits; the class of an image is the greatest one's name in `card["classes"]`."""
+        values = {"input": images}
+        out = images
+        for spec in self.card["layers"]:
+            out = self.layers[spec["name"]](*(values[name] for name in spec["inputs"]))
+            values[spec["name"]] = out
+        return out
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Pixels in 0..255, n x channels x size x size, as the network takes them."""
+        mean, std = (
+            torch.tensor(self.card["image"][key], device=pixels.device)[:, None, None]
+            for key in ("mean", "std")
+        )
+        return (pixels.float() - mean) / std
+
+
+def load(path: str | PathLike[str]) -> PlainNetwork:
+    """The network in a file, on the CPU, in evaluation mode.
+
+    Raises:
+        ValueError: Where the file is of another kind.
+        Exception: As safetensors and torch raise where it is missing or damaged.
+    """
+    with safe_open(path, framework="pt") as file:
+        card = json.loads((file.metadata() or {}).get("moo_bnas", "{}"))
+        if card.get("kind") != "plain":
+            raise ValueError(
+                f"{path} is no plain network ({card.get('kind', 'without a card')}); make one with "
+                "moo-bnas export --format torch"
+            )
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+    network = PlainNetwork(card)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def _layer(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
+    match spec["kind"]:
+        case "conv":
+            return _conv(spec)
+        case "linear":
+            return nn.Linear(spec["in_channels"], spec["out_channels"], bias=False)
+        case "batch_norm":
+            return Affine(spec["out_channels"])
+        case "binarize":
+            return Binarize(card["binarizer"])
+        case "relu":
+            return nn.ReLU()
+        case "max_pool":
+            return nn.MaxPool2d(spec["kernel"], spec["stride"], spec["padding"])
+        case "global_average_pool":
+            return GlobalAveragePool()
+        case "flatten":
+            return nn.Flatten()
+        case "add":
+            return Add()
+        case kind:
+            raise ValueError(f"got a layer of kind {kind!r}, which this version does not know")
+
+
+def _conv(spec: Mapping[str, Any]) -> nn.Module:
+    c_in, c_out, kernel = spec["in_channels"], spec["out_channels"], spec["kernel"]
+    if spec["precision"] == "binary":
+        return BinaryConv2d((c_out, c_in, kernel, kernel), spec["stride"], spec["padding"])
+    return nn.Conv2d(c_in, c_out, kernel, spec["stride"], spec["padding"], bias=False)
