@@ -76,6 +76,11 @@ def test_imagenet_definitions_run_on_a_small_tree(name: str, tmp_path: Path, cli
     assert kinds.count("search") == 2
     assert kinds.count("baseline") == 3  # two ratios and the full-precision twin
     assert (tmp_path / "moo-bnas-artifacts").is_dir()  # it has a parent
+    trained = cli("train", *root, "--best", "--workers", "1")
+    assert trained.returncode == 0, trained.stderr
+    (card,) = (tmp_path / f"runs/{path.stem}-pareto-s0").glob("*/model.json")
+    made = json.loads(card.read_text())["made"]
+    assert (made["train_images"], made["test_images"]) == (7 * CLASSES, CLASSES)
 
 
 def test_a_broken_image_of_imagenet_is_told_by_name(tmp_path: Path, cli: Cli) -> None:
@@ -109,6 +114,8 @@ def test_cifar10_definitions_run_on_the_jpeg_copy(name: str, tmp_path: Path, cli
     assert ran.returncode == 0, ran.stderr
     assert "uniform 1x" in ran.stdout
     assert "full precision 1x" in ran.stdout
+    trained = cli("train", "--data-root", tmp_path, "--knee", "--workers", "1")
+    assert trained.returncode == 0, trained.stderr
 
 
 def test_the_definition_for_own_images_runs_as_it_says(tmp_path: Path, cli: Cli) -> None:
@@ -119,7 +126,13 @@ def test_the_definition_for_own_images_runs_as_it_says(tmp_path: Path, cli: Cli)
             image(c * 100 + i, (30 + i, 40)).save(place / f"{i}.jpg")
     text = shipped()["own_folder"].read_text()
     path = tmp_path / "mine.toml"
-    path.write_text(re.sub(r"(?m)^(population|generations|epochs) = .*", r"\1 = 2", text))
+    path.write_text(
+        re.sub(
+            r"(?m)^(population|generations|epochs) = .*",
+            r"\1 = 2",
+            text.replace("[30, 60, 90]", "[1]"),
+        )
+    )
     checked = cli("data", path, "--data-root", tmp_path)
     assert "100 train, 10 validation, 10 test" in checked.stdout
     ran = cli("run", path, "--data-root", tmp_path, "--workers", "1", "--max-flops", "2e5")
