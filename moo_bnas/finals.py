@@ -88,10 +88,13 @@ def open_finals(
     else:
         run = storage.studies.open(name)
         _check_same_networks(run, given)
-    definition = _in_effect(given or stored_definition(run.attributes["definition"]), epochs)
+    siblings = storage.studies.names(siblings=True)
+    begun = storage.studies.open(final_of(name)) if final_of(name) in siblings else None
+    known = stored_definition((begun or run).attributes["definition"])
+    definition = _in_effect(given or known, epochs)
     attributes = {**run.attributes, "definition": definition.model_dump(mode="json")}
-    if final_of(name) in storage.studies.names(siblings=True):
-        _check_same_recipe(storage, storage.studies.open(final_of(name)), definition)
+    if begun is not None:
+        _check_same_recipe(storage, begun, definition)
     place = agree_on_artifacts(run.attributes.get("artifacts"), artifacts_url, storage.url)
     if place != run.attributes.get("artifacts"):
         storage.studies.set_attributes(run, {"artifacts": place})

@@ -863,3 +863,51 @@ def test_studies_that_want_the_same_evaluations_at_once_train_each_once(
         process.join()
     assert sorted(g for g, trained in claimed if trained) == sorted(genotypes)
     assert sorted(g for g, trained in claimed if not trained) == sorted(genotypes)
+
+
+# ---- final trainings ------------------------------------------------------------------------
+
+
+def test_a_worker_sees_final_trainings_that_were_begun_after_it_joined(
+    storage: Storage, space: SearchSpace
+) -> None:
+    run = _study(storage)
+    look = storage.studies.look
+    assert look(run, final="s.final") == "idle"
+    final = _submit(storage, space, (0, 0), name="s.final")
+    assert look(run, final="s.final") == "final"
+    assert look(run) == "idle"  # one that does not serve them
+    _submit(storage, space, (0, 1))
+    assert look(run, final="s.final") == "waiting"  # candidates go first
+    assert storage.claims.finish(_take(storage, run), "w", RESULT, SCORES)
+    storage.studies.set_attributes(run, {"finished": True})
+    assert look(run, final="s.final") == "final"
+    claim = _take(storage, final)
+    assert look(run, final="s.final") == "idle"  # it may be lost, and wait again
+    assert look(run) == "finished"
+    assert storage.claims.finish(claim, "w", RESULT, SCORES)
+    storage.studies.set_attributes(final, {"finished": True})
+    assert look(run, final="s.final") == "finished"
+
+
+def test_a_failed_trial_that_is_revived_waits_as_if_never_tried(
+    storage: Storage, space: SearchSpace
+) -> None:
+    study = _submit(storage, space, (0, 0), (0, 1))
+    claim = _take(storage, study)
+    assert not storage.claims.retry(claim, "full", memory=True)
+    claim = _take(storage, study)
+    assert claim.alone
+    assert storage.claims.retry(claim, "full", memory=True)
+    other = _take(storage, study)
+    assert storage.claims.finish(other, "w", RESULT, SCORES)
+    for number in (claim.number, other.number):
+        storage.trials.revive(study, number)
+    failed, complete = storage.trials.read(study)
+    assert (failed.state, complete.state) == ("waiting", "complete")
+    assert "fail_reason" not in failed.attributes
+    again = _take(storage, study)
+    assert (again.number, again.alone, again.device_errors) == (claim.number, False, 0)
+    assert storage.claims.finish(again, "w", RESULT, SCORES)
+    seen = optuna.load_study(study_name="s", storage=storage.optuna)
+    assert [t.state for t in seen.trials] == [TrialState.COMPLETE] * 2
