@@ -74,7 +74,9 @@ def pareto(report: Report) -> go.Figure:
             f"{len(report.front)} on the front"
             f"<br><sup>{escape(report.definition.network.name)} on {report.definition.data.name}, "
             f"{report.mode} search{failed}; validation accuracy after "
-            f"{report.definition.recipe.epochs} epochs{inherited}</sup>"
+            f"{report.definition.recipe.epochs} epochs{inherited}</sup>",
+            "y": 0.98,
+            "yanchor": "top",
         },
         legend={"x": 1, "xanchor": "right"},
         paper_bgcolor=PAPER,
@@ -138,9 +140,8 @@ def _draw_front(report: Report) -> go.Figure:
     if report.knee is not None:
         ring = {"size": 20, "symbol": "circle-open", "color": GREEN, "line": {"width": 3}}
         _add(drawn, "knee", [report.knee], ring)
-    if report.mode == "scalar" and report.best is not None:
-        star = {"color": GREEN, "size": 15, "symbol": "star"}
-        _add(drawn, "best fitness", [report.best], star)
+    if report.best is not None:
+        _add(drawn, "best", [report.best], {"color": PINK, "size": 15, "symbol": "star"})
     drawn.update_xaxes(type="log", **_ticks([p.flops for p in report.points]))
     return drawn
 
@@ -217,24 +218,29 @@ def _channels(report: Report) -> Figure:
     drawn.add_trace(
         go.Bar(
             name="uniform 1x",
-            x=list(space.genes),
+            x=list(range(len(base))),
             y=list(base),
-            marker={"color": GREY, "opacity": 0.45},
-            hovertemplate="%{x}: %{y}<extra>uniform 1x</extra>",
+            marker={"color": GREY, "opacity": 0.4},
+            hovertext=list(space.genes),
+            hovertemplate="%{hovertext}: %{y}<extra>uniform 1x</extra>",
         )
     )
-    for row, (color, symbol, dash) in zip(chosen, _NETWORKS, strict=False):
+    for i, row in enumerate(chosen):
+        color, symbol, dash = _NETWORKS[i]
+        aside = (i - (len(chosen) - 1) / 2) * 0.15  # equal widths do not hide each other
         drawn.add_trace(
             go.Scatter(
                 name=row.model,
-                x=list(space.genes),
+                x=[gene + aside for gene in range(len(base))],
                 y=list(row.widths),
                 mode="lines+markers",
-                line={"color": color, "dash": dash, "width": 2, "shape": "hvh"},
+                line={"color": color, "dash": dash, "width": 1.5},
                 marker={"color": color, "symbol": symbol, "size": 10},
-                hovertemplate=f"%{{x}}: %{{y}}<extra>{escape(row.model)}</extra>",
+                hovertext=list(space.genes),
+                hovertemplate=f"%{{hovertext}}: %{{y}}<extra>{escape(row.model)}</extra>",
             )
         )
+    drawn.update_xaxes(tickvals=list(range(len(base))), ticktext=list(space.genes), showgrid=False)
     drawn.update_yaxes(rangemode="tozero")
     values = "; ".join(
         f"{name}: {' '.join(map(str, widths))}"

@@ -35,9 +35,8 @@ def write_images(report: Report, folder: Path, suffix: Format) -> list[Path]:
         for figure in figures(report):
             if figure.drawn is None:
                 continue
-            figure.drawn.update_layout(
-                title={"text": figure.title}, margin={"t": 100}, paper_bgcolor=PAPER
-            )
+            title = {"text": figure.title, "y": 0.98, "yanchor": "top"}  # above all legends
+            figure.drawn.update_layout(title=title, margin={"t": 130}, paper_bgcolor=PAPER)
             name = f"{figure.name}.{suffix}"
             opts = {"format": suffix, **size}
             wanted.append({"fig": figure.drawn, "path": f"{partial}/{name}", "opts": opts})
@@ -68,10 +67,10 @@ def _engine() -> Callable[[list[dict[str, Any]]], None]:
                 "one, or set BROWSER_PATH to where it is"
             ) from error
         except Exception as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            said = str(error.args[0]).splitlines()[0] if error.args else type(error).__name__
             raise ImagesError(
-                f"the browser that draws the images of figures failed: {first}; mend it, or set "
-                "BROWSER_PATH to another Chrome or Chromium"
+                f"the browser that draws the images of figures failed: {said.rstrip('.')}; mend it, "
+                "or set BROWSER_PATH to another Chrome or Chromium"
             ) from error
 
     return draw

@@ -42,6 +42,7 @@ def page(report: Report) -> str:
     """The whole report: it opens offline, and follows the reader's colour scheme."""
     from plotly.offline import get_plotlyjs
 
+    first, *others = headline(report)
     drawn = {figure.name: figure for figure in figures(report)}
     pair = [f for name, f in drawn.items() if name.startswith("convergence")]
     data = "".join(_data(f) for f in drawn.values())
@@ -57,7 +58,8 @@ def page(report: Report) -> str:
 <body>
 <header>
 <h1>{escape(report.study)}</h1>
-<p class="headline">{escape(headline(report))}</p>
+<p class="headline">{escape(first)}</p>
+{"".join(f"<p>{escape(sentence)}</p>" for sentence in others)}
 <p class="about">{escape(_about(report))}</p>
 </header>
 <main>
