@@ -69,5 +69,5 @@ async def _see(tab: Any, page: Path, expressions: list[str], width: int, scheme:
     for expression in expressions:
         asked = {"expression": expression, "returnByValue": True}
         told = await tab.send_command("Runtime.evaluate", asked)
-        answers.append(told["result"]["result"]["value"])
+        answers.append(told["result"]["result"].get("value"))
     return Seen(complaints, [r for r in requests if r != page.as_uri()], answers)

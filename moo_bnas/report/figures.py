@@ -189,6 +189,7 @@ def _convergence(report: Report) -> list[Figure]:
                     hovertemplate="%{y:.4f}<extra>uniform networks</extra>",
                 )
             )
+        drawn.update_xaxes(exponentformat="none")
         drawn.update_layout(showlegend=True)
         caption = (
             f"{what}, against {axis}: {steps[-1].score:.4g} after {steps[-1].evaluations} "
@@ -236,6 +237,7 @@ def _channels(report: Report) -> Figure:
                 mode="lines+markers",
                 line={"color": color, "dash": dash, "width": 1.5},
                 marker={"color": color, "symbol": symbol, "size": 10},
+                cliponaxis=False,
                 hovertext=list(space.genes),
                 hovertemplate=f"%{{hovertext}}: %{{y}}<extra>{escape(row.model)}</extra>",
             )
@@ -294,7 +296,7 @@ def _table(report: Report) -> Figure:
     if paper := published(report.definition):
         drawn.add_trace(
             go.Scatter(
-                name=f"published ({paper.source}; test)",
+                name=f"published ({paper.source})",
                 x=[p.flops for p in paper.rows],
                 y=[p.top1 for p in paper.rows],
                 mode="markers",
@@ -306,7 +308,10 @@ def _table(report: Report) -> Figure:
             )
         )
         shown += [p.flops for p in paper.rows]
-        caption += f" A tap on the legend shows the published results ({paper.source})."
+        caption += (
+            f" A tap on the legend shows what is published ({paper.source}; test images, as final "
+            "trainings)."
+        )
     drawn.update_xaxes(type="log", **_ticks(shown))
     drawn.update_layout(showlegend=True)
     return Figure("accuracy-flops", "Accuracy against FLOPs", caption, drawn)

@@ -69,8 +69,8 @@ def _engine() -> Callable[[list[dict[str, Any]]], None]:
         except Exception as error:
             said = str(error.args[0]).splitlines()[0] if error.args else type(error).__name__
             raise ImagesError(
-                f"the browser that draws the images of figures failed: {said.rstrip('.')}; mend it, "
-                "or set BROWSER_PATH to another Chrome or Chromium"
+                f"the browser that draws the images of figures failed: {said.rstrip('.')}; mend "
+                "it, or set BROWSER_PATH to another Chrome or Chromium"
             ) from error
 
     return draw

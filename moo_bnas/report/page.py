@@ -139,7 +139,7 @@ def _networks(report: Report) -> str:
     for row in listed:
         searched = row.precision == "binary" and not row.is_uniform
         lines.append((cells(row), "searched" if searched else ""))
-    return _html_table("Networks", HEADER, lines)
+    return _html_table("networks", HEADER, lines)
 
 
 def _html_table(
@@ -152,8 +152,9 @@ def _html_table(
         values = "".join(f"<td>{escape(value)}</td>" for value in others)
         lines.append(f'<tr class="{kind}"><th scope="row">{escape(first)}</th>{values}</tr>')
     return (
-        f'<div class="scroll" role="region" aria-label="{escape(label)}" tabindex="0"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">'
+        f'<table class="{label}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
@@ -200,7 +201,7 @@ def _making(report: Report) -> str:
         for title, text in recipes.items()
     )
     return (
-        f"<dl>{described}</dl><h3>Trainings</h3>{_html_table('Trainings', header, body)}"
+        f"<dl>{described}</dl><h3>Trainings</h3>{_html_table('trainings', header, body)}"
         f'<p class="note">{escape(_copies(trainings))}</p>{failures}{details}'
     )
 

@@ -141,14 +141,16 @@ def note(report: Report) -> str:
     """What the three accuracies of the table are."""
     epochs = report.definition.recipe.epochs
     parts = [
-        f"Search top-1: percent of the validation images, after the {epochs} epochs of the search,"
-        " which has chosen on them, so they flatter.",
+        "Search top-1: percent of the validation images, after a training of the search (epochs: "
+        f"{epochs}), which has chosen on them, so they flatter.",
         "Speedup: FLOPs of full precision 1x over FLOPs.",
     ]
     if report.finals:
         lengths = sorted({f.epochs for f in report.finals if f.epochs is not None})
-        after = f", after {' or '.join(map(str, lengths))} epochs" if lengths else ""
-        parts.insert(1, f"Final top-1 and top-5: percent of the test images{after}.")
+        told = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
+        parts.insert(
+            1, f"Final top-1 and top-5: percent of the test images, after a final training{told}."
+        )
     if report.definition.parent is not None:
         parts.append(
             "In the search, binary networks inherited the weights of a parent; full precision "

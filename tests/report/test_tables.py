@@ -56,8 +56,8 @@ def test_markdown_is_rounded_as_the_paper(report: Report) -> None:
         lines[2] == "| full precision 1x | 40.22 k | 1.0x | 149.12 kbit | 95.00 | 96.00 | 99.50 |"
     )
     assert lines[5] == f"| uniform 1x | 3.31 k | 12.2x | 10.74 kbit | 70.00 | {DASH} | {DASH} |"
-    assert "test images, after 100 or 200 epochs" in lines[-1]
-    assert "validation images, after the 1 epochs of the search" in lines[-1]
+    assert "test images, after a final training (epochs: 100 or 200)." in lines[-1]
+    assert "validation images, after a training of the search (epochs: 1)" in lines[-1]
 
 
 def test_tex_has_only_what_latex_reads(report: Report) -> None:
