@@ -382,7 +382,8 @@ def _ticks(flops: Sequence[float]) -> dict[str, list[object]]:
     if not flops:
         return {}
     low, high = math.log10(min(flops)), math.log10(max(flops))
-    digits = (1, 2, 5) if high - low < 1.5 else (1, 3)
+    # As many as a phone has room for.
+    digits = (1, 2, 5) if high - low < 1.5 else (1, 3) if high - low < 2.5 else (1,)
     decades = range(math.floor(low), math.ceil(high) + 1)
     values = [digit * 10.0**decade for decade in decades for digit in digits]
     return {"tickvals": [*values], "ticktext": [quantity(v, digits=0) for v in values]}

@@ -57,7 +57,7 @@ def rows(report: Report) -> list[Row]:
     Of the search, those that are marked (see `marks`), and all that were finally trained.
     """
     network, space = report.definition.make_network(), report.definition.make_space()
-    validated = {(p.ratios, p.precision): p for p in reversed(report.points)}  # search goes first
+    validated = {(p.ratios, p.precision): p for p in report.points}
     tested = {(f.ratios, f.precision): f for f in report.finals}
     marked = marks(report)
     one = (1.0,) * len(space.genes)
