@@ -10,7 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from moo_bnas.report.importance import importances
+from moo_bnas.report.importance import ENOUGH, importances
 from moo_bnas.report.points import Point, Report
 from moo_bnas.report.published import published
 from moo_bnas.report.tables import Row, marks, rows
@@ -108,7 +108,7 @@ def _front(report: Report) -> Figure:
     caption = (
         f"Accuracy on validation images after {epochs} epochs against FLOPs, of "
         f"{len(report.search)} searched networks, {len(report.front)} of them on the front, and of "
-        "the uniform and full-precision references."
+        f"{len(report.references)} uniform and full-precision references."
     )
     if report.definition.parent is not None:
         caption += " Binary networks inherited a parent's weights; full precision did not."
@@ -325,7 +325,8 @@ def _importance(report: Report) -> Figure:
     title, found = "Importance of each gene", importances(report)
     if found is None:
         caption = (
-            f"{len(report.search)} candidates are finished; it takes 10 to tell which genes matter."
+            f"{len(report.search)} candidates are finished; it takes {ENOUGH} to tell which genes "
+            "matter."
         )
         return Figure("importance", title, caption, None)
     drawn = _empty(None, "share (%)")
