@@ -8,7 +8,7 @@ export OMP_NUM_THREADS := 1
 
 demo: .venv/installed
 	$(BIN)/moo-bnas run digits --mode pareto
-	@echo "open runs/digits-pareto-s0/pareto.html"
+	@echo "open runs/digits-pareto-s0/report.html"
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal

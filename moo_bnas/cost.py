@@ -73,6 +73,13 @@ def flops_cost(network: Network, space: SearchSpace) -> Cost:
     return _cost(network, space, "flops", "multiply-accumulates", layer_flops)
 
 
+def flops_range(network: Network, space: SearchSpace) -> tuple[float, float]:
+    """FLOPs of the cheapest and of the dearest binary network of a space."""
+    ends = np.array([[0], [len(space.ratios) - 1]]).repeat(len(space.genes), axis=1)
+    cheapest, dearest = flops_cost(network, space).of(ends)
+    return float(cheapest), float(dearest)
+
+
 def memory_cost(network: Network, space: SearchSpace) -> Cost:
     """Memory of the binary networks of a space."""
     return _cost(network, space, "memory_bits", "bits", layer_memory)

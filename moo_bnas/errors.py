@@ -82,5 +82,9 @@ class DashboardError(MooBnasError, RuntimeError):
     """The dashboard cannot be shown."""
 
 
+class ImagesError(MooBnasError, RuntimeError):
+    """The figures of a report cannot be drawn as images."""
+
+
 class WorkersError(MooBnasError, RuntimeError):
     """The local workers of a run keep dying."""

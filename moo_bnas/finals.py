@@ -82,14 +82,13 @@ def open_finals(
     name = study_name or (storage.studies.choose(None) if given is None else _default_name(given))
     if given is None:
         run = storage.studies.open(storage.studies.choose(name))
-    elif name not in storage.studies.names():
-        _in_effect(given, epochs)
-        run = open_run(storage_url, name, given, "pareto", 0, artifacts_url).study
-    else:
-        run = storage.studies.open(name)
+    elif (known_run := storage.studies.find(name)) is not None:
+        run = known_run
         _check_same_networks(run, given)
-    siblings = storage.studies.names(siblings=True)
-    begun = storage.studies.open(final_of(name)) if final_of(name) in siblings else None
+    else:
+        _in_effect(given, epochs)  # tells what is wrong before anything is made
+        run = open_run(storage_url, name, given, "pareto", 0, artifacts_url).study
+    begun = storage.studies.find(final_of(name))
     known = stored_definition((begun or run).attributes["definition"])
     definition = _in_effect(given or known, epochs)
     attributes = {**run.attributes, "definition": definition.model_dump(mode="json")}
@@ -163,6 +162,11 @@ def choose(
     if trial is not None:
         return _numbered(storage.trials.read(run), trial, run.name)
     report: Report = collect(storage, run.name)
+    if report.best is None or report.knee is None:
+        raise StorageError(
+            f"the search {run.name!r} has no finished candidate to choose from; begin it with "
+            "`moo-bnas run`, or give --ratios"
+        )
     if best:
         return space.encode(report.best.ratios)
     if knee:

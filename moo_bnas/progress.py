@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
-import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from moo_bnas.cost import flops_cost
+from moo_bnas.cost import flops_range
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.scoring import front, hypervolume
 from moo_bnas.storage import TRAINING, Storage, Study, Trial, parent_of
@@ -192,9 +191,7 @@ def score_of(
         return name, None
     if mode == "scalar":
         return name, max(t.attributes["fitness"] for t in trials)
-    network, space = definition.make_network(), definition.make_space()
-    ends = np.array([[0], [len(space.ratios) - 1]]).repeat(len(space.genes), axis=1)
-    cheapest, dearest = flops_cost(network, space).of(ends)
+    cheapest, dearest = flops_range(definition.make_network(), definition.make_space())
     accuracies = [t.attributes["accuracy"] for t in trials]
     costs = [t.attributes["flops"] for t in trials]
     return name, hypervolume(accuracies, costs, cheapest, dearest)

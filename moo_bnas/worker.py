@@ -364,10 +364,8 @@ class _Worker:
         return True
 
     def _has_driver(self, within: float) -> bool:
-        studies, final = [self._study], final_of(self._study.name)
-        if final in self._storage.studies.names(siblings=True):
-            studies.append(self._storage.studies.open(final))
-        leases = [self._storage.leases.read(study) for study in studies]
+        final = self._storage.studies.find(final_of(self._study.name))
+        leases = [self._storage.leases.read(s) for s in (self._study, final) if s is not None]
         return any(a and a.idle_seconds < max(a.grace, within) for a in leases)
 
     @contextmanager

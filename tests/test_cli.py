@@ -23,10 +23,13 @@ from sqlalchemy import make_url
 
 from moo_bnas.cli import cli as commands
 from moo_bnas.definition import Definition
+from moo_bnas.driver import Driver
+from moo_bnas.local_workers import LocalWorkers
 from moo_bnas.run import open_run
 from moo_bnas.storage import Storage
 from tests.conftest import TINY, Cli, fresh_database, start_cli
 from tests.data.trees import plant
+from tests.fakes import fake_worker
 
 FOLDER = 'name = "folder"\npath = "set"\nimage_size = 8\nclasses = 2'
 LOCAL = ("--workers", "2", "--device", "cpu")
@@ -60,6 +63,8 @@ def test_a_run_from_beginning_to_end(cli: Cli, tmp_path: Path, tiny_path: Path) 
     assert "(knee" in run.stdout
 
     folder = tmp_path / "runs" / "tiny-pareto-s0"
+    assert (folder / "report.html").is_file()
+    assert "| full precision 1x |" in (folder / "table.md").read_text()
     document = json.loads((folder / "pareto.json").read_text())
     assert (document["study"], document["mode"]) == ("tiny-pareto-s0", "pareto")
     assert len([p for p in document["points"] if p["kind"] == "search"]) == 12
@@ -104,6 +109,22 @@ def test_a_run_from_beginning_to_end(cli: Cli, tmp_path: Path, tiny_path: Path) 
     unnamed = cli("status")
     assert unnamed.returncode == 1
     assert "holds 2 studies (tiny-pareto-s0, tiny-scalar-s0); give one" in unnamed.stderr
+
+
+def test_a_report_whose_images_cannot_be_drawn_is_written_without_them(
+    cli: Cli, tmp_path: Path, tiny: Definition
+) -> None:
+    pytest.importorskip("kaleido", reason="kaleido is not installed")
+    url = f"sqlite:///{tmp_path}/moo-bnas.db"
+    run = open_run(url, "s", tiny, "pareto", 0)
+    workers = LocalWorkers(url, "s", [], 10, tmp_path, tmp_path)
+    with fake_worker(url, "s"):
+        Driver(run, workers, lambda _: None, lambda: None).drive()
+    done = cli("report", "--images", "svg", BROWSER_PATH="/nowhere/chromium")
+    assert done.returncode == 1
+    assert done.stderr.startswith("moo-bnas: images of figures are drawn by Chrome or Chromium")
+    assert len(done.stderr.splitlines()) == 1
+    assert len(list((tmp_path / "runs" / "s").iterdir())) == 7
 
 
 def test_ctrl_c_stops_cleanly_and_prints_the_command_that_resumes(

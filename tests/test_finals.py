@@ -175,7 +175,7 @@ def test_a_server_needs_a_place_for_models(
     open_run(url, "s", definition, "pareto", 0)
     with pytest.raises(DefinitionError, match="give --artifacts"):
         open_finals(url, "s", None, None, None)
-    assert Storage(url).studies.names(siblings=True) == ["s", "s.baselines"]
+    assert Storage(url).studies.find("s.final") is None
     open_finals(url, "s", None, str(tmp_path / "shared"), None)
     assert open_finals(url, "s", None, None, None).artifacts.url == str(tmp_path / "shared")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -19,22 +20,38 @@ from moo_bnas.cli.options import (
 @storage_option
 @study_option
 @out_option
+@click.option(
+    "--images",
+    type=click.Choice(["svg", "png"]),
+    help="Write each figure as such an image, too; needs pip install 'moo-bnas[images]', and "
+    "Chrome or Chromium.",
+)
 @general_options
-def report(storage_url: str, study_name: str | None, out: Path | None) -> None:
-    """Write pareto.html, pareto.csv and pareto.json of a run, finished or not.
+def report(
+    storage_url: str,
+    study_name: str | None,
+    out: Path | None,
+    images: Literal["svg", "png"] | None,
+) -> None:
+    """Write report.html, its tables and its points of a run, finished or not.
 
-    It needs the storage alone, and can be run anywhere, at any time.
+    It needs the storage alone, and can be run anywhere, at any time. Beside the page go table.md,
+    table.csv and table.tex, and pareto.html, pareto.csv and pareto.json.
 
     \b
     Example:
       moo-bnas report --study-name digits-pareto-s0 --out front
     """
-    from moo_bnas.report import as_table, collect, write
+    from moo_bnas.report import as_table, collect, write, write_images
     from moo_bnas.storage import Storage
 
     storage = Storage(storage_url)
     name = storage.studies.choose(study_name)
     collected = collect(storage, name)
-    paths = write(collected, out or default_out(name))
+    folder = out or default_out(name)
+    paths = write(collected, folder)
     click.echo(as_table(collected))
     click.echo("\nwritten: " + ", ".join(str(p) for p in paths))
+    if images:
+        drawn = write_images(collected, folder, images)
+        click.echo("images: " + ", ".join(str(p) for p in drawn))

@@ -1,4 +1,4 @@
-"""Writes a report: pareto.html, pareto.csv, pareto.json; and as a table in text."""
+"""Writes a report: its pages, its points and its table."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.report.page import page
+from moo_bnas.report.page import page, pareto_page
 from moo_bnas.report.points import Point, Report
-from moo_bnas.units import quantity
+from moo_bnas.report.tables import as_markdown, as_table_csv, as_tex
 
 
 def make_folder(folder: Path) -> None:
@@ -44,9 +44,13 @@ def write(report: Report, folder: Path) -> list[Path]:
     """
     make_folder(folder)
     files = {
-        "pareto.html": page(report),
+        "report.html": page(report),
+        "pareto.html": pareto_page(report),
         "pareto.csv": as_csv(report),
         "pareto.json": as_json(report),
+        "table.md": as_markdown(report),
+        "table.csv": as_table_csv(report),
+        "table.tex": as_tex(report),
     }
     paths = []
     for name, text in files.items():
@@ -83,45 +87,3 @@ def as_csv(report: Report) -> str:
         row["widths"] = " ".join(str(w) for w in point.widths)
         writer.writerow(row)
     return text.getvalue()
-
-
-def as_table(report: Report) -> str:
-    """The front and the references, one line each."""
-    header = ("network", "accuracy", "FLOPs", "memory", "fitness", "ratios")
-    rows = []
-    for p in report.front:
-        marks = [m for m, q in (("knee", report.knee), ("best", report.best)) if p is q]
-        rows.append(_row(f"trial {p.trial}" + f" ({', '.join(marks)})" * bool(marks), p))
-    if not report.best.on_front:
-        rows.append(_row(f"trial {report.best.trial} (best)", report.best))
-    for p in report.references:
-        name = f"uniform {p.ratios[0]:g}x" if p.precision == "binary" else "full precision 1x"
-        rows.append(_row(name, p))
-    widths = [max(len(r[i]) for r in [header, *rows]) for i in range(len(header))]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if i in (0, len(header) - 1) else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [header, *rows]
-    ]
-    if report.definition.parent is not None:
-        lines.append(
-            "Binary networks inherited the weights of a parent; full precision began from scratch, "
-            f"and had {report.definition.recipe.epochs} epochs as they."
-        )
-    return "\n".join(lines)
-
-
-def _row(name: str, p: Point) -> tuple[str, ...]:
-    ratios = " ".join(f"{r:g}" for r in p.ratios)
-    if len(set(p.ratios)) == 1:
-        ratios = f"all {p.ratios[0]:g}"
-    return (
-        name,
-        f"{p.accuracy:.2f} %",
-        quantity(p.flops),
-        f"{quantity(p.memory_bits)}bit",
-        f"{p.fitness:.2f}",
-        ratios,
-    )

@@ -1,153 +1,241 @@
-"""Draws a report as one Plotly page."""
+"""The pages of a report: `report.html` with all of it, `pareto.html` with the front alone."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
 
-import plotly.graph_objects as go
+from moo_bnas.report.figures import DARK, Figure, figures, pareto
+from moo_bnas.report.headline import headline
+from moo_bnas.report.making import Trainings
+from moo_bnas.report.points import Report
+from moo_bnas.report.tables import HEADER, MISSING, cells, note, rows
+from moo_bnas.units import duration
 
-from moo_bnas.report.points import Point, Report
-from moo_bnas.units import quantity
-
-# Okabe and Ito's palette: told apart by colour-blind readers; shapes differ as well.
-_GREY, _BLUE, _ORANGE, _GREEN, _RED = "#8c8c8c", "#0072b2", "#e69f00", "#009e73", "#d55e00"
-
-
-def figure(report: Report) -> go.Figure:
-    """Accuracy against log FLOPs: all points, the front, the references, the knee."""
-    drawn = go.Figure()
-    others = [p for p in report.points if p.kind == "search" and not p.on_front]
-    uniform = [p for p in report.references if p.precision == "binary"]
-    twin = [p for p in report.references if p.precision == "full"]
-    _add(drawn, "evaluated", others, {"color": _GREY, "size": 7, "opacity": 0.55})
-    _add(
-        drawn,
-        "uniform widening",
-        uniform,
-        {"color": _ORANGE, "size": 11, "symbol": "square"},
-        line={"color": _ORANGE, "width": 1.5, "dash": "dot"},
-        labels=[f"{p.ratios[0]:g}x" for p in uniform],
-    )
-    _add(
-        drawn,
-        "full precision 1x",
-        twin,
-        {"color": _RED, "size": 13, "symbol": "diamond"},
-        labels=["full precision"] * len(twin),
-        label_position="middle left",
-    )
-    _add(
-        drawn,
-        "front",
-        report.front,
-        {"color": _BLUE, "size": 9},
-        line={"color": _BLUE, "width": 2},
-    )
-    _add(
-        drawn,
-        "knee",
-        [report.knee],
-        {
-            "color": "rgba(0,0,0,0)",
-            "size": 20,
-            "symbol": "circle",
-            "line": {"color": _GREEN, "width": 3},
-        },
-    )
-    if report.mode == "scalar":
-        _add(
-            drawn,
-            "best fitness",
-            [report.best],
-            {"color": _GREEN, "size": 15, "symbol": "star"},
-        )
-    counted = sum(p.kind == "search" for p in report.points)
-    failed = f", {report.failed} failed" if report.failed else ""
-    inherited = ""
-    if report.definition.parent is not None:
-        inherited = ", from the weights of a parent (full precision: from scratch)"
-    drawn.update_layout(
-        title={
-            "text": f"{report.study}: {counted} binary networks, "
-            f"{len(report.front)} on the front"
-            f"<br><sup>{report.definition.network.name} on {report.definition.data.name}, "
-            f"{report.mode} search{failed}; validation accuracy after "
-            f"{report.definition.recipe.epochs} epochs{inherited}</sup>"
-        },
-        xaxis={
-            "title": "FLOPs (multiply-accumulates, binary ones / 64)",
-            "type": "log",
-            **_ticks([p.flops for p in report.points]),
-        },
-        yaxis={"title": "accuracy (%)"},
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.01, "yanchor": "bottom"},
-        template="plotly_white",
-        hoverlabel={"align": "left"},
-        margin={"t": 110, "r": 40},
-    )
-    return drawn
+_HERE = Path(__file__).parent
+# The page says itself that it needs nothing from elsewhere, and a browser holds it to that.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+)
 
 
-def page(report: Report) -> str:
-    """A self-contained page: it opens offline, the script of Plotly included."""
-    html: str = figure(report).to_html(
+def pareto_page(report: Report) -> str:
+    """The front: it opens offline, the script of Plotly included."""
+    html: str = pareto(report).to_html(
         include_plotlyjs=True,
         full_html=True,
         default_height="100vh",
         config={"responsive": True, "displaylogo": False},
     )
-    title = f"<title>{report.study}: Pareto front</title><style>body {{ margin: 0 }}</style>"
-    return html.replace(
-        "<head>", f'<head><meta name="viewport" content="width=device-width">{title}', 1
+    head = (
+        '<head><meta name="viewport" content="width=device-width">'
+        f"<title>{escape(report.study)}: Pareto front</title><style>body {{ margin: 0 }}</style>"
+    )
+    return html.replace("<head>", head, 1)
+
+
+def page(report: Report) -> str:
+    """The whole report: it opens offline, and follows the reader's colour scheme."""
+    from plotly.offline import get_plotlyjs
+
+    first, *others = headline(report)
+    drawn = {figure.name: figure for figure in figures(report)}
+    pair = [f for name, f in drawn.items() if name.startswith("convergence")]
+    data = "".join(_data(f) for f in drawn.values())
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<title>{escape(report.study)}: report</title>
+<style>{_read("page.css")}</style>
+</head>
+<body>
+<header>
+<h1>{escape(report.study)}</h1>
+<p class="headline">{escape(first)}</p>
+{"".join(f"<p>{escape(sentence)}</p>" for sentence in others)}
+<p class="about">{escape(_about(report))}</p>
+</header>
+<main>
+{_section(drawn["front"])}
+<section aria-labelledby="table-title">
+<h2 id="table-title">Networks</h2>
+{_networks(report)}
+<p class="note">{escape(note(report))}</p>
+</section>
+{_section(drawn["accuracy-flops"])}
+<section aria-labelledby="convergence-title">
+<h2 id="convergence-title">Convergence</h2>
+<div class="pair">{"".join(_figure(f) for f in pair)}</div>
+</section>
+{_section(drawn["channels"])}
+{_section(drawn["importance"])}
+<section aria-labelledby="making-title">
+<h2 id="making-title">How it was made</h2>
+{_making(report)}
+</section>
+</main>
+<noscript>The figures are drawn by the script in this page; allow it to see them.</noscript>
+<script>{get_plotlyjs()}</script>
+{data}<script type="application/json" id="dark">{json.dumps(DARK)}</script>
+<script>{_read("page.js")}</script>
+</body>
+</html>
+"""
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _about(report: Report) -> str:
+    search = report.definition.search
+    total = search.population * search.generations
+    failed = f", {report.failed} failed" if report.failed else ""
+    state = "finished" if report.making.finished else "not finished"
+    return (
+        f"{report.definition.network.name} on {report.definition.data.name}, {report.mode} search, "
+        f"{state}: {len(report.search)} of up to {total} candidates evaluated{failed}, "
+        f"{len(report.finals)} networks finally trained."
     )
 
 
-def hover(point: Point) -> str:
-    """What a point says under the pointer."""
-    ratios = ", ".join(f"{r:g}" for r in point.ratios)
-    widths = ", ".join(str(w) for w in point.widths)
-    return "<br>".join(
-        [
-            f"<b>{point.accuracy:.2f} %</b>, {quantity(point.flops)} FLOPs, "
-            f"{quantity(point.memory_bits)}bit",
-            f"{point.kind} trial {point.trial}, {point.precision}, fitness {point.fitness:.2f}",
-            f"ratios {ratios}",
-            f"widths {widths}",
-        ]
+def _section(figure: Figure) -> str:
+    title = f"{figure.name}-title"
+    return (
+        f'<section aria-labelledby="{title}"><h2 id="{title}">{escape(figure.title)}</h2>'
+        f"{_figure(figure)}</section>"
     )
 
 
-def _ticks(flops: Sequence[float]) -> dict[str, list[object]]:
-    """Ticks at 1, 2 and 5 of every decade; Plotly's own between decades are bare digits."""
-    decades = range(math.floor(math.log10(min(flops))), math.ceil(math.log10(max(flops))) + 1)
-    values = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
-    return {"tickvals": [*values], "ticktext": [quantity(v, digits=0) for v in values]}
+def _figure(figure: Figure) -> str:
+    caption = escape(figure.caption)
+    described = f"{figure.title}: {figure.caption} {figure.values}".strip()
+    if figure.drawn is None:
+        return f'<p class="empty">{caption}</p>'
+    return (
+        f'<figure><div class="plot" role="img" aria-label="{escape(described)}" '
+        f'data-figure="data-{figure.name}"></div><figcaption>{caption}</figcaption></figure>'
+    )
 
 
-def _add(
-    drawn: go.Figure,
-    name: str,
-    points: Sequence[Point],
-    marker: dict[str, object],
-    line: dict[str, object] | None = None,
-    labels: Sequence[str] = (),
-    label_position: str = "bottom right",
-) -> None:
-    if not points:
-        return
-    parts = ["markers"] + ["lines"] * (line is not None) + ["text"] * bool(labels)
-    drawn.add_trace(
-        go.Scatter(
-            name=name,
-            x=[p.flops for p in points],
-            y=[p.accuracy for p in points],
-            mode="+".join(parts),
-            marker=marker,
-            line=line,
-            text=list(labels) or None,
-            textposition=label_position,
-            hovertext=[hover(p) for p in points],
-            hoverinfo="text",
+def _data(figure: Figure) -> str:
+    if figure.drawn is None:
+        return ""
+    # So that no text in it can end the element it stands in.
+    text = figure.drawn.to_json().replace("<", "\\u003c")
+    return f'<script type="application/json" id="data-{figure.name}">{text}</script>\n'
+
+
+def _networks(report: Report) -> str:
+    listed = rows(report)
+    lines = []
+    for row in listed:
+        searched = row.precision == "binary" and not row.is_uniform
+        lines.append((cells(row), "searched" if searched else ""))
+    return _html_table("networks", HEADER, lines)
+
+
+def _html_table(
+    label: str, header: Sequence[str], body: Sequence[tuple[Sequence[str], str]]
+) -> str:
+    """A table that scrolls by itself; each row with its class."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+    lines = []
+    for (first, *others), kind in body:
+        values = "".join(f"<td>{escape(value)}</td>" for value in others)
+        lines.append(f'<tr class="{kind}"><th scope="row">{escape(first)}</th>{values}</tr>')
+    return (
+        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">'
+        f'<table class="{label}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _making(report: Report) -> str:
+    made, trainings = report.making, report.making.trainings
+    facts = {
+        "definition": f"{report.definition.name}: {report.definition.description}",
+        "search": f"{report.mode}, seed {made.seed}",
+        "began": _moment(made.began),
+        "last result": _moment(made.ended),
+        "versions": ", ".join(f"{name} {version}" for name, version in made.versions.items()),
+    }
+    described = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    header = (
+        "Trainings",
+        "Trained",
+        "Copied",
+        "Failed",
+        "Not finished",
+        "Training time",
+        "Devices",
+    )
+    body = [
+        (
+            (
+                t.what,
+                str(t.trained),
+                str(sum(t.copied.values())),
+                str(sum(t.failures.values())),
+                str(t.waiting),
+                duration(t.seconds),
+                ", ".join(f"{device} ({n})" for device, n in t.devices.items()) or MISSING,
+            ),
+            "",
         )
+        for t in trainings
+    ]
+    failures = "".join(_failures(t) for t in trainings)
+    recipes = {"Definition": as_toml(report.definition.model_dump(mode="json"))}
+    if made.final_recipe:
+        recipes["Final training"] = as_toml({"final": made.final_recipe})
+    details = "".join(
+        f"<details><summary>{title}</summary><pre><code>{escape(text)}</code></pre></details>"
+        for title, text in recipes.items()
     )
+    return (
+        f"<dl>{described}</dl><h3>Trainings</h3>{_html_table('trainings', header, body)}"
+        f'<p class="note">{escape(_copies(trainings))}</p>{failures}{details}'
+    )
+
+
+def _moment(moment: datetime | None) -> str:
+    return MISSING if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _copies(trainings: Sequence[Trainings]) -> str:
+    """What the columns of the table of trainings leave open."""
+    told = "Training time: of all trainings of this run added up."
+    copies = [
+        f"{n} of the {t.what} from {study}" for t in trainings for study, n in t.copied.items()
+    ]
+    if copies:
+        told += (
+            " Evaluations that another run had made already were copied, and count no time here: "
+            f"{', '.join(copies)}."
+        )
+    return told
+
+
+def _failures(trainings: Trainings) -> str:
+    items = "".join(f"<li>{n}x {escape(reason)}</li>" for reason, n in trainings.failures.items())
+    return f"<h3>Failures: {escape(trainings.what)}</h3><ul>{items}</ul>" if items else ""
+
+
+def as_toml(values: Mapping[str, Any]) -> str:
+    """Sections of plain values as TOML; what is None is left out, as in a definition."""
+    given = {k: v for k, v in values.items() if v is not None}
+    plain = {k: v for k, v in given.items() if not isinstance(v, Mapping)}
+    # JSON's strings, numbers, booleans and lists are TOML's as well.
+    lines = [f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in plain.items()]
+    for section, options in given.items():
+        if section not in plain:
+            lines += ["", f"[{section}]", as_toml(options)]
+    return "\n".join(lines)

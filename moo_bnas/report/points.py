@@ -1,14 +1,19 @@
-"""What a report shows, read from the storage alone. Pure data; `page` draws it."""
+"""What a report shows, read from the storage alone. Pure data; `figures` and `page` draw it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import StorageError
 from moo_bnas.networks.layers import Precision
+from moo_bnas.progress import score_of
+from moo_bnas.report.convergence import Step, convergence
+from moo_bnas.report.making import Making, making
 from moo_bnas.scoring import fitness, front, knee
-from moo_bnas.storage import Storage, Trial, baselines_of
+from moo_bnas.storage import Storage, Study, Trial, baselines_of, final_of, parent_of
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,25 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Final:
+    """One finished final training.
+
+    Attributes:
+        precision: `binary` or `full`.
+        ratios: One per gene.
+        accuracy: Percent, top-1 on the test images.
+        top5: Likewise; None where it was not counted.
+        epochs: How long it was trained; None where that was not told.
+    """
+
+    precision: Precision
+    ratios: tuple[float, ...]
+    accuracy: float
+    top5: float | None
+    epochs: int | None
+
+
+@dataclass(frozen=True)
 class Report:
     """All that a report shows.
 
@@ -49,18 +73,33 @@ class Report:
         mode: `scalar` or `pareto`.
         definition: Of the run.
         points: Sorted by kind (search before baseline), genotype, precision.
+        finals: Final trainings, sorted by genotype and precision.
         failed: How many search trials failed.
-        knee: The point of the front that bulges most.
-        best: The fittest search point by Eq. 4.
+        knee: The point of the front that bulges most; None before any candidate is finished.
+        best: The fittest search point by Eq. 4; likewise.
+        score_name: What `convergence` is of: `best fitness` or `hypervolume`.
+        convergence: How the search got better.
+        uniform_score: The same score of the uniform networks alone; None where there are none.
+        making: How it was made.
     """
 
     study: str
     mode: str
     definition: Definition
     points: tuple[Point, ...]
+    finals: tuple[Final, ...]
     failed: int
-    knee: Point
-    best: Point
+    knee: Point | None
+    best: Point | None
+    score_name: str
+    convergence: tuple[Step, ...]
+    uniform_score: float | None
+    making: Making
+
+    @property
+    def search(self) -> list[Point]:
+        """The finished candidates of the search."""
+        return [p for p in self.points if p.kind == "search"]
 
     @property
     def front(self) -> list[Point]:
@@ -79,55 +118,105 @@ def collect(storage: Storage, study_name: str) -> Report:
     """Reads a report; of a run that is not finished, what there is.
 
     Raises:
-        StorageError: Where no candidate is finished yet.
+        StorageError: Where nothing at all is finished: no candidate, no reference, no final
+            training.
     """
     study = storage.studies.open(study_name)
-    definition = stored_definition(study.attributes["definition"])
+    definition, mode = stored_definition(study.attributes["definition"]), study.attributes["mode"]
     trials = storage.trials.read(study)
-    search = sorted((t for t in trials if t.state == "complete"), key=lambda t: t.genotype)
-    if not search:
-        reasons = [t.attributes["fail_reason"] for t in trials if t.state == "fail"]
-        why = f" ({len(reasons)} failed, the first with {reasons[0]!r})" if reasons else ""
+    _, references = _sibling(storage, baselines_of(study_name))
+    _, parent = _sibling(storage, parent_of(study_name))
+    final_study, finals = _sibling(storage, final_of(study_name))
+    complete, complete_references = _complete(trials), _complete(references)
+    if not (complete or complete_references or _complete(finals)):
+        failed = [t.attributes["fail_reason"] for t in trials if t.state == "fail"]
+        why = f" ({len(failed)} failed, the first with {failed[0]!r})" if failed else ""
         raise StorageError(
-            f"study {study_name!r} has no finished candidate yet{why}, so there is nothing to "
-            "report; see `moo-bnas status`"
+            f"study {study_name!r} has no finished candidate yet{why}, no reference and no final "
+            "training either, so there is nothing to report; see `moo-bnas status`"
         )
-    references = sorted(
-        (
-            t
-            for t in storage.trials.read(storage.studies.open(baselines_of(study_name)))
-            if t.state == "complete"
-        ),
-        key=lambda t: (t.genotype, t.precision),
-    )
-    accuracies = [t.attributes["accuracy"] for t in search]
-    costs = [t.attributes["flops"] for t in search]
-    on = front(accuracies, costs)
-    points = [_point(definition, t, "search", i in on) for i, t in enumerate(search)]
+    on = front([t.attributes["accuracy"] for t in complete], [_flops(t) for t in complete])
+    scale = _Scale(definition)
+    points = [scale.point(t, "search", i in on) for i, t in enumerate(complete)]
     points_on = [points[i] for i in on]
+    uniform = [t for t in complete_references if t.precision == "binary"]
+    score_name, uniform_score = score_of(definition, mode, uniform)
     return Report(
         study=study_name,
-        mode=study.attributes["mode"],
+        mode=mode,
         definition=definition,
-        points=(*points, *(_point(definition, t, "baseline", False) for t in references)),
+        points=(
+            *points,
+            *(scale.point(t, "baseline", False) for t in complete_references),
+        ),
+        finals=tuple(_final(definition, t) for t in _complete(finals)),
         failed=sum(t.state == "fail" for t in trials),
-        knee=points_on[knee([p.accuracy for p in points_on], [p.flops for p in points_on])],
-        best=max(points, key=lambda p: (p.fitness, -p.flops)),
+        knee=_knee(points_on),
+        best=max(points, key=lambda p: (p.fitness, -p.flops), default=None),
+        score_name=score_name,
+        convergence=convergence(definition, mode, trials),
+        uniform_score=uniform_score,
+        making=making(
+            study,
+            {"parent": parent, "search": trials, "references": references, "final": finals},
+            None if final_study is None else final_study.attributes["definition"],
+        ),
     )
 
 
-def _point(definition: Definition, trial: Trial, kind: str, on_front: bool) -> Point:
-    space, network = definition.make_space(), definition.make_network()
-    accuracy, flops = trial.attributes["accuracy"], trial.attributes["flops"]
-    return Point(
-        trial=trial.number,
-        kind=kind,
-        precision="full" if trial.precision == "full" else "binary",
-        ratios=space.decode(trial.genotype),
-        widths=space.widths_of(trial.genotype, network.base_widths),
-        accuracy=accuracy,
-        flops=flops,
-        memory_bits=trial.attributes["memory_bits"],
-        fitness=fitness(accuracy, flops, definition.reference_flops(), definition.search.trade_off),
-        on_front=on_front,
+def _sibling(storage: Storage, name: str) -> tuple[Study | None, list[Trial]]:
+    """A study beside that of a run, and its trials: nothing where nobody has needed it yet."""
+    study = storage.studies.find(name)
+    return study, [] if study is None else storage.trials.read(study)
+
+
+def _complete(trials: Sequence[Trial]) -> list[Trial]:
+    return sorted(
+        (t for t in trials if t.state == "complete"), key=lambda t: (t.genotype, t.precision)
     )
+
+
+def _flops(trial: Trial) -> float:
+    flops: float = trial.attributes["flops"]
+    return flops
+
+
+def _knee(points: Sequence[Point]) -> Point | None:
+    if not points:
+        return None
+    return points[knee([p.accuracy for p in points], [p.flops for p in points])]
+
+
+def _final(definition: Definition, trial: Trial) -> Final:
+    attributes: dict[str, Any] = dict(trial.attributes)
+    return Final(
+        precision=trial.precision,
+        ratios=definition.make_space().decode(trial.genotype),
+        accuracy=attributes["accuracy"],
+        top5=attributes.get("top5"),
+        epochs=attributes.get("epochs"),
+    )
+
+
+class _Scale:
+    """Makes points of trials; what it takes of their definition is worked out once."""
+
+    def __init__(self, definition: Definition) -> None:
+        self._space, self._base = definition.make_space(), definition.make_network().base_widths
+        self._reference = definition.reference_flops()
+        self._trade_off = definition.search.trade_off
+
+    def point(self, trial: Trial, kind: str, on_front: bool) -> Point:
+        accuracy, flops = trial.attributes["accuracy"], _flops(trial)
+        return Point(
+            trial=trial.number,
+            kind=kind,
+            precision=trial.precision,
+            ratios=self._space.decode(trial.genotype),
+            widths=self._space.widths_of(trial.genotype, self._base),
+            accuracy=accuracy,
+            flops=flops,
+            memory_bits=trial.attributes["memory_bits"],
+            fitness=fitness(accuracy, flops, self._reference, self._trade_off),
+            on_front=on_front,
+        )

@@ -83,13 +83,25 @@ class Claim:
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial as stored; `state` is waiting, running, complete or fail."""
+    """One trial as stored.
+
+    Attributes:
+        number: In its study.
+        state: waiting, running, complete or fail.
+        genotype: Of the network.
+        precision: Of the network.
+        attributes: User attributes.
+        started: When it was claimed, the last time; None while it waits. UTC, without a zone.
+        ended: When it was finished, or failed; None before.
+    """
 
     number: int
     state: str
     genotype: Genotype
     precision: Precision
     attributes: Mapping[str, Any]
+    started: datetime | None
+    ended: datetime | None
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,16 @@ class Studies:
         return names[0]
 
     @waiting_out
-    def names(self, *, siblings: bool = False) -> list[str]:
-        """The names of the runs here, with or without their siblings."""
+    def find(self, name: str) -> Study | None:
+        """Opens a study; None where there is none of this name."""
         with self._db.read() as connection:
-            return self._names(connection, siblings)
+            return self._read_study(connection, name)
+
+    @waiting_out
+    def names(self) -> list[str]:
+        """The names of the runs here, without their siblings."""
+        with self._db.read() as connection:
+            return self._names(connection)
 
     @waiting_out
     def set_attributes(self, study: Study, attributes: Mapping[str, Any]) -> None:
@@ -194,7 +200,7 @@ class Studies:
             "--storage"
         )
 
-    def _names(self, connection: Connection, siblings: bool = False) -> list[str]:
+    def _names(self, connection: Connection) -> list[str]:
         studies, attributes = self._db.studies, self._db.study_attributes
         found = connection.scalars(
             select(studies.c.study_name)
@@ -202,7 +208,7 @@ class Studies:
             .where(attributes.c.key == "definition")
             .order_by(studies.c.study_name)
         )
-        return [name for name in found if siblings or not is_sibling(name)]
+        return [name for name in found if not is_sibling(name)]
 
     def _read_study(self, connection: Connection, name: str) -> Study | None:
         studies, attributes = self._db.studies, self._db.study_attributes

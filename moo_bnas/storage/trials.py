@@ -150,6 +150,8 @@ class Trials:
                 select(
                     trials.c.trial_id,
                     trials.c.number,
+                    trials.c.datetime_start,
+                    trials.c.datetime_complete,
                     queue.c.status,
                     queue.c.genotype,
                     queue.c.precision,
@@ -175,6 +177,8 @@ class Trials:
                 parse_genotype_key(row.genotype),
                 row.precision,
                 values[row.trial_id],
+                row.datetime_start,
+                row.datetime_complete,
             )
             for row in rows
         ]

@@ -222,6 +222,21 @@ def test_the_dearest_waiting_trial_of_the_first_study_is_claimed_first(
     assert storage.claims.take([first, second], "w", PRINTS) is None
 
 
+def test_a_trial_tells_when_it_was_begun_and_ended(storage: Storage, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    (waiting,) = storage.trials.read(study)
+    assert (waiting.started, waiting.ended) == (None, None)
+    claim = _take(storage, study)
+    (running,) = storage.trials.read(study)
+    assert running.started is not None
+    assert running.ended is None
+    storage.claims.finish(claim, "w", RESULT, SCORES)
+    (ended,) = storage.trials.read(study)
+    assert ended.started == running.started
+    assert ended.ended is not None
+    assert ended.ended >= running.started
+
+
 def test_a_finish_writes_all_or_nothing_and_only_once(storage: Storage, space: SearchSpace) -> None:
     study = _submit(storage, space, (0, 0))
     claim = _take(storage, study)

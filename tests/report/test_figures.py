@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from moo_bnas.definition import load_definition
+from moo_bnas.report.figures import Figure, figures, hover, pareto
+from moo_bnas.report.making import Making
+from moo_bnas.report.points import Final, Report
+from tests.report.conftest import make_point
+
+
+def told(report: Report) -> dict[str, Figure]:
+    return {figure.name: figure for figure in figures(report)}
+
+
+def drawn(report: Report, name: str) -> Sequence[Any]:
+    """The traces of a figure."""
+    figure = told(report)[name].drawn
+    assert figure is not None
+    return tuple(figure.data)
+
+
+def test_the_front_shows_every_point_once_and_marks_what_matters(report: Report) -> None:
+    traces = {t.name: t for t in pareto(report).data}
+    assert set(traces) == {
+        *("evaluated", "uniform widening", "full precision 1x", "front", "knee", "best"),
+    }
+    assert list(traces["evaluated"].x) == [3153.5]
+    assert list(traces["front"].y) == [50.0, 90.0, 91.0]
+    assert traces["front"].mode == "markers+lines"
+    assert list(traces["knee"].x) == list(traces["best"].x) == [1074.0]
+    assert list(traces["uniform widening"].text) == ["0.25x", "1x", "2x"]
+    assert pareto(report).layout.xaxis.type == "log"
+    assert "1 failed" in pareto(report).layout.title.text
+
+
+def test_hovering_tells_all_of_a_point(report: Report) -> None:
+    text = hover(report.search[1])
+    for part in ("90.00 %", "1.07 k", "6.59 kbit", "trial 1", "0.25, 2", "1, 8", "binary"):
+        assert part in text
+
+
+def test_convergence_is_drawn_against_evaluations_and_hours(report: Report) -> None:
+    for name, x in (("evaluations", [1, 3, 5]), ("hours", [0.5, 1.0, 2.0])):
+        search, uniform = drawn(report, f"convergence-{name}")
+        assert (list(search.x), list(search.y)) == (x, [0.25, 0.5, 0.75])
+        assert list(uniform.y) == [0.6, 0.6]
+    assert "0.75 after 5 evaluations" in told(report)["convergence-evaluations"].caption
+
+
+def test_channels_stand_beside_uniform_1x(report: Report) -> None:
+    traces = drawn(report, "channels")
+    assert [t.name for t in traces] == [
+        *("uniform 1x", "trial 1 (knee, best)", "ratios 2 1 1 1 1 1"),
+    ]
+    assert list(traces[0].y) == [4, 4, 8, 8, 16, 16]
+    assert list(traces[1].y) == [1, 8, 2, 4, 32, 8]
+    assert "uniform 1x: 4 4 8 8 16 16" in told(report)["channels"].values
+
+
+def test_validation_and_test_accuracies_are_series_of_their_own(report: Report) -> None:
+    traces = {t.name: t for t in drawn(report, "accuracy-flops")}
+    assert {name: list(t.y) for name, t in traces.items()} == {
+        "uniform (search, validation)": [50.0, 70.0, 90.4],
+        "searched (search, validation)": [90.0, 91.0],
+        "full precision (search, validation)": [95.0],
+        "uniform (final, test)": [93.0],
+        "searched (final, test)": [92.5, 91.125],
+        "full precision (final, test)": [96.0],
+    }
+    symbols = [t.marker.symbol for t in traces.values()]
+    assert len(set(symbols)) == 6
+
+
+@pytest.mark.parametrize(("name", "rows"), [("vgg_small_cifar10", 7), ("resnet18_imagenet", 10)])
+def test_published_results_are_there_when_asked_for(name: str, rows: int, report: Report) -> None:
+    definition = load_definition(name)
+    ones = (1.0,) * len(definition.make_space().genes)
+    points = (make_point(definition, 0, 50.0, ones, on_front=True),)
+    paper = replace(report, definition=definition, points=points, finals=(), knee=None, best=None)
+    trace = drawn(paper, "accuracy-flops")[-1]
+    assert trace.name.startswith("published (Shen et al. 2019, Table")
+    assert (trace.visible, len(trace.x)) == ("legendonly", rows)
+
+
+def test_what_is_not_there_yet_is_said(empty: Report) -> None:
+    missing = {name: f.caption for name, f in told(empty).items() if f.drawn is None}
+    assert missing == {
+        "front": "No candidate and no reference of the search is finished yet.",
+        "convergence-evaluations": "No candidate of the search is finished yet.",
+        "importance": "0 candidates are finished; it takes 10 to tell which genes matter.",
+    }
+    assert pareto(empty).data == ()
+
+
+def test_what_others_have_written_is_escaped(report: Report) -> None:
+    strange = replace(report, study="<i>s</i>")
+    assert "&lt;i&gt;s" in pareto(strange).layout.title.text
+
+
+def test_reports_of_references_alone_are_drawn(report: Report) -> None:
+    references = tuple(p for p in report.points if p.kind == "baseline")
+    making = Making(0, False, {}, None, None, (), None)
+    alone = replace(
+        report, points=references, knee=None, best=None, finals=(), convergence=(), making=making
+    )
+    named = [t.name for t in drawn(alone, "front")]
+    assert named == ["uniform widening", "full precision 1x"]
+    final = Final("binary", (1.0,) * 6, 80.0, None, None)
+    both = replace(alone, finals=(final,))
+    assert len(drawn(both, "accuracy-flops")) == 3

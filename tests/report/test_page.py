@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from moo_bnas.definition import load_definition, parse_definition
+from moo_bnas.report.page import as_toml, page, pareto_page
+from moo_bnas.report.points import Report
+from tests.browser import look
+
+FRONT = "document.querySelector('[data-figure=data-front]')"
+
+
+@pytest.mark.parametrize("make", [page, pareto_page])
+def test_a_page_needs_no_network(make: Callable[[Report], str], report: Report) -> None:
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=", make(report))
+
+
+def test_the_page_says_what_there_is(report: Report) -> None:
+    text = page(report).partition("<script>")[0]
+    assert "<title>s: report</title>" in text
+    assert "comes within 0.40 points of uniform 2x with 14 % of its FLOPs" in text
+    assert "4 of up to 18 candidates evaluated, 1 failed, 4 networks finally trained" in text
+    for title in ("The front", "Networks", "Convergence", "Channels per layer", "How it was made"):
+        assert re.search(f"<h2[^>]*>{title}</h2>", text)
+    assert '<th scope="row">trial 1 (knee, best)</th><td>1.07 k</td><td>37.5x</td>' in text
+    assert "python 3.11.7, moo-bnas 0.1.0" in text
+    assert "2026-01-02 03:04 UTC" in text
+    assert "2 h 03 min" in text
+    assert "1 of the search from other" in text
+    assert "milestones = [60, 120]" in text
+
+
+def test_what_others_have_written_stays_text(report: Report) -> None:
+    text = page(replace(report, study="</script><b>s"))
+    assert "<b>s" not in text
+    assert "&lt;b&gt;a &amp; b&lt;/b&gt;" in text
+    assert "NVIDIA &lt;H100&gt;" in text
+    assert "<title>&lt;b&gt;" in pareto_page(replace(report, study="<b>"))
+    data = re.findall(r'<script type="application/json" id="data-[^>]*>(.*?)</script>', text)
+    assert len(data) == 5  # there are too few candidates for importances
+    assert not any("<" in each for each in data)
+
+
+@pytest.mark.parametrize("name", ["digits", "resnet18_imagenet"])
+def test_a_definition_is_told_as_toml_that_can_be_read_again(name: str) -> None:
+    definition = load_definition(name)
+    values = tomllib.loads(as_toml(definition.model_dump(mode="json")))
+    assert parse_definition(values, "told") == definition
+
+
+def test_a_browser_draws_the_page_on_a_phone_and_in_the_dark(
+    report: Report, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page(report), encoding="utf-8")
+    questions = [
+        "document.querySelectorAll('details').forEach((each) => { each.open = true; })",
+        "document.documentElement.scrollWidth",
+        "document.querySelectorAll('.plot .main-svg .xaxislayer-above').length",
+        f"{FRONT}.querySelectorAll('.point').length",
+        f"getComputedStyle({FRONT}.querySelector('.xtitle')).fill",
+        "getComputedStyle(document.body).backgroundColor",
+    ]
+    light, dark = look(path, questions, [(390, "light"), (1280, "dark")])
+    assert (light.complaints, light.requests) == ([], [])
+    # 1 evaluated, 3 uniform, 1 full precision, 3 on the front, knee, best; and 5 figures.
+    assert light.answers[1:] == [390, 5, 10, "rgb(36, 41, 47)", "rgb(255, 255, 255)"]
+    assert (dark.complaints, dark.requests) == ([], [])
+    assert dark.answers[2:] == [5, 10, "rgb(230, 232, 234)", "rgb(20, 24, 28)"]
+    assert dark.answers[1] <= 1280
+
+
+def test_a_browser_draws_the_front_alone(report: Report, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    (tmp_path / "pareto.html").write_text(pareto_page(report), encoding="utf-8")
+    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += [f"--user-data-dir={tmp_path}/profile", "--virtual-time-budget=20000", "--dump-dom"]
+    drawn = subprocess.run(
+        [*command, f"file://{tmp_path}/pareto.html"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "s: 4 binary networks, 3 on the front" in drawn
+    # One path a point: 1 evaluated, 3 uniform, 1 full, 3 on the front, knee, best; 6 in the legend.
+    assert len(re.findall(r'<path class="point', drawn)) == 10
