@@ -20,7 +20,7 @@ from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.model_file import parse_model
 from moo_bnas.networks.layers import Precision
-from moo_bnas.report import Report, collect
+from moo_bnas.report import collect
 from moo_bnas.run import check_unchanged, open_run
 from moo_bnas.space import Genotype
 from moo_bnas.storage import (
@@ -159,19 +159,20 @@ def choose(
         StorageError: Where there is none.
     """
     storage, run, space = finals.storage, finals.run, finals.definition.make_space()
+    trials = storage.trials.read(run)
     if trial is not None:
-        return _numbered(storage.trials.read(run), trial, run.name)
-    report: Report = collect(storage, run.name)
-    if report.best is None or report.knee is None:
+        return _numbered(trials, trial, run.name)
+    if not any(t.state == "complete" for t in trials):
         raise StorageError(
             f"the search {run.name!r} has no finished candidate to choose from; begin it with "
             "`moo-bnas run`, or give --ratios"
         )
-    if best:
+    report = collect(storage, run.name)
+    if best and report.best is not None:
         return space.encode(report.best.ratios)
-    if knee:
+    if knee and report.knee is not None:
         return space.encode(report.knee.ratios)
-    searched = [p for p in report.points if p.kind == "search"]
+    searched = report.search
     within = [p for p in searched if max_flops is not None and p.flops <= max_flops]
     if not within:
         raise StorageError(

@@ -10,7 +10,7 @@ from typing import Any
 from moo_bnas.definition import stored_definition
 from moo_bnas.processes import is_gone
 from moo_bnas.progress import parent_progress, score_of
-from moo_bnas.storage import LeaseRow, Storage, WorkerRow
+from moo_bnas.storage import LeaseRow, Storage, WorkerRow, final_of
 from moo_bnas.units import duration
 
 
@@ -28,7 +28,8 @@ class Status:
 
     `driver` is the one that lives; None also once the run is finished. `workers` are those at work,
     `workers_silent` were not heard of for long, `workers_gone` have left or died. `parent` is how
-    far the parent's training is, where there is one.
+    far the parent's training is, where there is one; `final` counts final trainings by state, where
+    there are any.
     """
 
     study: str
@@ -47,6 +48,7 @@ class Status:
     workers_gone: int
     seconds_left: float | None
     parent: str | None
+    final: dict[str, int] | None
     failures: dict[str, int]
 
     def as_document(self) -> dict[str, Any]:
@@ -83,6 +85,7 @@ class Status:
             "workers_gone": self.workers_gone,
             "seconds_left": self.seconds_left,
             "parent": self.parent,
+            "final": self.final,
             "failures": self.failures,
         }
 
@@ -97,6 +100,8 @@ class Status:
         ]
         if self.parent is not None:
             lines.insert(1, f"parent       {self.parent.removeprefix('parent ')}")
+        if self.final is not None:
+            lines.append(f"final        {', '.join(f'{n} {s}' for s, n in self.final.items())}")
         if self.seconds_left:
             lines.append(f"time left    about {duration(self.seconds_left)}")
         if self.driver is not None:
@@ -139,8 +144,10 @@ def read_status(storage: Storage, study_name: str) -> Status:
     driver = None if finished else storage.leases.read(study)
     if driver is not None and (not driver.is_recent or is_gone(driver.host, driver.pid)):
         driver = None
+    final = storage.studies.find(final_of(study_name))
+    over = finished and (final is None or final.attributes["finished"])
     joined = storage.workers.read(study)
-    missed = [w for w in joined if not (finished or w.has_left or is_gone(w.host, w.pid))]
+    missed = [w for w in joined if not (over or w.has_left or is_gone(w.host, w.pid))]
     recent = [w for w in missed if w.is_recent]
     speeds = defaultdict[str, list[float]](list)
     for trial in complete:
@@ -172,5 +179,6 @@ def read_status(storage: Storage, study_name: str) -> Status:
         workers_gone=len(joined) - len(missed),
         seconds_left=left,
         parent=None if definition.parent is None else parent_progress(storage, study),
+        final=None if final is None else storage.trials.counts(final),
         failures=dict(failures.most_common()),
     )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.finals import Finals
 from moo_bnas.progress import FinalProgress
 from moo_bnas.storage import Trial
 
@@ -42,7 +41,7 @@ class EventFiles:
         for each in progress.unfinished:
             self._losses(each.title, each.losses)
 
-    def end(self, finals: Finals, title: str, trial: Trial) -> None:
+    def end(self, title: str, trial: Trial) -> None:
         """Writes what is left of a finished training, and its test accuracy."""
         found = trial.attributes
         self._losses(title, found["loss_per_epoch"])

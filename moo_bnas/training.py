@@ -289,7 +289,8 @@ def score(network: nn.Module, data: DeviceData) -> float:
 def score_top(network: nn.Module, data: DeviceData, tops: Sequence[int]) -> list[float]:
     """Shares of the scoring images whose class is among the k likeliest, percent.
 
-    In fp32, where binary layers are exact.
+    In fp32, where binary layers are exact. Of classes that are equally likely, as the coarse
+    values of narrow networks make some, the first comes first.
 
     Args:
         network: To score.
@@ -302,9 +303,12 @@ def score_top(network: nn.Module, data: DeviceData, tops: Sequence[int]) -> list
         for rows in torch.split(data.scoring.rows, _SCORING_BATCH):
             images, labels = data.scoring.batch(rows, data.device)
             logits = network(data.normalise(centre(images, data.size)))
-            most = min(max(tops), logits.shape[1])
-            hits = logits.topk(most, dim=1).indices == labels[:, None]
-            right += torch.stack([hits[:, :k].sum() for k in tops])
+            own, places = (
+                logits.gather(1, labels[:, None]),
+                labels.new_tensor(range(logits.shape[1])),
+            )
+            before = (logits > own) | ((logits == own) & (places < labels[:, None]))
+            right += torch.stack([(before.sum(dim=1) < k).sum() for k in tops])
     return [100.0 * n / len(data.scoring.rows) for n in right.tolist()]
 
 

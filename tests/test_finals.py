@@ -55,7 +55,7 @@ milestones = [2]
 
 @pytest.fixture
 def definition(tmp_path: Path) -> Definition:
-    return _definition(tmp_path, TINY + FINAL)
+    return make_definition(tmp_path, TINY + FINAL)
 
 
 @pytest.fixture
@@ -63,11 +63,11 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/storage.db"
 
 
-def _narrow(definition: Definition) -> Chosen:
+def narrow(definition: Definition) -> Chosen:
     return definition.make_space().uniform(0.25), "binary"
 
 
-def _definition(folder: Path, text: str) -> Definition:
+def make_definition(folder: Path, text: str) -> Definition:
     path = folder / "tiny.toml"
     path.write_text(text)
     return load_definition(str(path))
@@ -150,8 +150,8 @@ def test_how_long_a_search_is_does_not_matter_but_what_it_searches(
     other = TINY.replace("generations = 3", "generations = 1").replace(
         "population = 6", "population = 4"
     )
-    assert open_finals(url, "s", _definition(tmp_path, other + FINAL), None, None)
-    wider = _definition(tmp_path, TINY.replace("base_width = 4", "base_width = 8") + FINAL)
+    assert open_finals(url, "s", make_definition(tmp_path, other + FINAL), None, None)
+    wider = make_definition(tmp_path, TINY.replace("base_width = 4", "base_width = 8") + FINAL)
     with pytest.raises(DefinitionError, match="network.base_width was 4, now 8"):
         open_finals(url, "s", wider, None, None)
 
@@ -253,7 +253,7 @@ def test_any_worker_of_a_run_trains_its_final_networks(
 def test_another_study_shares_a_final_training(
     definition: Definition, url: str, tmp_path: Path
 ) -> None:
-    chosen = [_narrow(definition)]
+    chosen = [narrow(definition)]
     found = []
     for name in ("one", "other"):
         finals = open_finals(url, name, definition, None, None)
@@ -291,7 +291,7 @@ def test_what_failed_is_told_and_can_be_trained_again(
     definition: Definition, url: str, tmp_path: Path
 ) -> None:
     finals = open_finals(url, None, definition, None, None)
-    chosen = [_narrow(definition)]
+    chosen = [narrow(definition)]
     submit(finals, chosen)
     finals.storage.studies.set_attributes(finals.study, {"finished": True})
     work(finals.storage, finals.run.name, _Fails(definition), threading.Event(), only_final=True)
@@ -319,7 +319,7 @@ def test_a_worker_of_a_search_that_cannot_train_final_networks_goes_on_without(
 ) -> None:
     run = open_run(url, "s", definition, "pareto", 0)
     finals = open_finals(url, "s", None, None, None)
-    chosen = [_narrow(definition)]
+    chosen = [narrow(definition)]
     submit(finals, chosen)
     finals.storage.studies.set_attributes(run.study, {"finished": True})
     assert work(run.storage, "s", _WithoutTestImages(), threading.Event()) == 0

@@ -157,7 +157,7 @@ def train_all(finals: Finals, chosen: Sequence[Chosen], options: dict[str, Any])
     ]
     if events:
         for title, trial in zip(titles, trials, strict=True):
-            events.end(finals, title, trial)
+            events.end(title, trial)
     click.echo(_table(titles, trials, paths))
 
 

@@ -1,0 +1,82 @@
+"""From a search to files that run elsewhere, by the commands that the README names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from moo_bnas import predict
+from moo_bnas.data import Digits
+from moo_bnas.report.tables import MISSING
+from tests.conftest import TINY, Cli
+from tests.test_finals import FINAL
+
+
+@pytest.mark.timeout(300)
+def test_a_search_ends_in_files_that_predict(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY + FINAL)
+
+    def run(*arguments: str | Path) -> str:
+        done = cli(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    run("run", "tiny.toml", "--workers", "1")
+    trained = run("train", "--knee", "--workers", "1", "--tensorboard", "events")
+    again = run("train", "--knee", "--workers", "1")
+    assert again == trained  # nothing is trained twice
+    rows = run("baseline", "--ratios", "1", "--workers", "1")
+    assert "full precision 1x" in rows
+    assert "uniform 1x" in rows
+    run("report")
+    folder = tmp_path / "runs/tiny-pareto-s0"
+    table = (folder / "table.md").read_text()
+    tested = [line for line in table.splitlines() if line.startswith("|") and MISSING not in line]
+    assert len(tested) == 5  # header, ruler, full precision, uniform 1x, the knee
+    status = json.loads(run("status", "--json"))
+    assert status["final"] == {"complete": 3, "running": 0, "waiting": 0, "fail": 0}
+
+    model = Path(trained.split()[-1])
+    assert (tmp_path / model).parent.name.startswith(("trial-", "uniform-"))
+    document = json.loads((tmp_path / model).with_suffix(".json").read_text())
+    knee = next(
+        p
+        for p in json.loads((folder / "pareto.json").read_text())["points"]
+        if p["kind"] == "search" and p["trial"] == document["search"]["trial"]
+    )
+    assert document["search"]["accuracy"] == knee["accuracy"]
+    assert document["ratios"] == knee["ratios"]
+    run("export", model, "--format", "packed")
+    test = Digits().load(Path(), 0, "final").scoring
+    images = np.asarray(test.images[test.rows])
+    Image.fromarray(images[0, 0]).save(tmp_path / "digit.png")
+    packed = model.with_suffix(".packed.safetensors")
+    told = json.loads(run("predict", packed, "digit.png", "--json"))["predictions"][0]
+    found = predict(tmp_path / packed, images)
+    assert told["probability"] == pytest.approx(found[0].top(1)[0][1])
+    labels = test.labels[test.rows]
+    right = sum(p.top(1)[0][0] == str(label) for p, label in zip(found, labels, strict=True))
+    assert 100 * right / len(labels) == pytest.approx(document["test"]["top1"])
+
+
+def test_wrong_options_are_told(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY + FINAL)
+    for arguments, told in (
+        (("train", "tiny.toml"), "got none, expected one of --trial, --best"),
+        (("train", "--best", "--knee"), "got --best and --knee, expected one of"),
+        (("train", "--best", "--precision", "full"), "goes with --ratios only"),
+        (("train", "tiny.toml", "--ratios", "1,2"), "got 2 ratios, expected 6"),
+        (("train", "tiny.toml", "--ratios", "7"), "got ratio 7, expected each to be one of"),
+        (("train", "tiny.toml", "--best"), "has no finished candidate to choose from"),
+        (("train", "--best", "--storage", "sqlite:///none.db"), "none.db"),
+        (("baseline", "tiny.toml", "--ratios", "x"), "expected numbers joined by commas"),
+    ):
+        done = cli(*arguments)
+        assert done.returncode in (1, 2), arguments
+        assert told in done.stderr, (arguments, done.stderr)
+        assert "Traceback" not in done.stderr
