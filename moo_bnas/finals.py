@@ -7,7 +7,6 @@ recipe for all of them), shared, and nothing that is killed loses more than an e
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,8 @@ from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.model_file import parse_model
 from moo_bnas.networks.layers import Precision
-from moo_bnas.report import collect
+from moo_bnas.output import write_whole
+from moo_bnas.report import called, collect
 from moo_bnas.run import check_unchanged, open_run
 from moo_bnas.space import Genotype
 from moo_bnas.storage import (
@@ -192,17 +192,15 @@ def _numbered(trials: Sequence[Trial], number: int, name: str) -> Genotype:
 
 
 def title_of(finals: Finals, genotype: Genotype, precision: Precision) -> str:
-    """What a network is called in tables: `uniform 2x`, `full precision 1x`, `trial 53`."""
-    space = finals.definition.make_space()
-    ratios = space.decode(genotype)
-    kind = "uniform" if precision == "binary" else "full precision"
-    if len(set(ratios)) == 1:
-        return f"{kind} {ratios[0]:g}x"
-    listed = f"{kind if precision == 'full' else 'ratios'} {' '.join(f'{r:g}' for r in ratios)}"
-    if precision == "full":
-        return listed
+    """What a network is called, in tables too; see `report.called`."""
     found = finals.storage.trials.read(finals.run, [genotype])
-    return f"trial {found[0].number}" if found else listed
+    ratios = finals.definition.make_space().decode(genotype)
+    return called(ratios, precision, found[0].number if found else None)
+
+
+def folder_name(title: str) -> str:
+    """The folder of a network of this title."""
+    return title.replace(",", "").replace(" ", "-")
 
 
 def submit(finals: Finals, chosen: Sequence[Chosen]) -> None:
@@ -258,20 +256,14 @@ def fetch(finals: Finals, trial: Trial, folder: Path) -> Path:
     path = folder / "model.safetensors"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(path, content)
-        _write(folder / "model.json", (json.dumps(document, indent=1) + "\n").encode())
+        write_whole(path, content)
+        write_whole(folder / "model.json", (json.dumps(document, indent=1) + "\n").encode())
     except OSError as error:
         raise DefinitionError(
             f"cannot write to {folder}: {error.strerror}; give another --out (the model is kept in "
             "the artifact store, nothing is trained again)"
         ) from error
     return path
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)
 
 
 def trials_of(finals: Finals, chosen: Sequence[Chosen]) -> list[Trial]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from moo_bnas.errors import DefinitionError
+from moo_bnas.finals import folder_name
 from moo_bnas.progress import FinalProgress
 from moo_bnas.storage import Trial
 
@@ -58,7 +59,7 @@ class EventFiles:
 
     def _writer(self, title: str) -> Any:
         if title not in self._writers:
-            folder = self._folder / title.replace(" ", "-")
+            folder = self._folder / folder_name(title)
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 for old in folder.glob("events.out.tfevents.*"):

@@ -213,7 +213,7 @@ def test_networks_have_names(definition: Definition, url: str) -> None:
     assert title_of(finals, space.uniform(2.0), "binary") == "uniform 2x"
     assert title_of(finals, space.uniform(1.0), "full") == "full precision 1x"
     assert title_of(finals, mixed, "binary") == "ratios 0.25 1 2 1 1 0.5"
-    assert title_of(finals, mixed, "full") == "full precision 0.25 1 2 1 1 0.5"
+    assert title_of(finals, mixed, "full") == "full precision, ratios 0.25 1 2 1 1 0.5"
 
 
 # ---- training ------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def open_final(options: dict[str, Any], given: Definition | None) -> Finals:
 def train_all(finals: Finals, chosen: Sequence[Chosen], options: dict[str, Any]) -> None:
     """Trains networks to the end, writes their models, and says how good they are."""
     from moo_bnas.final_driver import FinalDriver
-    from moo_bnas.finals import fetch, restart, submit, title_of, trials_of
+    from moo_bnas.finals import fetch, folder_name, restart, submit, title_of, trials_of
     from moo_bnas.lease import driver_lease
     from moo_bnas.local_workers import LocalWorkers, default_devices
     from moo_bnas.progress import Display
@@ -152,7 +152,7 @@ def train_all(finals: Finals, chosen: Sequence[Chosen], options: dict[str, Any])
                 local.stop()
     titles = [title_of(finals, *each) for each in chosen]
     paths = [
-        fetch(finals, trial, folder / title.replace(" ", "-"))
+        fetch(finals, trial, folder / folder_name(title))
         for title, trial in zip(titles, trials, strict=True)
     ]
     if events:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +14,7 @@ from moo_bnas.export.folding import fold
 from moo_bnas.export.onnx_file import to_onnx
 from moo_bnas.export.packed import Sizes, pack, sizes
 from moo_bnas.model_file import Model, read_model, to_bytes
+from moo_bnas.output import write_whole
 
 Format = Literal["packed", "onnx", "torch"]
 SUFFIXES: dict[Format, str] = {
@@ -92,13 +92,9 @@ def _check_place(path: Path, source: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_bytes(content)
-        partial.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise ModelFileError(
             f"cannot write {path}: {error.strerror}; make room or mend the rights there, or give "
             "another --out"

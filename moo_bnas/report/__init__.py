@@ -5,7 +5,7 @@ from __future__ import annotations
 from moo_bnas.report.files import as_csv, as_json, make_folder, write
 from moo_bnas.report.images import Format, write_images
 from moo_bnas.report.points import Final, Point, Report, collect
-from moo_bnas.report.tables import as_table
+from moo_bnas.report.tables import as_table, called
 
 __all__ = [
     "Final",
@@ -15,6 +15,7 @@ __all__ = [
     "as_csv",
     "as_json",
     "as_table",
+    "called",
     "collect",
     "make_folder",
     "write",

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from moo_bnas.errors import DefinitionError
+from moo_bnas.output import write_whole
 from moo_bnas.report.page import page, pareto_page
 from moo_bnas.report.points import Point, Report
 from moo_bnas.report.tables import as_markdown, as_table_csv, as_tex
@@ -54,10 +55,9 @@ def write(report: Report, folder: Path) -> list[Path]:
     }
     paths = []
     for name, text in files.items():
-        path, partial = folder / name, folder / f".{name}.{os.getpid()}"
+        path = folder / name
         try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
+            write_whole(path, text.encode())
         except OSError as error:
             raise DefinitionError(
                 f"cannot write {path}: {error.strerror}; choose another folder with --out"

@@ -67,8 +67,10 @@ def rows(report: Report) -> list[Row]:
         widths = tuple(int(b * r) for b, r in zip(network.base_widths, ratios, strict=True))
         point, final = validated.get((ratios, precision)), tested.get((ratios, precision))
         cost = flops(network, widths, precision)
+        name = called(ratios, precision, None if point is None else point.trial)
+        told = [mark for p, mark in marked if (p.ratios, p.precision) == (ratios, precision)]
         return Row(
-            model=_model(ratios, precision, point, marked),
+            model=f"{name} ({', '.join(told)})" if told else name,
             precision=precision,
             ratios=ratios,
             widths=widths,
@@ -105,22 +107,21 @@ def marks(report: Report) -> list[tuple[Point, str]]:
     ]
 
 
-def _model(
-    ratios: tuple[float, ...],
-    precision: Precision,
-    point: Point | None,
-    marked: Sequence[tuple[Point, str]],
-) -> str:
-    told = [mark for p, mark in marked if (p.ratios, p.precision) == (ratios, precision)]
+def called(ratios: Sequence[float], precision: Precision, trial: int | None) -> str:
+    """What a network is called: `full precision 1x`, `uniform 2x`, `trial 53`, or by its ratios.
+
+    Args:
+        ratios: One per gene.
+        precision: `binary` or `full`.
+        trial: Its number in the search, if it is of it.
+    """
     uniform = len(set(ratios)) == 1
     if precision == "full":
-        name = "full precision"
-        name += f" {ratios[0]:g}x" if uniform else f", ratios {_listing(ratios)}"
-    elif uniform:
-        name = f"uniform {ratios[0]:g}x"
-    else:
-        name = f"trial {point.trial}" if point else f"ratios {_listing(ratios)}"
-    return f"{name} ({', '.join(told)})" if told else name
+        size = f" {ratios[0]:g}x" if uniform else f", ratios {_listing(ratios)}"
+        return f"full precision{size}"
+    if uniform:
+        return f"uniform {ratios[0]:g}x"
+    return f"ratios {_listing(ratios)}" if trial is None else f"trial {trial}"
 
 
 def cells(row: Row) -> tuple[str, ...]:
