@@ -47,7 +47,7 @@ class FinalDriver:
         submit(finals, chosen)
         storage.studies.set_attributes(finals.study, {"finished": False})
         began = time.monotonic()
-        while storage.trials.count_open([finals.study]) != [0]:
+        while any(t.state in ("waiting", "running") for t in trials_of(finals, chosen)):
             if self._upkeep.is_due:
                 self._upkeep.look()
                 self._show(progress_of(finals, chosen, self._upkeep.alive))

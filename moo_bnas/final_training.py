@@ -82,14 +82,17 @@ class FinalTraining:
                 f"cannot go on with the final training of {claim.study.name} trial "
                 f"{claim.number}: {error}, or give --restart to `moo-bnas train` to train it anew"
             ) from error
-        before = (progress or {}).get("seconds", 0.0)
+        before, first = 0.0, 1
         if progress:
-            log.info("going on after epoch %d", len(progress["losses"]))
+            before, first = progress["seconds"], len(progress["losses"]) + 1
+            log.info("going on with epoch %d", first)
         started = time.monotonic()
 
         def keep(losses: Sequence[float], make: Callable[[], bytes]) -> None:
             seconds = before + time.monotonic() - started
             checkpoints.save(make(), {"losses": list(losses), "seconds": round(seconds, 3)})
+            if len(losses) == first:
+                self._storage.claims.forgive(claim)
 
         found, model = self._evaluator.train_final(
             claim.genotype, claim.precision, self._recipe, content, keep, should_stop

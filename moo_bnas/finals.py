@@ -204,10 +204,15 @@ def folder_name(title: str) -> str:
 
 
 def submit(finals: Finals, chosen: Sequence[Chosen]) -> None:
-    """Makes trials of those that have none yet."""
+    """Makes trials of those that have none yet, and has workers take no others.
+
+    Those that an earlier command had begun and this one does not name wait until they are named
+    again: nobody wants hours of another network first.
+    """
     network, space = finals.definition.make_network(), finals.definition.make_space()
     candidates = [candidate(network, space, *each) for each in chosen]
     finals.storage.trials.submit(finals.study, space, candidates)
+    finals.storage.trials.hold_back(finals.study, but=chosen)
 
 
 def restart(finals: Finals, chosen: Sequence[Chosen]) -> None:

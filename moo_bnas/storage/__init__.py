@@ -23,7 +23,10 @@ changes in the same transaction.
 - An exception or divergence fails the trial at once: it would recur. What may not recur goes
   RUNNING -> WAITING in place, and is no loss: a trial that ran out of memory once, to be tried
   alone on its device; one under which the device failed, `MAX_DEVICE_ERRORS` times in all. These
-  counts, like the losses, belong to the trial and outlive its claims.
+  counts, like the losses, belong to the trial and outlive its claims. (The checkpoint of a final
+  training ends its losses: the next try goes on from there.)
+- Of final trainings only those wait for workers that the last command named; others are held back,
+  WAITING as far as Optuna knows.
 - An evaluation is begun at most once at a time per fingerprint and genotype in the whole storage.
   A waiting trial whose evaluation another study is training is passed over until that ends; one
   whose evaluation is known is finished with a copy of it.

@@ -87,7 +87,7 @@ class Trial:
 
     Attributes:
         number: In its study.
-        state: waiting, running, complete or fail.
+        state: waiting, running, complete, fail, or held (see `Trials.hold_back`).
         genotype: Of the network.
         precision: Of the network.
         attributes: User attributes.

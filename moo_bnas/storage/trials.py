@@ -8,8 +8,9 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.trial import TrialState
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, not_, or_, select, update
 
+from moo_bnas.networks.layers import Precision
 from moo_bnas.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
 from moo_bnas.storage.database import Database, waiting_out
 from moo_bnas.storage.records import Candidate, Study, Trial
@@ -87,6 +88,30 @@ class Trials:
                     for trial_id, c in made
                 ],
             )
+
+    @waiting_out
+    def hold_back(self, study: Study, but: Sequence[tuple[Genotype, Precision]]) -> None:
+        """Keeps workers from the waiting trials of a study, but for some, until these change.
+
+        They go on waiting as far as Optuna knows; here their state is `held`.
+        """
+        wanted = or_(
+            *(
+                and_(queue.c.genotype == genotype_key(genotype), queue.c.precision == precision)
+                for genotype, precision in but
+            )
+        )
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id, study.name)
+            for chosen, before, after in (
+                (not_(wanted), "waiting", "held"),
+                (wanted, "held", "waiting"),
+            ):
+                connection.execute(
+                    update(queue)
+                    .where(queue.c.study_id == study.id, queue.c.status == before, chosen)
+                    .values(status=after)
+                )
 
     @waiting_out
     def revive(self, study: Study, number: int) -> None:

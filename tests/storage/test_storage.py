@@ -926,3 +926,29 @@ def test_a_failed_trial_that_is_revived_waits_as_if_never_tried(
     assert storage.claims.finish(again, "w", RESULT, SCORES)
     seen = optuna.load_study(study_name="s", storage=storage.optuna)
     assert [t.state for t in seen.trials] == [TrialState.COMPLETE] * 2
+
+
+def test_only_those_final_trainings_are_taken_that_were_named_last(
+    storage: Storage, space: SearchSpace
+) -> None:
+    study = _submit(storage, space, (0, 0), (0, 1))
+    storage.trials.hold_back(study, but=[((0, 0), "binary")])
+    claim = _take(storage, study)
+    assert claim.genotype == (0, 0)
+    assert storage.claims.take([study], "w", PRINTS) is None
+    assert [t.state for t in storage.trials.read(study)] == ["running", "held"]
+    storage.trials.hold_back(study, but=[((0, 1), "binary"), ((0, 0), "full")])
+    assert [t.state for t in storage.trials.read(study)] == ["running", "waiting"]
+    assert storage.claims.release(claim)
+    storage.trials.hold_back(study, but=[((0, 1), "full")])
+    assert [t.state for t in storage.trials.read(study)] == ["held", "held"]
+
+
+def test_a_checkpoint_ends_the_count_of_losses(storage: Storage, space: SearchSpace) -> None:
+    study = _submit(storage, space, (0, 0))
+    storage.workers.join(study, "w", "elsewhere", 1, "cpu", 60.0)
+    for _ in range(MAX_LOSSES + 2):  # more than a trial without progress may have
+        claim = _take(storage, study)
+        storage.claims.forgive(claim)
+        assert storage.claims.return_lost(_always) == 1
+    assert [t.state for t in storage.trials.read(study)] == ["waiting"]
