@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ from PIL import Image
 
 from moo_bnas import predict
 from moo_bnas.data import Digits
+from moo_bnas.errors import StorageError
 from moo_bnas.report.tables import MISSING
-from tests.conftest import TINY, Cli
+from moo_bnas.storage import Storage
+from tests.conftest import TINY, Cli, start_cli
 from tests.test_finals import FINAL
 
 
@@ -62,6 +66,49 @@ def test_a_search_ends_in_files_that_predict(tmp_path: Path, cli: Cli) -> None:
     labels = test.labels[test.rows]
     right = sum(p.top(1)[0][0] == str(label) for p, label in zip(found, labels, strict=True))
     assert 100 * right / len(labels) == pytest.approx(document["test"]["top1"])
+
+
+@pytest.mark.timeout(300)
+def test_after_a_kill_of_all_its_processes_the_same_command_goes_on(
+    tmp_path: Path,
+) -> None:
+    command = ("train", "tiny.toml", "--ratios", "2", "--epochs", "30", "--workers", "1")
+    for name in ("killed", "whole"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tiny.toml").write_text(TINY + FINAL)
+    process = start_cli(*command, cwd=tmp_path / "killed")
+    url = f"sqlite:///{tmp_path}/killed/moo-bnas.db"
+    study = "tiny-pareto-s0"
+    while _epochs(url, study) < 2:
+        assert process.poll() is None, process.communicate()
+    (worker,) = Storage(url).workers.read(Storage(url).studies.open(study))
+    os.kill(worker.pid, signal.SIGKILL)
+    process.kill()
+    process.communicate()
+    before = _epochs(url, study)
+    assert 2 <= before < 30
+    models = []
+    for name in ("killed", "whole"):
+        done = start_cli(*command, cwd=tmp_path / name)
+        assert done.communicate()[1].count("Traceback") == 0
+        assert done.returncode == 0
+        (path,) = (tmp_path / name).glob("runs/*/uniform-2x/model.safetensors")
+        models.append(path.read_bytes())
+    assert models[0] == models[1]
+    log = (tmp_path / "killed" / "runs" / study / "worker-0.log").read_text()
+    assert f"going on with epoch {before + 1}" in log
+
+
+def _epochs(url: str, study: str) -> int:
+    """How many epochs the checkpoint has that is there by now."""
+    if not Path(url.removeprefix("sqlite:///")).exists():
+        return 0
+    try:
+        final = Storage(url).studies.find(f"{study}.final")
+    except StorageError:  # its tables are being made
+        return 0
+    told = {} if final is None else final.attributes.get("training 0") or {}
+    return len((told.get("progress") or {}).get("losses", []))
 
 
 def test_wrong_options_are_told(tmp_path: Path, cli: Cli) -> None:

@@ -341,3 +341,18 @@ def test_lost_models_are_an_error(definition: Definition, url: str, tmp_path: Pa
     (tmp_path / "storage-artifacts" / trial.attributes["artifact"]).unlink()
     with pytest.raises(ArtifactsError, match="has no"):
         fetch(finals, trial, tmp_path)
+
+
+def test_a_command_trains_what_it_names_and_nothing_else(
+    definition: Definition, url: str, tmp_path: Path
+) -> None:
+    finals = open_finals(url, None, definition, None, None)
+    space = definition.make_space()
+    dear: Chosen = space.uniform(2.0), "binary"
+    submit(finals, [dear])  # by a command that was killed
+    with _served(finals, only_final=True):
+        _driver(finals, tmp_path).train([narrow(definition)])
+    assert [t.state for t in trials_of(finals, [dear])] == ["held"]
+    with _served(finals, only_final=True):
+        (trial,) = _driver(finals, tmp_path).train([dear])
+    assert trial.state == "complete"
