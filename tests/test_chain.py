@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,7 @@ def test_after_a_kill_of_all_its_processes_the_same_command_goes_on(
     study = "tiny-pareto-s0"
     while _epochs(url, study) < 2:
         assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
     (worker,) = Storage(url).workers.read(Storage(url).studies.open(study))
     os.kill(worker.pid, signal.SIGKILL)
     process.kill()
