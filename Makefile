@@ -4,14 +4,17 @@ BIN := .venv/bin
 # One thread a process: two of them on a busy machine can be ten times slower than one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-slow lint clean
 
 demo: .venv/installed
 	$(BIN)/moo-bnas run digits --mode pareto
 	@echo "open runs/digits-pareto-s0/report.html"
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+
+test-slow: .venv/installed-test  # kills at random moments, whole machines: what guards data and takes long
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -69,6 +69,7 @@ def test_a_search_ends_in_files_that_predict(tmp_path: Path, cli: Cli) -> None:
     assert 100 * right / len(labels) == pytest.approx(document["test"]["top1"])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_after_a_kill_of_all_its_processes_the_same_command_goes_on(
     tmp_path: Path,

@@ -34,12 +34,14 @@ def _disturb(folder: Path, url: str, server: PostgresServer | None) -> None:
     assert done.total() == (6 if server else 4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the processes of a run from /proc")
 @pytest.mark.timeout(300)
 def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
     _disturb(tmp_path, f"sqlite:///{tmp_path}/storage.db", None)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the processes of a run from /proc")
 @pytest.mark.timeout(300)
 def test_kills_and_restarts_of_the_server_change_nothing(

@@ -146,6 +146,7 @@ def test_the_test_images_are_scored_once_at_the_end(
     assert (model.card.accuracy, model.card.top5) == (found["accuracy"], found["top5"])
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_final_training(tmp_path: Path, cli: Cli) -> None:
     (tmp_path / "tiny.toml").write_text(TINY + FINAL)
     ran = cli("train", "tiny.toml", "--ratios", "1", "--processes", "2", "--workers", "1")

@@ -110,6 +110,7 @@ def machines(tmp_path: Path) -> Iterator[list[Machine]]:
         machine.remove()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_search_survives_a_machine_that_falls_off_the_network(
     machines: list[Machine], postgresql: PostgresServer, tmp_path: Path, tiny_path: Path, cli: Cli
