@@ -59,6 +59,7 @@ class Driver:
         run, options = self._run, self._run.definition.search
         self._begin()
         self.make_parent()
+        self._started = time.monotonic()  # the pace so far is that of candidates
         self._submit_references()
         stored = self._stored_generations()
         search = make_search(run.definition, run.mode, run.seed)

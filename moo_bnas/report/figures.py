@@ -70,6 +70,7 @@ def pareto(report: Report) -> go.Figure:
         inherited = ", from the weights of a parent (full precision: from scratch)"
     drawn.update_layout(
         title={
+            "pad": {"t": 16},
             "text": f"{escape(report.study)}: {len(report.search)} binary networks, "
             f"{len(report.front)} on the front"
             f"<br><sup>{escape(report.definition.network.name)} on {report.definition.data.name}, "
