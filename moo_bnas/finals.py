@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.model_file import parse_model
 from moo_bnas.networks.layers import Precision
 from moo_bnas.output import write_whole
+from moo_bnas.processes import is_gone
 from moo_bnas.report import called, collect
 from moo_bnas.run import check_unchanged, open_run
 from moo_bnas.space import Genotype
@@ -60,6 +61,8 @@ def open_finals(
     given: Definition | None,
     artifacts_url: str | None,
     epochs: int | None,
+    *,
+    restart: bool = False,
 ) -> Finals:
     """Opens the final trainings of a run; with a definition, the run is made where it is missing.
 
@@ -70,6 +73,7 @@ def open_finals(
         artifacts_url: Where checkpoints and models are kept; None: where the run has kept them so
             far, at first beside an SQLite file.
         epochs: Instead of those of [final].
+        restart: Drop what was begun, and not finished, with another recipe.
 
     Raises:
         DefinitionError: Where there is no [final], where the run was begun with another
@@ -92,14 +96,14 @@ def open_finals(
     known = stored_definition((begun or run).attributes["definition"])
     definition = _in_effect(given or known, epochs)
     attributes = {**run.attributes, "definition": definition.model_dump(mode="json")}
-    if begun is not None:
-        _check_same_recipe(storage, begun, definition)
     place = agree_on_artifacts(run.attributes.get("artifacts"), artifacts_url, storage.url)
     if place != run.attributes.get("artifacts"):
         storage.studies.set_attributes(run, {"artifacts": place})
     kept = {k: attributes[k] for k in ("definition", "mode", "seed", "versions")}
     study = storage.studies.ensure(final_of(name), PARETO_METRICS, {**kept, "finished": True})
-    return Finals(storage, run, study, definition, join_artifacts(place, None))
+    finals = Finals(storage, run, study, definition, join_artifacts(place, None))
+    _agree_on_recipe(finals, restart)
+    return replace(finals, study=storage.studies.open(study.name))
 
 
 def _default_name(definition: Definition) -> str:
@@ -121,21 +125,37 @@ def _check_same_networks(run: Study, given: Definition) -> None:
     check_unchanged(run.name, run.attributes, given_now)
 
 
-def _check_same_recipe(storage: Storage, study: Study, definition: Definition) -> None:
+def _agree_on_recipe(finals: Finals, drop: bool) -> None:
+    """Refuses another recipe than that of the networks there are; without any, takes it."""
+    storage, study = finals.storage, finals.study
     known: Mapping[str, Any] = study.attributes["definition"]["final"]
-    now = definition.final_recipe().model_dump(mode="json")
+    now = finals.definition.final_recipe().model_dump(mode="json")
     changed = [key for key in now if now[key] != known.get(key)]
     if not changed:
         return
-    if not storage.trials.read(study):
-        storage.studies.set_attributes(study, {"definition": definition.model_dump(mode="json")})
-        return
+    storage.claims.return_lost(lambda worker: is_gone(worker.host, worker.pid))
+    trials = storage.trials.read(study)
     differs = ", ".join(f"{k} was {known.get(k)!r}, now {now[k]!r}" for k in changed)
-    raise DefinitionError(
-        f"the networks in {study.name} were trained with another [final] ({differs}), and rows of "
-        "one table are trained alike; give the former one, or another --study-name, or drop them "
-        f"with `optuna delete-study --study-name {study.name} --storage {storage.shown_url}`"
-    )
+    told = f"networks of {study.name} were trained with another [final] ({differs})"
+    if any(t.state in ("complete", "running") for t in trials):
+        raise DefinitionError(
+            f"{told}, and rows of one table are trained alike; give the former one, or another "
+            f"--study-name, or drop them with `optuna delete-study --study-name {study.name} "
+            f"--storage {storage.shown_url}`"
+        )
+    begun = [t for t in trials if study.attributes.get(training_of(t.number))]
+    if begun and not drop:
+        raise DefinitionError(
+            f"{told} up to some epoch; give the former one to go on, or --restart to begin anew"
+        )
+    for trial in begun:
+        _checkpoints(finals, trial).forget()
+    storage.studies.set_attributes(study, {"definition": finals.definition.model_dump(mode="json")})
+
+
+def _checkpoints(finals: Finals, trial: Trial) -> Checkpoints:
+    key = training_of(trial.number)
+    return Checkpoints(finals.storage, finals.study, finals.artifacts, key)
 
 
 def choose(
@@ -218,8 +238,7 @@ def submit(finals: Finals, chosen: Sequence[Chosen]) -> None:
 def restart(finals: Finals, chosen: Sequence[Chosen]) -> None:
     """Has the trainings of these begin anew, if they are not complete: also those that failed."""
     for trial in trials_of(finals, chosen):
-        key = training_of(trial.number)
-        Checkpoints(finals.storage, finals.study, finals.artifacts, key).forget()
+        _checkpoints(finals, trial).forget()
         finals.storage.trials.revive(finals.study, trial.number)
 
 

@@ -162,10 +162,19 @@ def test_the_rows_of_a_table_are_trained_alike(
     assert open_finals(url, None, definition, None, 2).definition.final_recipe().epochs == 2
     finals = open_finals(url, None, definition, None, None)  # nothing is trained yet
     assert finals.study.attributes["definition"]["final"]["epochs"] == 3
-    space = definition.make_space()
-    submit(finals, [(space.uniform(1.0), "binary")])
-    with pytest.raises(DefinitionError, match=r"epochs was 3, now 2.*optuna delete-study"):
+    submit(finals, [narrow(definition)])
+    assert open_finals(url, None, definition, None, 2)  # nor now
+    assert open_finals(url, None, definition, None, 3)
+    finals.storage.studies.set_attributes(finals.study, {"training 0": {"progress": {}}})
+    with pytest.raises(DefinitionError, match=r"epochs was 3, now 2.*or --restart to begin anew"):
         open_finals(url, None, definition, None, 2)
+    finals = open_finals(url, None, definition, None, 2, restart=True)
+    assert finals.storage.studies.open(finals.study.name).attributes["training 0"] == {}
+    with _served(finals, only_final=True):
+        _driver(finals, tmp_path).train([narrow(definition)])
+    with pytest.raises(DefinitionError, match=r"epochs was 2, now 3.*optuna delete-study"):
+        open_finals(url, None, definition, None, 3, restart=True)
+    assert open_finals(url, None, None, None, None).definition.final_recipe().epochs == 2
 
 
 def test_a_server_needs_a_place_for_models(

@@ -97,6 +97,7 @@ def open_final(options: dict[str, Any], given: Definition | None) -> Finals:
         given,
         options["artifacts_url"],
         options["epochs"],
+        restart=options["restart"],
     )
 
 
