@@ -130,8 +130,9 @@ def agree_on_artifacts(
         url = default_url(storage_url) if url is None else _absolute(url)
         marker = Artifacts(url, create=True).put(b"This belongs to a study of moo-bnas.\n")
         return {"url": url, "marker": asdict(marker)}
-    url = known["url"] if url is None else _absolute(url)
-    Artifacts(url).get(Artifact(**known["marker"]))
+    marker = Artifact(**known["marker"])
+    url = _moved(known["url"], marker, storage_url) if url is None else _absolute(url)
+    Artifacts(url).get(marker)
     return {"url": url, "marker": known["marker"]}
 
 
@@ -150,6 +151,16 @@ def join_artifacts(known: Mapping[str, Any], url: str | None) -> Artifacts:
     return artifacts
 
 
+def _moved(url: str, marker: Artifact, storage_url: str) -> str:
+    """Where a store is now that was at `url`: a project may be copied or renamed as a whole."""
+    try:
+        beside = default_url(storage_url)
+        Artifacts(beside).get(marker)
+    except (ArtifactsError, DefinitionError):
+        return url
+    return beside
+
+
 def default_url(storage_url: str) -> str:
     """The artifact store of a storage where none is named: a folder beside an SQLite file.
 
@@ -159,7 +170,7 @@ def default_url(storage_url: str) -> str:
     url = make_url(storage_url)
     if url.get_backend_name() != "sqlite" or not url.database:
         raise DefinitionError(
-            "candidates inherit the weights of a parent, and workers of a database server share "
+            "weights must lie where all workers reach them, and workers of a database server share "
             "no folder by themselves; give --artifacts, a folder that all machines mount or "
             "s3://bucket or gs://bucket"
         )

@@ -121,16 +121,20 @@ class Recipe(Section):
         Raises:
             DefinitionError: Where so few epochs leave no room for a milestone.
         """
-        places = {round(milestone * epochs / self.epochs) for milestone in self.milestones}
-        milestones = sorted(place for place in places if 0 < place < epochs)
+        milestones = self._milestones_of(epochs)
         if self.milestones and not milestones:
+            enough = next(n for n in range(epochs, self.epochs + 1) if self._milestones_of(n))
             raise DefinitionError(
                 f"got {epochs} epochs, too few for milestones {list(self.milestones)} of "
-                f"{self.epochs}; give more"
+                f"{self.epochs}; give {enough} or more"
             )
         return Recipe.model_validate(
             {**self.model_dump(), "epochs": epochs, "milestones": milestones}
         )
+
+    def _milestones_of(self, epochs: int) -> list[int]:
+        places = {round(milestone * epochs / self.epochs) for milestone in self.milestones}
+        return sorted(place for place in places if 0 < place < epochs)
 
 
 class SearchOptions(Section):

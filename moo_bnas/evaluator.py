@@ -20,7 +20,7 @@ from moo_bnas.definition import Definition, Recipe
 from moo_bnas.errors import DefinitionError, DeviceError, DeviceMemoryError, MooBnasError
 from moo_bnas.fingerprint import EVALUATION_VERSION, candidate_seed
 from moo_bnas.inheritance import inherit
-from moo_bnas.model_file import Card, Image, Layer, metadata
+from moo_bnas.model_file import Card, Image, Layer, Model, to_bytes
 from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.module import build
 from moo_bnas.parent import Keep
@@ -191,7 +191,8 @@ class Evaluator:
             accuracy, top5 = score_top(training.network, self._data("final"), (1, 5))
             found |= {"accuracy": accuracy, "top5": top5, "seed": seed}
             card = self._card(genotype, precision, recipe, found)
-            return found, safetensors.torch.save(_weights(training.network), metadata(card))
+            arrays = {name: t.numpy() for name, t in _weights(training.network).items()}
+            return found, to_bytes(Model(card, arrays))
 
         try:
             return _on_device(self.device, train)

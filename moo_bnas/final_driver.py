@@ -52,9 +52,10 @@ class FinalDriver:
                 self._upkeep.look()
                 self._show(progress_of(finals, chosen, self._upkeep.alive))
             pause(began)
-        self._show(progress_of(finals, chosen, self._upkeep.alive))
         storage.studies.set_attributes(finals.study, {"finished": True})
-        return _finished(finals, chosen)
+        found = _finished(finals, chosen)
+        self._show(progress_of(finals, chosen, self._upkeep.alive))
+        return found
 
 
 def _finished(finals: Finals, chosen: Sequence[Chosen]) -> list[Trial]:

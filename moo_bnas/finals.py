@@ -6,6 +6,7 @@ recipe for all of them), shared, and nothing that is killed loses more than an e
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from moo_bnas.artifacts import Artifact, Artifacts, agree_on_artifacts, join_art
 from moo_bnas.candidates import candidate
 from moo_bnas.checkpoints import Checkpoints
 from moo_bnas.definition import Definition, stored_definition
-from moo_bnas.errors import DefinitionError, StorageError
+from moo_bnas.errors import ArtifactsError, DefinitionError, StorageError
 from moo_bnas.model_file import parse_model
 from moo_bnas.networks.layers import Precision
 from moo_bnas.output import write_whole
@@ -62,9 +63,10 @@ def open_finals(
     artifacts_url: str | None,
     epochs: int | None,
     *,
+    create: bool = True,
     restart: bool = False,
 ) -> Finals:
-    """Opens the final trainings of a run; with a definition, the run is made where it is missing.
+    """Opens the final trainings of a run.
 
     Args:
         storage_url: SQLAlchemy URL.
@@ -73,6 +75,7 @@ def open_finals(
         artifacts_url: Where checkpoints and models are kept; None: where the run has kept them so
             far, at first beside an SQLite file.
         epochs: Instead of those of [final].
+        create: Make the run where it is missing and the definition is given.
         restart: Drop what was begun, and not finished, with another recipe.
 
     Raises:
@@ -82,15 +85,18 @@ def open_finals(
         StorageError: Where there is no such run.
         ArtifactsError: Where that place cannot be used.
     """
-    storage = Storage(storage_url, create=given is not None)
+    if given is not None:
+        _in_effect(given, epochs)  # tells what is wrong before anything is made
+    storage = Storage(storage_url, create=create and given is not None)
     name = study_name or (storage.studies.choose(None) if given is None else _default_name(given))
-    if given is None:
+    if given is None or not create:
         run = storage.studies.open(storage.studies.choose(name))
+        if given is not None:
+            _check_same_networks(run, given)
     elif (known_run := storage.studies.find(name)) is not None:
         run = known_run
         _check_same_networks(run, given)
     else:
-        _in_effect(given, epochs)  # tells what is wrong before anything is made
         run = open_run(storage_url, name, given, "pareto", 0, artifacts_url).study
     begun = storage.studies.find(final_of(name))
     known = stored_definition((begun or run).attributes["definition"])
@@ -139,9 +145,8 @@ def _agree_on_recipe(finals: Finals, drop: bool) -> None:
     told = f"networks of {study.name} were trained with another [final] ({differs})"
     if any(t.state in ("complete", "running") for t in trials):
         raise DefinitionError(
-            f"{told}, and rows of one table are trained alike; give the former one, or another "
-            f"--study-name, or drop them with `optuna delete-study --study-name {study.name} "
-            f"--storage {storage.shown_url}`"
+            f"{told}, and rows of one table are trained alike; give the former one, or drop them "
+            f"with `optuna delete-study --study-name {study.name} --storage {storage.shown_url}`"
         )
     begun = [t for t in trials if study.attributes.get(training_of(t.number))]
     if begun and not drop:
@@ -180,7 +185,7 @@ def choose(
     """
     storage, run, space = finals.storage, finals.run, finals.definition.make_space()
     trials = storage.trials.read(run)
-    if trial is not None:
+    if trial is not None and trials:
         return _numbered(trials, trial, run.name)
     if not any(t.state == "complete" for t in trials):
         raise StorageError(
@@ -257,8 +262,8 @@ def fetch(finals: Finals, trial: Trial, folder: Path) -> Path:
         ArtifactsError: Where the model is lost.
         DefinitionError: Where the folder cannot be written to.
     """
-    found = trial.attributes
-    content = finals.artifacts.get(Artifact(found["artifact"], found["weights_hash"]))
+    found, path = trial.attributes, folder / "model.safetensors"
+    content = _model(finals, trial, path)
     card = parse_model(content, "the model in the artifact store").card
     searched = [
         t
@@ -277,7 +282,6 @@ def fetch(finals: Finals, trial: Trial, folder: Path) -> Path:
         "weights_sha256": found["weights_hash"],
         **card.model_dump(mode="json", exclude={"accuracy", "top5"}),
     }
-    path = folder / "model.safetensors"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
@@ -288,6 +292,24 @@ def fetch(finals: Finals, trial: Trial, folder: Path) -> Path:
             "the artifact store, nothing is trained again)"
         ) from error
     return path
+
+
+def _model(finals: Finals, trial: Trial, path: Path) -> bytes:
+    """The model of a trial, from the artifact store; or from where it was written before."""
+    artifact = Artifact(trial.attributes["artifact"], trial.attributes["weights_hash"])
+    try:
+        return finals.artifacts.get(artifact)
+    except ArtifactsError as error:
+        if path.is_file():
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() == artifact.sha256:
+                return content
+        title = title_of(finals, trial.genotype, trial.precision)
+        raise ArtifactsError(
+            f"the model of {title} is lost: {error}; or have all networks of {finals.study.name} "
+            f"trained again after `optuna delete-study --study-name {finals.study.name} --storage "
+            f"{finals.storage.shown_url}`"
+        ) from error
 
 
 def trials_of(finals: Finals, chosen: Sequence[Chosen]) -> list[Trial]:

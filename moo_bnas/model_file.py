@@ -6,6 +6,7 @@ it is ever unpickled or executed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -99,7 +100,8 @@ class Card(Section):
         accuracy: Top-1 on the test images, percent.
         top5: Top-5 likewise.
         made: How it was made: definition, recipe, genotype, seed, split_seed, data_hash,
-            fingerprint, evaluation_version, versions, device, train_seconds, loss_per_epoch, ...
+            fingerprint, evaluation_version, versions, device, loss_per_epoch, ...
+        sha256: Of the tensors beside it in a safetensors file; empty but there.
     """
 
     version: Literal[1] = 1
@@ -119,6 +121,7 @@ class Card(Section):
     accuracy: float
     top5: float
     made: dict[str, Any]
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,9 @@ def to_bytes(model: Model) -> bytes:
     """The file of a model."""
     # Not ascontiguousarray, which makes a vector of a scalar.
     arrays = {name: np.asarray(array, order="C") for name, array in model.arrays.items()}
-    return safetensors.numpy.save(arrays, metadata(model.card))
+    # Within the card: of several keys of the metadata, the order in the file would be by chance.
+    card = model.card.model_copy(update={"sha256": _digest(arrays)})
+    return safetensors.numpy.save(arrays, metadata(card))
 
 
 def read_model(path: Path) -> Model:
@@ -171,7 +176,22 @@ def parse_model(content: bytes, source: str) -> Model:
             f"{source} is no safetensors file, or cut short or damaged ({error}); make it again, "
             "or fetch a whole copy"
         ) from error
-    return Model(parse_card(header.get("__metadata__", {}).get(KEY), source), arrays)
+    card = parse_card(header.get("__metadata__", {}).get(KEY), source)
+    if card.sha256 != _digest(arrays):
+        raise ModelFileError(
+            f"{source} is damaged: its tensors are not those that were written; make it again, or "
+            "fetch a whole copy"
+        )
+    return Model(card.model_copy(update={"sha256": ""}), arrays)
+
+
+def _digest(arrays: Arrays) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(np.asarray(array, order="C").tobytes())
+    return digest.hexdigest()
 
 
 def parse_card(text: str | None, source: str) -> Card:

@@ -10,7 +10,7 @@ from typing import Any
 from moo_bnas.definition import stored_definition
 from moo_bnas.processes import is_gone
 from moo_bnas.progress import parent_progress, score_of
-from moo_bnas.storage import LeaseRow, Storage, WorkerRow, final_of
+from moo_bnas.storage import LeaseRow, Storage, Study, WorkerRow, final_of, training_of
 from moo_bnas.units import duration
 
 
@@ -29,7 +29,7 @@ class Status:
     `driver` is the one that lives; None also once the run is finished. `workers` are those at work,
     `workers_silent` were not heard of for long, `workers_gone` have left or died. `parent` is how
     far the parent's training is, where there is one; `final` counts final trainings by state, where
-    there are any.
+    there are any; `final_epochs` says how far those are that are running.
     """
 
     study: str
@@ -49,6 +49,7 @@ class Status:
     seconds_left: float | None
     parent: str | None
     final: dict[str, int] | None
+    final_epochs: list[int]
     failures: dict[str, int]
 
     def as_document(self) -> dict[str, Any]:
@@ -86,6 +87,7 @@ class Status:
             "seconds_left": self.seconds_left,
             "parent": self.parent,
             "final": self.final,
+            "final_epochs": self.final_epochs,
             "failures": self.failures,
         }
 
@@ -101,7 +103,9 @@ class Status:
         if self.parent is not None:
             lines.insert(1, f"parent       {self.parent.removeprefix('parent ')}")
         if self.final is not None:
-            lines.append(f"final        {', '.join(f'{n} {s}' for s, n in self.final.items())}")
+            counts = ", ".join(f"{n} {state}" for state, n in self.final.items())
+            epochs = ", ".join(map(str, self.final_epochs))
+            lines.append(f"final        {counts}" + f" (after epoch {epochs})" * bool(epochs))
         if self.seconds_left:
             lines.append(f"time left    about {duration(self.seconds_left)}")
         if self.driver is not None:
@@ -180,5 +184,13 @@ def read_status(storage: Storage, study_name: str) -> Status:
         seconds_left=left,
         parent=None if definition.parent is None else parent_progress(storage, study),
         final=None if final is None else storage.trials.counts(final),
+        final_epochs=[] if final is None else _epochs(storage, final),
         failures=dict(failures.most_common()),
     )
+
+
+def _epochs(storage: Storage, final: Study) -> list[int]:
+    """Epochs done of each final training that is running."""
+    running = [t for t in storage.trials.read(final) if t.state == "running"]
+    told = [final.attributes.get(training_of(t.number)) or {} for t in running]
+    return [len((known.get("progress") or {}).get("losses", [])) for known in told]

@@ -127,7 +127,7 @@ def test_epochs_that_are_shortened_keep_their_milestones_in_proportion() -> None
 def test_a_definition_without_a_final_recipe_is_told(tiny: Definition, url: str) -> None:
     with pytest.raises(DefinitionError, match=r"has no \[final\].*add that section"):
         open_finals(url, None, tiny, None, None)
-    assert Storage(url).studies.names() == []  # nothing is made
+    assert not Path(url.removeprefix("sqlite:///")).exists()  # nothing is made
 
 
 def test_a_run_gets_its_final_recipe_from_the_definition_that_is_named(
@@ -341,15 +341,42 @@ def test_a_worker_of_a_search_that_cannot_train_final_networks_goes_on_without(
     assert progress.line() == "0/1 networks trained; 1 workers"
 
 
+def test_a_command_that_is_refused_makes_nothing(
+    definition: Definition, url: str, tiny: Definition, tmp_path: Path
+) -> None:
+    with pytest.raises(DefinitionError, match="too few for milestones.*; give 2 or more"):
+        open_finals(url, None, definition, None, 1)
+    with pytest.raises(DefinitionError, match="has no"):
+        open_finals(url, None, tiny, None, None)
+    with pytest.raises(StorageError):  # a network of a search that there is not
+        open_finals(url, None, definition, None, None, create=False)
+    assert not (tmp_path / "storage.db").exists()
+
+
+def test_a_project_that_was_moved_finds_its_models(definition: Definition, tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    finals = open_finals(f"sqlite:///{before}/s.db", None, definition, None, None)
+    with _served(finals, only_final=True):
+        (trial,) = _driver(finals, before).train([narrow(definition)])
+    before.rename(after)
+    moved = open_finals(f"sqlite:///{after}/s.db", None, None, None, None)
+    assert moved.artifacts.url == str(after / "s-artifacts")
+    assert fetch(moved, trial, after / "model").exists()
+
+
 def test_lost_models_are_an_error(definition: Definition, url: str, tmp_path: Path) -> None:
     finals = open_finals(url, None, definition, None, None)
     with _served(finals, only_final=True):
         (trial,) = _driver(finals, tmp_path).train(
             [(definition.make_space().uniform(0.25), "binary")]
         )
+    written = fetch(finals, trial, tmp_path / "before")
     (tmp_path / "storage-artifacts" / trial.attributes["artifact"]).unlink()
-    with pytest.raises(ArtifactsError, match="has no"):
+    with pytest.raises(ArtifactsError, match="model of uniform 0.25x is lost: .* has no"):
         fetch(finals, trial, tmp_path)
+    written.replace(tmp_path / "model.safetensors")  # it is still where it was fetched to
+    assert fetch(finals, trial, tmp_path)
 
 
 def test_a_command_trains_what_it_names_and_nothing_else(

@@ -12,32 +12,38 @@ from moo_bnas.cli.options import general_options, parse_ratios
 
 if TYPE_CHECKING:
     from moo_bnas.finals import Chosen
+    from moo_bnas.space import SearchSpace
 
 
 @click.command(short_help="Train the full-precision twin and uniform networks to the end.")
 @final_options
 @click.option(
     "--ratios",
-    default="1,2,3,4",
-    show_default=True,
     metavar="R,R,...",
-    help="Of the uniform binary networks.",
+    help="Of the uniform binary networks.  [default: those from 1 on that the definition has]",
 )
 @general_options
 def baseline(**options: Any) -> None:
     """Train what a searched network is compared with, alike: by [final], scored on test.
 
-    That is the full-precision network at 1x, and uniform binary ones. They are trained by the same
+    That is the full-precision network at 1x (if 1 is among the ratios of the definition), and
+    uniform binary ones. They are trained by the same
     workers as `moo-bnas train` trains searched ones, and stand in the same table of the report.
 
     \b
     Example:
       moo-bnas baseline --ratios 1,4
     """
-    ratios = parse_ratios(options["ratios"])
+    given = None if options["ratios"] is None else parse_ratios(options["ratios"])
     with resumable():
-        finals = open_final(options, given_definition(options))
-        space = finals.definition.make_space()
-        chosen: list[Chosen] = [(space.uniform(1.0), "full")]
-        chosen += [(space.uniform(ratio), "binary") for ratio in ratios]
-        train_all(finals, chosen, options)
+        definition = given_definition(options)
+        if definition is not None:
+            _chosen(definition.make_space(), given)  # or nothing is made
+        finals = open_final(options, definition)
+        train_all(finals, _chosen(finals.definition.make_space(), given), options)
+
+
+def _chosen(space: SearchSpace, given: list[float] | None) -> list[Chosen]:
+    ratios = [r for r in space.ratios if r >= 1] if given is None else given
+    chosen: list[Chosen] = [(space.uniform(1.0), "full")] if 1.0 in space.ratios else []
+    return [*chosen, *((space.uniform(ratio), "binary") for ratio in dict.fromkeys(ratios))]

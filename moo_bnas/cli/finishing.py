@@ -55,7 +55,9 @@ _OPTIONS = (
     device_option,
     heartbeat_option,
     click.option(
-        "--restart", is_flag=True, help="Train anew what failed, or whose checkpoint is lost."
+        "--restart",
+        is_flag=True,
+        help="Begin anew what failed, or is not finished and has lost its checkpoint.",
     ),
     click.option(
         "--tensorboard",
@@ -87,8 +89,8 @@ def given_definition(options: dict[str, Any]) -> Definition | None:
     return None if name is None else load_definition(name)
 
 
-def open_final(options: dict[str, Any], given: Definition | None) -> Finals:
-    """Opens the final trainings that the options name."""
+def open_final(options: dict[str, Any], given: Definition | None, *, create: bool = True) -> Finals:
+    """Opens the final trainings that the options name; `create`: they need no search before."""
     from moo_bnas.finals import open_finals
 
     return open_finals(
@@ -97,6 +99,7 @@ def open_final(options: dict[str, Any], given: Definition | None) -> Finals:
         given,
         options["artifacts_url"],
         options["epochs"],
+        create=create,
         restart=options["restart"],
     )
 

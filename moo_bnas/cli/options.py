@@ -84,7 +84,7 @@ device_option = click.option(
     show_default=True,
     metavar="auto|cpu|cuda:N",
     callback=lambda context, parameter, value: check_device(value),
-    help="Where candidates are trained.",
+    help="Where networks are trained.",
 )
 
 heartbeat_option = click.option(
@@ -114,7 +114,8 @@ artifacts_option = click.option(
     envvar="MOO_BNAS_ARTIFACTS",
     show_envvar=True,
     metavar="URL",
-    help="Where the weights of a parent are kept: a folder, s3://bucket or gs://bucket.  "
+    help="Where weights and checkpoints (of a parent, of final networks) are kept: a folder, "
+    "s3://bucket or gs://bucket.  "
     "[default: as the run began; that is a folder beside an SQLite file]",
 )
 

@@ -12,6 +12,7 @@ from moo_bnas.cli.options import general_options, parse_ratios
 
 if TYPE_CHECKING:
     from moo_bnas.finals import Chosen, Finals
+    from moo_bnas.space import Genotype, SearchSpace
 
 
 @click.command(short_help="Train a chosen network to the end, and score it on the test images.")
@@ -59,8 +60,16 @@ def train(**options: Any) -> None:
     if options["precision"] == "full" and ways != ["ratios"]:
         raise click.UsageError("got --precision full, which goes with --ratios only")
     with resumable():
-        finals = open_final(options, given_definition(options))
+        given = given_definition(options)
+        if given is not None and options["ratios"] is not None:
+            _genotype(given.make_space(), options["ratios"])  # or nothing is made
+        finals = open_final(options, given, create=ways == ["ratios"])
         train_all(finals, [_chosen(finals, options)], options)
+
+
+def _genotype(space: SearchSpace, ratios: str) -> Genotype:
+    given = parse_ratios(ratios)
+    return space.encode(given * len(space.genes) if len(given) == 1 else given)
 
 
 def _is_given(value: Any) -> bool:
@@ -70,10 +79,7 @@ def _is_given(value: Any) -> bool:
 def _chosen(finals: Finals, options: dict[str, Any]) -> Chosen:
     from moo_bnas.finals import choose
 
-    space = finals.definition.make_space()
     if options["ratios"] is not None:
-        given = parse_ratios(options["ratios"])
-        genotype = space.encode(given * len(space.genes) if len(given) == 1 else given)
-        return genotype, options["precision"]
+        return _genotype(finals.definition.make_space(), options["ratios"]), options["precision"]
     ways = {k: options[k] for k in ("trial", "best", "knee", "max_flops")}
     return choose(finals, **ways), "binary"

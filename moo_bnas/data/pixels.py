@@ -52,6 +52,8 @@ def read_image(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
         return np.asarray(image, np.uint8).reshape(size, size, channels).transpose(2, 0, 1)
     except MemoryError:
         raise
+    except FileNotFoundError as error:
+        raise DataError(f"there is no image {path}; mend its name") from error
     except Exception as error:  # each format of Pillow has errors of its own
         raise DataError(
             f"cannot read the image {path}: {error}; mend or remove that file"

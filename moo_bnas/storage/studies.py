@@ -178,8 +178,8 @@ class Studies:
             elif recorded != content_hash:
                 raise DataError(
                     f"the data here have the content hash {content_hash[:12]}, but study "
-                    f"{study.name!r} was begun on {recorded[:12]}; use the same data on every "
-                    "machine"
+                    f"{study.name!r} was begun on {recorded[:12]}: images differ, or were added or "
+                    "removed; use the same data from the beginning to the end, on every machine"
                 )
 
     def _expect(self, connection: Connection, name: str) -> Study:
