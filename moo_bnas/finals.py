@@ -241,8 +241,10 @@ def submit(finals: Finals, chosen: Sequence[Chosen]) -> None:
 
 
 def restart(finals: Finals, chosen: Sequence[Chosen]) -> None:
-    """Has the trainings of these begin anew, if they are not complete: also those that failed."""
+    """Has the trainings of these begin anew, but for those whose models are there."""
     for trial in trials_of(finals, chosen):
+        if trial.state == "complete" and _is_kept(finals, trial):
+            continue
         _checkpoints(finals, trial).forget()
         finals.storage.trials.revive(finals.study, trial.number)
 
@@ -294,6 +296,15 @@ def fetch(finals: Finals, trial: Trial, folder: Path) -> Path:
     return path
 
 
+def _is_kept(finals: Finals, trial: Trial) -> bool:
+    found = trial.attributes
+    try:
+        finals.artifacts.get(Artifact(found["artifact"], found["weights_hash"]))
+    except ArtifactsError:
+        return False
+    return True
+
+
 def _model(finals: Finals, trial: Trial, path: Path) -> bytes:
     """The model of a trial, from the artifact store; or from where it was written before."""
     artifact = Artifact(trial.attributes["artifact"], trial.attributes["weights_hash"])
@@ -306,9 +317,7 @@ def _model(finals: Finals, trial: Trial, path: Path) -> bytes:
                 return content
         title = title_of(finals, trial.genotype, trial.precision)
         raise ArtifactsError(
-            f"the model of {title} is lost: {error}; or have all networks of {finals.study.name} "
-            f"trained again after `optuna delete-study --study-name {finals.study.name} --storage "
-            f"{finals.storage.shown_url}`"
+            f"the model of {title} is lost: {error}; or give --restart to train it anew"
         ) from error
 
 

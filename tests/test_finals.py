@@ -375,8 +375,16 @@ def test_lost_models_are_an_error(definition: Definition, url: str, tmp_path: Pa
     (tmp_path / "storage-artifacts" / trial.attributes["artifact"]).unlink()
     with pytest.raises(ArtifactsError, match="model of uniform 0.25x is lost: .* has no"):
         fetch(finals, trial, tmp_path)
+    content = written.read_bytes()
     written.replace(tmp_path / "model.safetensors")  # it is still where it was fetched to
     assert fetch(finals, trial, tmp_path)
+    restart(finals, [narrow(definition)])
+    with _served(finals, only_final=True):
+        (again,) = _driver(finals, tmp_path).train([narrow(definition)])
+    assert again.attributes["artifact"] != trial.attributes["artifact"]
+    assert fetch(finals, again, tmp_path / "again").read_bytes() == content
+    restart(finals, [narrow(definition)])  # its model is there now
+    assert trials_of(finals, [narrow(definition)])[0].state == "complete"
 
 
 def test_a_command_trains_what_it_names_and_nothing_else(

@@ -45,5 +45,7 @@ def baseline(**options: Any) -> None:
 
 def _chosen(space: SearchSpace, given: list[float] | None) -> list[Chosen]:
     ratios = [r for r in space.ratios if r >= 1] if given is None else given
+    if not ratios:
+        raise click.UsageError("the definition has no ratio from 1 on; give --ratios")
     chosen: list[Chosen] = [(space.uniform(1.0), "full")] if 1.0 in space.ratios else []
     return [*chosen, *((space.uniform(ratio), "binary") for ratio in dict.fromkeys(ratios))]

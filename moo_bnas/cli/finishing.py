@@ -57,7 +57,7 @@ _OPTIONS = (
     click.option(
         "--restart",
         is_flag=True,
-        help="Begin anew what failed, or is not finished and has lost its checkpoint.",
+        help="Begin anew what failed or is not finished, and what has lost its model.",
     ),
     click.option(
         "--tensorboard",

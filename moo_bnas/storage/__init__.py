@@ -33,8 +33,8 @@ changes in the same transaction.
 - One driver at a time holds the lease of a study and renews it. That of a process that is gone from
   this host, or was silent for six heartbeats, is taken over.
 - A study that is deleted with Optuna while it is in use ends its driver and workers.
-- COMPLETE trials are never changed. A failed final training goes FAIL -> WAITING in place where a
-  user asks for it.
+- COMPLETE trials are never changed. But where a user asks for it, a final training that has failed,
+  or whose model is lost, waits again in place, and its evaluation is forgotten.
 - Every operation may be repeated after an outage of the server, also where it was committed and
   only the acknowledgement was lost. (A claim that was made unknown to its worker goes stale.)
 - A worker holds no connection while it trains for longer than a second. On SQLite writers take the

@@ -22,6 +22,9 @@ PARETO_METRICS = ("accuracy", "flops")
 TRAINING = "training"
 """Attribute of a study that tells of its long training: progress and checkpoint."""
 
+SUBMITTED = ("genotype", "precision", "flops", "memory_bits", "generation")
+"""User attributes that a trial has before it is evaluated."""
+
 _SIBLINGS = _BASELINES, _PARENT, _FINAL = ".baselines", ".parent", ".final"
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import and_, delete, func, insert, not_, or_, select, update
 from moo_bnas.networks.layers import Precision
 from moo_bnas.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
 from moo_bnas.storage.database import Database, waiting_out
-from moo_bnas.storage.records import Candidate, Study, Trial
+from moo_bnas.storage.records import SUBMITTED, Candidate, Study, Trial
 from moo_bnas.storage.tables import evaluations, queue
 
 
@@ -115,34 +115,50 @@ class Trials:
 
     @waiting_out
     def revive(self, study: Study, number: int) -> None:
-        """Has a failed trial wait again, as if it had never been tried; others stay as they are."""
+        """Has an ended trial wait again, as if it had never been tried; others stay as they are.
+
+        Its evaluation is forgotten in the whole storage: no other study copies it any more.
+        """
         trials, attributes = self._db.trials, self._db.trial_attributes
-        failed = (
-            select(trials.c.trial_id)
+        ended = (
+            select(trials.c.trial_id, queue.c.genotype)
             .join(queue, queue.c.trial_id == trials.c.trial_id)
             .where(
-                trials.c.study_id == study.id, trials.c.number == number, queue.c.status == "fail"
+                trials.c.study_id == study.id,
+                trials.c.number == number,
+                queue.c.status.in_(["complete", "fail"]),
             )
         )
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id, study.name)
-            trial_id = connection.scalar(failed)
-            if trial_id is None:
+            row = connection.execute(ended).first()
+            if row is None:
                 return
             connection.execute(
                 update(queue)
-                .where(queue.c.trial_id == trial_id)
+                .where(queue.c.trial_id == row.trial_id)
                 .values(status="waiting", token=None, losses=0, device_errors=0, alone=False)
             )
+            of_trial = attributes.c.trial_id == row.trial_id
+            fingerprint = connection.scalar(
+                select(attributes.c.value_json).where(of_trial, attributes.c.key == "fingerprint")
+            )
+            if fingerprint is not None:
+                connection.execute(
+                    delete(evaluations).where(
+                        evaluations.c.fingerprint == json.loads(fingerprint),
+                        evaluations.c.genotype == row.genotype,
+                    )
+                )
+            connection.execute(
+                delete(attributes).where(of_trial, attributes.c.key.not_in(SUBMITTED))
+            )
+            values = self._db.trial_values
+            connection.execute(delete(values).where(values.c.trial_id == row.trial_id))
             connection.execute(
                 update(trials)
-                .where(trials.c.trial_id == trial_id)
+                .where(trials.c.trial_id == row.trial_id)
                 .values(state=TrialState.WAITING, datetime_start=None, datetime_complete=None)
-            )
-            connection.execute(
-                delete(attributes).where(
-                    attributes.c.trial_id == trial_id, attributes.c.key == "fail_reason"
-                )
             )
 
     @waiting_out

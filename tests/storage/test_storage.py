@@ -905,27 +905,30 @@ def test_a_worker_sees_final_trainings_that_were_begun_after_it_joined(
     assert look(run, final="s.final") == "finished"
 
 
-def test_a_failed_trial_that_is_revived_waits_as_if_never_tried(
+def test_an_ended_trial_that_is_revived_waits_as_if_never_tried(
     storage: Storage, space: SearchSpace
 ) -> None:
-    study = _submit(storage, space, (0, 0), (0, 1))
+    study = _submit(storage, space, (0, 0), (0, 1), (1, 1))
     claim = _take(storage, study)
     assert not storage.claims.retry(claim, "full", memory=True)
     claim = _take(storage, study)
     assert claim.alone
     assert storage.claims.retry(claim, "full", memory=True)
     other = _take(storage, study)
-    assert storage.claims.finish(other, "w", RESULT, SCORES)
-    for number in (claim.number, other.number):
-        storage.trials.revive(study, number)
-    failed, complete = storage.trials.read(study)
-    assert (failed.state, complete.state) == ("waiting", "complete")
-    assert "fail_reason" not in failed.attributes
-    again = _take(storage, study)
-    assert (again.number, again.alone, again.device_errors) == (claim.number, False, 0)
-    assert storage.claims.finish(again, "w", RESULT, SCORES)
+    found = {**RESULT, "fingerprint": PRINTS["binary"]}
+    assert storage.claims.finish(other, "w", found, SCORES)
+    for trial in storage.trials.read(study):
+        storage.trials.revive(study, trial.number)
+    for trial in storage.trials.read(study):
+        assert trial.state == "waiting"
+        assert set(trial.attributes) == {"genotype", "generation"}
+    for _ in range(3):
+        again = _take(storage, study)
+        assert (again.alone, again.device_errors, again.known) == (False, 0, None)
+        assert storage.claims.finish(again, "w", RESULT, SCORES)
     seen = optuna.load_study(study_name="s", storage=storage.optuna)
-    assert [t.state for t in seen.trials] == [TrialState.COMPLETE] * 2
+    assert [t.state for t in seen.trials] == [TrialState.COMPLETE] * 3
+    assert [t.values for t in seen.trials] == [[91.5, 7.0]] * 3
 
 
 def test_only_those_final_trainings_are_taken_that_were_named_last(
