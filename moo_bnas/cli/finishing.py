@@ -40,7 +40,7 @@ _OPTIONS = (
         type=click.IntRange(0),
         metavar="N",
         help="Local workers; 0: only those that join.  [default: one per GPU, else one per core, "
-        "but no more than networks]",
+        "but no more than networks; 1 with --processes]",
     ),
     click.option(
         "--processes",
@@ -123,7 +123,12 @@ def train_all(finals: Finals, chosen: Sequence[Chosen], options: dict[str, Any])
             restart(finals, chosen)
         trials = trials_of(finals, chosen)
         left = sum(t.state in ("waiting", "running") for t in trials)
-        devices = default_devices(options["workers"], options["device"])[:left]
+        count, device = options["workers"], options["device"]
+        if options["processes"] > 1:  # each process takes the device of its number
+            devices = [device] * (1 if count is None else count)
+        else:
+            devices = default_devices(count, device)
+        devices = devices[:left]
         local = LocalWorkers(
             options["storage_url"],
             finals.run.name,
