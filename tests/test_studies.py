@@ -98,6 +98,7 @@ def test_a_broken_image_of_imagenet_is_told_by_name(tmp_path: Path, cli: Cli) ->
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", CIFAR10)
 def test_cifar10_definitions_run_on_the_jpeg_copy(name: str, tmp_path: Path, cli: Cli) -> None:

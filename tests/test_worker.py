@@ -358,7 +358,7 @@ def test_a_worker_holds_no_connection_while_it_trains_and_beats_all_the_same(
 
 def test_a_worker_with_other_data_refuses(run: Run) -> None:
     run.storage.studies.agree_on_data(run.study, "0" * 64)
-    with pytest.raises(DataError, match="use the same data on every machine"):
+    with pytest.raises(DataError, match="use the same data from the beginning"):
         _work(run)
 
 
