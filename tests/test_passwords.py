@@ -35,7 +35,7 @@ from tests.conftest import Cli, start_cli
         ("mysql://me@host:1/db?password=se/c@r", "mysql://me@host:***"),
         ("postgresql://me@host:5432/db", "postgresql://me@host:5432/db"),
         ("postgresql://me@[::1]:5432/db", "postgresql://me@[::1]:5432/db"),
-        ("sqlite:////tmp/a:b@c.db", "sqlite:////tmp/a:b@c.db"),
+        ("sqlite:////data/a:b@c.db", "sqlite:////data/a:b@c.db"),
         ("nonsense", "nonsense"),
     ],
 )
@@ -56,7 +56,7 @@ def test_no_password_shows_however_it_is_written(password: str) -> None:
         ("postgresql://me@server:secret@host/db", True),
         ("postgresql://me:secret@host/db?options=a@b", True),
         ("postgresql://me@host:5432/db", True),
-        ("sqlite:////tmp/a:b@c@d.db", True),
+        ("sqlite:////data/a:b@c@d.db", True),
         ("postgresql://me:se@c@host/db", False),
         ("postgresql://me:se@c/r?t@host/db?sslmode=require", False),
     ],
