@@ -88,32 +88,28 @@ def open_finals(
     if given is not None:
         _in_effect(given, epochs)  # tells what is wrong before anything is made
     storage = Storage(storage_url, create=create and given is not None)
-    name = study_name or (storage.studies.choose(None) if given is None else _default_name(given))
-    if given is None or not create:
-        run = storage.studies.open(storage.studies.choose(name))
-        if given is not None:
-            _check_same_networks(run, given)
-    elif (known_run := storage.studies.find(name)) is not None:
-        run = known_run
+    default = None if given is None else f"{given.name}-pareto-s0"
+    name = storage.studies.choose(study_name or default)
+    if given is not None and create and storage.studies.find(name) is None:
+        open_run(storage_url, name, given, "pareto", 0, artifacts_url)
+    run = storage.studies.open(name)
+    if given is not None:
         _check_same_networks(run, given)
-    else:
-        run = open_run(storage_url, name, given, "pareto", 0, artifacts_url).study
     begun = storage.studies.find(final_of(name))
     known = stored_definition((begun or run).attributes["definition"])
     definition = _in_effect(given or known, epochs)
-    attributes = {**run.attributes, "definition": definition.model_dump(mode="json")}
     place = agree_on_artifacts(run.attributes.get("artifacts"), artifacts_url, storage.url)
     if place != run.attributes.get("artifacts"):
         storage.studies.set_attributes(run, {"artifacts": place})
-    kept = {k: attributes[k] for k in ("definition", "mode", "seed", "versions")}
-    study = storage.studies.ensure(final_of(name), PARETO_METRICS, {**kept, "finished": True})
+    attributes = {
+        **{key: run.attributes[key] for key in ("mode", "seed", "versions")},
+        "definition": definition.model_dump(mode="json"),
+        "finished": True,
+    }
+    study = storage.studies.ensure(final_of(name), PARETO_METRICS, attributes)
     finals = Finals(storage, run, study, definition, join_artifacts(place, None))
     _agree_on_recipe(finals, restart)
     return replace(finals, study=storage.studies.open(study.name))
-
-
-def _default_name(definition: Definition) -> str:
-    return f"{definition.name}-pareto-s0"
 
 
 def _in_effect(definition: Definition, epochs: int | None) -> Definition:

@@ -107,7 +107,7 @@ def open_final(options: dict[str, Any], given: Definition | None, *, create: boo
 def train_all(finals: Finals, chosen: Sequence[Chosen], options: dict[str, Any]) -> None:
     """Trains networks to the end, writes their models, and says how good they are."""
     from moo_bnas.final_driver import FinalDriver
-    from moo_bnas.finals import fetch, folder_name, restart, submit, title_of, trials_of
+    from moo_bnas.finals import fetch, folder_name, restart, title_of, trials_of
     from moo_bnas.lease import driver_lease
     from moo_bnas.local_workers import LocalWorkers, default_devices
     from moo_bnas.progress import Display
@@ -118,11 +118,10 @@ def train_all(finals: Finals, chosen: Sequence[Chosen], options: dict[str, Any])
     make_folder(folder)
     events = EventFiles(options["tensorboard"]) if options["tensorboard"] else None
     with driver_lease(finals.storage, finals.study, tell, options["heartbeat"]) as renew_lease:
-        submit(finals, chosen)
         if options["restart"]:
             restart(finals, chosen)
-        trials = trials_of(finals, chosen)
-        left = sum(t.state in ("waiting", "running") for t in trials)
+        ended = [t for t in trials_of(finals, chosen) if t.state in ("complete", "fail")]
+        left = len(chosen) - len(ended)
         count, device = options["workers"], options["device"]
         if options["processes"] > 1:  # each process takes the device of its number
             devices = [device] * (1 if count is None else count)
