@@ -29,10 +29,10 @@ from scipy.stats import kendalltau
 from torch import Tensor
 
 from moo_bnas.definition import Recipe, load_definition
-from moo_bnas.inheritance import inherit
+from moo_bnas.evolution.space import Genotype
 from moo_bnas.networks.module import build
-from moo_bnas.space import Genotype
-from moo_bnas.training import Training, to_device
+from moo_bnas.training.inheritance import inherit
+from moo_bnas.training.loop import Training, to_device
 
 
 def parse() -> argparse.Namespace:

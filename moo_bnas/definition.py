@@ -14,15 +14,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from moo_bnas.cost import flops
 from moo_bnas.data import DataSet
 from moo_bnas.errors import DefinitionError
+from moo_bnas.evolution.space import PAPER_RATIOS, SearchSpace
 from moo_bnas.fingerprint import fingerprint
 from moo_bnas.networks import make_network, source_of
+from moo_bnas.networks.cost import flops
 from moo_bnas.networks.layers import ImageShape, Precision
 from moo_bnas.networks.network import Network
 from moo_bnas.section import AtLeastOne, Positive, Section
-from moo_bnas.space import PAPER_RATIOS, SearchSpace
 
 _PACKAGE = Path(__file__).parent
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from moo_bnas.space import genotype_key
+from moo_bnas.evolution.space import genotype_key
 
 EVALUATION_VERSION = 2
 """Raised whenever a change of training code changes the accuracies that come out."""

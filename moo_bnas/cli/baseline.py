@@ -11,8 +11,8 @@ from moo_bnas.cli.finishing import final_options, given_definition, open_final, 
 from moo_bnas.cli.options import general_options, parse_ratios
 
 if TYPE_CHECKING:
-    from moo_bnas.finals import Chosen
-    from moo_bnas.space import SearchSpace
+    from moo_bnas.driver.finals import Chosen
+    from moo_bnas.evolution.space import SearchSpace
 
 
 @click.command(short_help="Train the full-precision twin and uniform networks to the end.")

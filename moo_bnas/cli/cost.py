@@ -64,9 +64,9 @@ def cost(
     """
     from dataclasses import replace
 
-    from moo_bnas.cost import flops, layer_flops, layer_memory, memory_bits
+    from moo_bnas.evolution.space import SearchSpace
     from moo_bnas.networks import make_network
-    from moo_bnas.space import SearchSpace
+    from moo_bnas.networks.cost import flops, layer_flops, layer_memory, memory_bits
     from moo_bnas.units import quantity
 
     image = make_network(network_name).image

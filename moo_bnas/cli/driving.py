@@ -26,8 +26,8 @@ from moo_bnas.cli.options import (
 from moo_bnas.passwords import STORAGE_VARIABLE
 
 if TYPE_CHECKING:
-    from moo_bnas.driver import Driver
-    from moo_bnas.run import Run
+    from moo_bnas.driver.run import Run
+    from moo_bnas.driver.search_loop import Driver
     from moo_bnas.storage import Storage, Study
 
 Result = TypeVar("Result")
@@ -98,8 +98,8 @@ def prepare(options: dict[str, Any]) -> tuple[Run, Path]:
         options: The values of `run_options`, by name.
     """
     from moo_bnas.definition import load_definition, override
-    from moo_bnas.report import make_folder
-    from moo_bnas.run import open_run
+    from moo_bnas.driver.run import open_run
+    from moo_bnas.report.files import make_folder
 
     limits = ("population", "generations", "trade_off", "max_flops", "max_memory")
     definition = override(
@@ -117,10 +117,10 @@ def with_workers(
     run: Run, folder: Path, options: dict[str, Any], task: Callable[[Driver], Result]
 ) -> Result:
     """Does something with the driver of a run, while local workers serve it."""
-    from moo_bnas.driver import Driver
-    from moo_bnas.lease import driver_lease
-    from moo_bnas.local_workers import LocalWorkers, default_devices
-    from moo_bnas.progress import Display
+    from moo_bnas.driver.lease import driver_lease
+    from moo_bnas.driver.local_workers import LocalWorkers, default_devices
+    from moo_bnas.driver.progress import Display
+    from moo_bnas.driver.search_loop import Driver
 
     name, population = run.study.name, run.definition.search.population
     devices = default_devices(options["workers"], options["device"])

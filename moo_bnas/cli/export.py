@@ -10,7 +10,7 @@ import click
 from moo_bnas.cli.options import general_options
 
 if TYPE_CHECKING:
-    from moo_bnas.export.writing import Format
+    from moo_bnas.models.writing import Format
 
 
 @click.command(short_help="Write a trained network as packed bits, ONNX or a torch module.")
@@ -40,7 +40,7 @@ def export(model: Path, form: Format, out: Path | None) -> None:
     Example:
       moo-bnas export model.safetensors --format packed
     """
-    from moo_bnas.export.writing import export as write
+    from moo_bnas.models.writing import export as write
 
     done = write(model, form, out)
     for path, size in done.files.items():

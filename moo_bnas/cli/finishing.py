@@ -22,8 +22,8 @@ from moo_bnas.cli.options import (
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
-    from moo_bnas.finals import Chosen, Finals
-    from moo_bnas.progress import FinalProgress
+    from moo_bnas.driver.finals import Chosen, Finals
+    from moo_bnas.driver.progress import FinalProgress
     from moo_bnas.storage import Trial
 
 _OPTIONS = (
@@ -91,7 +91,7 @@ def given_definition(options: dict[str, Any]) -> Definition | None:
 
 def open_final(options: dict[str, Any], given: Definition | None, *, create: bool = True) -> Finals:
     """Opens the final trainings that the options name; `create`: they need no search before."""
-    from moo_bnas.finals import open_finals
+    from moo_bnas.driver.finals import open_finals
 
     return open_finals(
         options["storage_url"],
@@ -106,13 +106,13 @@ def open_final(options: dict[str, Any], given: Definition | None, *, create: boo
 
 def train_all(finals: Finals, chosen: Sequence[Chosen], options: dict[str, Any]) -> None:
     """Trains networks to the end, writes their models, and says how good they are."""
-    from moo_bnas.final_driver import FinalDriver
-    from moo_bnas.finals import fetch, folder_name, restart, title_of, trials_of
-    from moo_bnas.lease import driver_lease
-    from moo_bnas.local_workers import LocalWorkers, default_devices
-    from moo_bnas.progress import Display
-    from moo_bnas.report import make_folder
-    from moo_bnas.tensorboard import EventFiles
+    from moo_bnas.driver.final_loop import FinalDriver
+    from moo_bnas.driver.finals import fetch, folder_name, restart, title_of, trials_of
+    from moo_bnas.driver.lease import driver_lease
+    from moo_bnas.driver.local_workers import LocalWorkers, default_devices
+    from moo_bnas.driver.progress import Display
+    from moo_bnas.driver.tensorboard import EventFiles
+    from moo_bnas.report.files import make_folder
 
     folder = options["out"] or default_out(finals.run.name)
     make_folder(folder)

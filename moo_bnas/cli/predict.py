@@ -11,7 +11,7 @@ import click
 from moo_bnas.cli.options import general_options
 
 if TYPE_CHECKING:
-    from moo_bnas.prediction import Prediction
+    from moo_bnas.models.prediction import Prediction
 
 
 @click.command(short_help="Classes of images, by a trained or exported network.")
@@ -47,7 +47,7 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
     import numpy as np
 
     from moo_bnas.errors import DataError
-    from moo_bnas.prediction import BATCH, Predictor, find_images
+    from moo_bnas.models.prediction import BATCH, Predictor, find_images
 
     predictor = Predictor(file)
     paths = find_images(images)

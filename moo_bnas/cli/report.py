@@ -42,7 +42,10 @@ def report(
     Example:
       moo-bnas report --study-name digits-pareto-s0 --out front
     """
-    from moo_bnas.report import as_table, collect, write, write_images
+    from moo_bnas.report.files import write
+    from moo_bnas.report.images import write_images
+    from moo_bnas.report.tables import as_table
+    from moo_bnas.results.points import collect
     from moo_bnas.storage import Storage
 
     storage = Storage(storage_url)

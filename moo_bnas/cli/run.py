@@ -24,7 +24,9 @@ def run(**options: Any) -> None:
       moo-bnas run digits --mode pareto --workers 2
     """
     with resumable():
-        from moo_bnas.report import as_table, collect, write
+        from moo_bnas.report.files import write
+        from moo_bnas.report.tables import as_table
+        from moo_bnas.results.points import collect
 
         opened, folder = prepare(options)
         if not opened.is_over:

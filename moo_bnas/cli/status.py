@@ -29,7 +29,7 @@ def status(storage_url: str, study_name: str | None, as_json: bool, watch: bool)
     if watch and as_json:
         raise click.UsageError("got --watch and --json, which prints one document; give one")
 
-    from moo_bnas.status import read_status
+    from moo_bnas.results.status import read_status
     from moo_bnas.storage import Storage
 
     storage = Storage(storage_url)

@@ -11,8 +11,8 @@ from moo_bnas.cli.finishing import final_options, given_definition, open_final, 
 from moo_bnas.cli.options import general_options, parse_ratios
 
 if TYPE_CHECKING:
-    from moo_bnas.finals import Chosen, Finals
-    from moo_bnas.space import Genotype, SearchSpace
+    from moo_bnas.driver.finals import Chosen, Finals
+    from moo_bnas.evolution.space import Genotype, SearchSpace
 
 
 @click.command(short_help="Train a chosen network to the end, and score it on the test images.")
@@ -77,7 +77,7 @@ def _is_given(value: Any) -> bool:
 
 
 def _chosen(finals: Finals, options: dict[str, Any]) -> Chosen:
-    from moo_bnas.finals import choose
+    from moo_bnas.driver.finals import choose
 
     if options["ratios"] is not None:
         return _genotype(finals.definition.make_space(), options["ratios"]), options["precision"]

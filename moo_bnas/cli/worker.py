@@ -76,9 +76,9 @@ def worker(
     """
     stop, loading = _told_to_stop(until_stdin_closes)
 
-    from moo_bnas.artifacts import join_artifacts
     from moo_bnas.definition import stored_definition
     from moo_bnas.storage import Storage
+    from moo_bnas.storage.artifacts import join_artifacts
 
     storage = Storage(storage_url)
     study = storage.studies.open(storage.studies.choose(study_name))
@@ -88,9 +88,9 @@ def worker(
         join_artifacts(study.attributes["artifacts"], artifacts_url)
 
     # torch takes seconds: a wrong name is told before
-    from moo_bnas.evaluator import Evaluator
-    from moo_bnas.process_group import join_group
-    from moo_bnas.worker import Limits, work
+    from moo_bnas.training.evaluator import Evaluator
+    from moo_bnas.training.process_group import join_group
+    from moo_bnas.worker.loop import Limits, work
 
     group = join_group()
     evaluator = Evaluator(definition, group.device(device) if group else device, data_root, group)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from moo_bnas.space import IntArray
+from moo_bnas.evolution.space import IntArray
 
 Channels = int | IntArray
 Kind = Literal[
@@ -58,7 +58,7 @@ class LayerSpec:
         padding: Zeros around the input of that window.
         precision: Of the weights of a conv or linear; full for everything else.
         extra_ops: Operations counted per output element beside the products of a conv or linear:
-            the bias of a conv in VGG-small, the batch norm in ResNet-18 (see `moo_bnas.cost`).
+            the bias of a conv in VGG-small, the batch norm in ResNet-18 (see `networks.cost`).
     """
 
     name: str

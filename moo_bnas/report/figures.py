@@ -10,10 +10,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from moo_bnas.report.importance import ENOUGH, importances
-from moo_bnas.report.points import Point, Report
 from moo_bnas.report.published import published
 from moo_bnas.report.tables import Row, marks, rows
+from moo_bnas.results.importance import ENOUGH, importances
+from moo_bnas.results.points import Point, Report
 from moo_bnas.units import duration, quantity
 
 # Okabe and Ito's palette: told apart by colour-blind readers; symbols and dashes differ as well.

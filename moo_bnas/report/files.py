@@ -12,8 +12,8 @@ from pathlib import Path
 from moo_bnas.errors import DefinitionError
 from moo_bnas.output import write_whole
 from moo_bnas.report.page import page, pareto_page
-from moo_bnas.report.points import Point, Report
 from moo_bnas.report.tables import as_markdown, as_table_csv, as_tex
+from moo_bnas.results.points import Point, Report
 
 
 def make_folder(folder: Path) -> None:

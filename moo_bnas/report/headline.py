@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from moo_bnas.report.points import Point, Report
+from moo_bnas.evolution.scoring import front
 from moo_bnas.report.tables import marks
-from moo_bnas.scoring import front
+from moo_bnas.results.points import Point, Report
 from moo_bnas.units import quantity
 
 _NEAR = (0.5, 2.0)  # points of accuracy; what is closer than the first may be chance

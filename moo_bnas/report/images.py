@@ -10,7 +10,7 @@ from typing import Any, Literal
 from moo_bnas.errors import ImagesError
 from moo_bnas.report.figures import PAPER, figures
 from moo_bnas.report.files import make_folder
-from moo_bnas.report.points import Report
+from moo_bnas.results.points import Report
 
 Format = Literal["svg", "png"]
 

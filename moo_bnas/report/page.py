@@ -11,9 +11,9 @@ from typing import Any
 
 from moo_bnas.report.figures import DARK, Figure, figures, pareto
 from moo_bnas.report.headline import headline
-from moo_bnas.report.making import Trainings
-from moo_bnas.report.points import Report
 from moo_bnas.report.tables import HEADER, MISSING, cells, note, rows
+from moo_bnas.results.points import Report
+from moo_bnas.results.provenance import Trainings
 from moo_bnas.units import duration
 
 _HERE = Path(__file__).parent

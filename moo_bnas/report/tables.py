@@ -7,9 +7,9 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from moo_bnas.cost import flops, memory_bits
+from moo_bnas.networks.cost import flops, memory_bits
 from moo_bnas.networks.layers import Precision
-from moo_bnas.report.points import Point, Report
+from moo_bnas.results.points import Point, Report
 from moo_bnas.units import quantity
 
 MISSING = "\N{EN DASH}"

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from moo_bnas.space import parse_genotype_key
+from moo_bnas.evolution.space import parse_genotype_key
 from moo_bnas.storage.database import Database, age, waiting_out
 from moo_bnas.storage.engine import utc_now
 from moo_bnas.storage.records import (

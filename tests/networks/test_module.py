@@ -11,14 +11,14 @@ from fvcore.nn import FlopCountAnalysis
 from sklearn.datasets import load_sample_images
 from torch import nn
 
-from moo_bnas.cost import macs
 from moo_bnas.data import Digits
+from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.networks import make_network
 from moo_bnas.networks.binarizers import BINARIZERS
+from moo_bnas.networks.cost import macs
 from moo_bnas.networks.layers import ImageShape, Precision
 from moo_bnas.networks.module import Activation, BinaryConv2d, SpecModule, build
 from moo_bnas.networks.network import Network
-from moo_bnas.space import SearchSpace
 
 NETWORKS = {
     "vgg_small": make_network("vgg_small", base_width=16),

@@ -8,8 +8,8 @@ import pytest
 
 from moo_bnas.definition import load_definition
 from moo_bnas.report.figures import Figure, figures, hover, pareto
-from moo_bnas.report.making import Making
-from moo_bnas.report.points import Final, Report
+from moo_bnas.results.points import Final, Report
+from moo_bnas.results.provenance import Making
 from tests.report.conftest import make_point
 
 

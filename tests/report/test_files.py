@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.report import Report, as_csv, write
+from moo_bnas.report.files import as_csv, write
+from moo_bnas.results.points import Report
 
 FILES = [
     *("pareto.csv", "pareto.html", "pareto.json", "report.html"),

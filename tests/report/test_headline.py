@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from moo_bnas.report.headline import headline
-from moo_bnas.report.points import Report
+from moo_bnas.results.points import Report
 
 
 def test_it_tells_the_greatest_saving_that_costs_next_to_nothing(report: Report) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from moo_bnas.errors import ImagesError
-from moo_bnas.report import Report, write_images
+from moo_bnas.report.images import write_images
+from moo_bnas.results.points import Report
 
 
 @pytest.fixture

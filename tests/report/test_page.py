@@ -12,7 +12,7 @@ import pytest
 
 from moo_bnas.definition import load_definition, parse_definition
 from moo_bnas.report.page import as_toml, page, pareto_page
-from moo_bnas.report.points import Report
+from moo_bnas.results.points import Report
 from tests.browser import look
 
 FRONT = "document.querySelector('[data-figure=data-front]')"

@@ -4,8 +4,8 @@ import csv
 import io
 from dataclasses import replace
 
-from moo_bnas.report.points import Report
 from moo_bnas.report.tables import as_markdown, as_table, as_table_csv, as_tex, rows
+from moo_bnas.results.points import Report
 
 DASH = "\N{EN DASH}"
 

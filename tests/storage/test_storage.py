@@ -18,8 +18,8 @@ from sqlalchemy import Connection, create_engine, event, inspect, text
 from sqlalchemy.pool import NullPool
 
 from moo_bnas.errors import DataError, StorageAwayError, StorageError
+from moo_bnas.evolution.space import Genotype, SearchSpace
 from moo_bnas.networks.layers import Precision
-from moo_bnas.space import Genotype, SearchSpace
 from moo_bnas.storage import (
     MAX_DEVICE_ERRORS,
     MAX_LOSSES,
@@ -720,7 +720,8 @@ def test_processes_that_submit_the_same_candidates_at_once_make_them_once(
 ) -> None:
     _study(storage)
     code = (
-        "import sys; from moo_bnas.storage import *; from moo_bnas.space import SearchSpace\n"
+        "import sys; from moo_bnas.storage import *\n"
+        "from moo_bnas.evolution.space import SearchSpace\n"
         "s = Storage(sys.argv[1]); study = s.studies.open('s')\n"
         "space = SearchSpace(('conv1', 'conv2'), (0.5, 1.0, 2.0))\n"
         "for g in space.genotypes():\n"

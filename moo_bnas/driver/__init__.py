@@ -1,0 +1,4 @@
+"""The driver's side of a run: opens it, submits candidates, waits for workers, shows progress.
+
+It never imports torch.
+"""

@@ -1,0 +1,193 @@
+"""Runs: made, or opened to go on."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from moo_bnas.definition import Definition
+from moo_bnas.errors import DefinitionError
+from moo_bnas.evolution.algorithm import Budget, Mode, Search
+from moo_bnas.networks.cost import flops_cost, memory_cost
+from moo_bnas.storage import (
+    PARETO_METRICS,
+    SCALAR_METRICS,
+    Storage,
+    Study,
+    baselines_of,
+    is_sibling,
+    parent_of,
+)
+from moo_bnas.storage.artifacts import agree_on_artifacts
+
+_STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, too
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, made or opened: see `open_run`."""
+
+    storage: Storage
+    study: Study
+    baselines: Study
+    parent: Study | None
+    definition: Definition
+    mode: Mode
+    seed: int
+
+    @property
+    def studies(self) -> list[Study]:
+        """The run's study and its siblings."""
+        return [self.study, self.baselines, *([self.parent] if self.parent else [])]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was finished when it was opened, with as many generations as now."""
+        stored = self.study.attributes
+        generations = stored["definition"]["search"]["generations"]
+        return bool(stored["finished"]) and generations == self.definition.search.generations
+
+
+def open_run(
+    storage_url: str,
+    study_name: str,
+    definition: Definition,
+    mode: Mode,
+    seed: int,
+    artifacts_url: str | None = None,
+) -> Run:
+    """Makes the studies of a run, or opens them to go on.
+
+    Args:
+        storage_url: SQLAlchemy URL.
+        study_name: Of the run.
+        definition: What to search.
+        mode: Scalar or pareto.
+        seed: Of the search.
+        artifacts_url: Where the parent's weights are kept, if there is a parent; None: where the
+            run has kept them so far, at first beside an SQLite file.
+
+    Raises:
+        DefinitionError: Where the stored run differs in more than having fewer generations, where
+            no network is within the budgets, or where a place for artifacts must be named.
+        ArtifactsError: Where that place cannot be used.
+    """
+    if not _STUDY_NAME.fullmatch(study_name) or is_sibling(study_name):
+        raise DefinitionError(
+            f"got the study name {study_name!r}, expected letters, digits, '.', '_' and '-', not "
+            "beginning with '.' and not ending in '.baselines', '.parent' or '.final'; choose "
+            "another --study-name"
+        )
+    make_search(definition, mode, seed)  # refuses an impossible budget before anything is stored
+    storage = Storage(storage_url, create=True)
+    metrics = SCALAR_METRICS if mode == "scalar" else PARETO_METRICS
+    attributes = {
+        "definition": definition.model_dump(mode="json"),
+        "mode": mode,
+        "seed": seed,
+        "versions": _versions(),
+        "finished": False,
+    }
+    place = {}
+    if definition.parent is not None:
+        known: Mapping[str, Any] = {}
+        if study_name in storage.studies.names():
+            known = storage.studies.open(study_name).attributes
+            check_unchanged(study_name, known, attributes)
+        place = {
+            "artifacts": agree_on_artifacts(known.get("artifacts"), artifacts_url, storage.url)
+        }
+    study = storage.studies.ensure(study_name, metrics, {**attributes, **place})
+    baselines = storage.studies.ensure(baselines_of(study_name), PARETO_METRICS, attributes)
+    parent = None
+    if definition.parent is not None:
+        parent = storage.studies.ensure(parent_of(study_name), PARETO_METRICS, attributes)
+    run = Run(storage, study, baselines, parent, definition, mode, seed)
+    for each in run.studies:
+        check_unchanged(each.name, each.attributes, attributes)
+    if place and study.attributes["artifacts"] != place["artifacts"]:
+        storage.studies.set_attributes(study, place)
+    return run
+
+
+def make_search(definition: Definition, mode: Mode, seed: int) -> Search:
+    """The search of a definition.
+
+    Raises:
+        DefinitionError: Where no network is within its budgets.
+    """
+    network, space, options = definition.make_network(), definition.make_space(), definition.search
+    cost = flops_cost(network, space)
+    limits = (
+        (cost, options.max_flops),
+        (memory_cost(network, space), options.max_memory),
+    )
+    return Search(
+        [len(space.ratios)] * len(space.genes),
+        cost,
+        mode=mode,
+        population=options.population,
+        seed=seed,
+        reference_cost=definition.reference_flops(),
+        trade_off=options.trade_off,
+        budgets=[Budget(c, limit) for c, limit in limits if limit is not None],
+    )
+
+
+def check_unchanged(
+    study_name: str, known: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> None:
+    """Refuses to go on with a study under another definition, mode or seed.
+
+    Args:
+        study_name: Told.
+        known: Attributes that the study was begun with.
+        attributes: As now given.
+
+    Raises:
+        DefinitionError: Naming all that differs, but for more generations and [final], which
+            decides nothing in a search.
+    """
+    stored = {**_flat(known["definition"]), "mode": known["mode"], "seed": known["seed"]}
+    given = {
+        **_flat(attributes["definition"]),
+        "mode": attributes["mode"],
+        "seed": attributes["seed"],
+    }
+    for key in ("name", "description"):  # what a definition is called decides no result
+        stored.pop(key), given.pop(key)
+    changed = [
+        k
+        for k in sorted(stored | given)
+        if stored.get(k) != given.get(k) and k.partition(".")[0] != "final"
+    ]
+    if (
+        "search.generations" in changed
+        and given["search.generations"] > stored["search.generations"]
+    ):
+        changed.remove("search.generations")
+    if changed:
+        raise DefinitionError(
+            f"study {study_name!r} was begun with another definition: "
+            + ", ".join(f"{k} was {stored.get(k)!r}, now {given.get(k)!r}" for k in changed)
+            + "; only generations may be raised: restore it, or give another --study-name"
+        )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _versions() -> dict[str, str]:
+    packages = ("moo-bnas", "optuna", "pymoo", "numpy", "torch")
+    return {"python": platform.python_version(), **{p: version(p) for p in packages}}

@@ -1,0 +1,214 @@
+"""The driver: holds the search, submits its candidates, waits for the workers.
+
+A resumed run replays: the algorithm is seeded, so it proposes what it proposed before, and what
+is finished is answered from the storage. Killing anything at any moment changes nothing in the
+result.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from moo_bnas.driver.candidates import binary_candidates, candidate
+from moo_bnas.driver.local_workers import LocalWorkers
+from moo_bnas.driver.progress import Progress, leaders, parent_progress, score_of
+from moo_bnas.driver.run import Run, make_search
+from moo_bnas.driver.upkeep import Upkeep, pause
+from moo_bnas.errors import ParentError
+from moo_bnas.evolution.space import Genotype
+from moo_bnas.storage import Trial, study_gone
+
+log = logging.getLogger(__name__)
+
+
+class Driver:
+    """Drives a run to its end.
+
+    Args:
+        run: Opened.
+        workers: Started and stopped by the caller.
+        show: Called with the progress whenever it may have changed.
+        renew_lease: Of `driver_lease`.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        workers: LocalWorkers,
+        show: Callable[[Progress], None],
+        renew_lease: Callable[[], None],
+    ) -> None:
+        self._run = run
+        self._upkeep = Upkeep(run.storage, run.study, run.study, workers, renew_lease)
+        self._show = show
+        self._network = run.definition.make_network()
+        self._space = run.definition.make_space()
+        self._known: dict[Genotype, Trial] = {}
+        self._started = time.monotonic()
+        self._leaders: list[Trial] = []
+        self._failed = 0
+        self._done_at_start = 0
+        self._total = run.definition.search.population * run.definition.search.generations
+        self._score = score_of(run.definition, run.mode, [])
+
+    def drive(self) -> None:
+        """Runs all generations that are left; returns at once where none are."""
+        run, options = self._run, self._run.definition.search
+        self._begin()
+        self.make_parent()
+        self._started = time.monotonic()  # the pace so far is that of candidates
+        self._submit_references()
+        stored = self._stored_generations()
+        search = make_search(run.definition, run.mode, run.seed)
+        differs = False
+        for generation in range(1, options.generations + 1):
+            asked = search.ask()
+            if generation in stored and set(stored[generation]) != set(asked):
+                asked = stored[generation]
+                if not differs:
+                    log.warning(
+                        "generation %d was stored with other proposals than are made now (another "
+                        "version of pymoo or numpy?); going on from the stored ones",
+                        generation,
+                    )
+                differs = True
+            if not asked:
+                log.info(
+                    "all that fits the budgets was searched after %d generations", generation - 1
+                )
+                self._total = len(self._known)
+                break
+            self._submit(asked, generation)
+            self._wait(asked, generation)
+            search.tell({g: self._known[g].attributes.get("accuracy") for g in asked})
+        self._wait([], options.generations)
+        if failed := run.storage.trials.counts(run.baselines)["fail"]:
+            log.warning("%d reference networks failed; the workers' logs tell why", failed)
+        for study in run.studies:
+            run.storage.studies.set_attributes(study, {"finished": True})
+
+    def make_parent(self) -> Trial | None:
+        """Has the parent trained, if there is to be one and it is not trained yet.
+
+        Returns:
+            Its trial.
+
+        Raises:
+            ParentError: Where it failed.
+        """
+        run, parent = self._run, self._run.parent
+        if parent is None:
+            return None
+        self._begin()
+        top = self._space.uniform(self._space.ratios[-1])
+        run.storage.trials.submit(
+            parent, self._space, binary_candidates(self._network, self._space, [top], None)
+        )
+        began = time.monotonic()
+        while run.storage.trials.count_open([parent]) != [0]:
+            if self._upkeep.is_due:
+                self._upkeep.look()
+                self._show(self._parent_progress())
+            pause(began)
+        trial = next(iter(run.storage.trials.read(parent)), None)
+        if trial is None:
+            raise study_gone(parent.name)
+        if trial.state == "fail":
+            raise ParentError(
+                f"the parent of study {run.study.name!r} failed: "
+                f"{trial.attributes['fail_reason']}; mend [parent] of the definition and give "
+                "another --study-name"
+            )
+        run.storage.studies.set_attributes(parent, {"finished": True})
+        return trial
+
+    def _begin(self) -> None:
+        """Tells workers that there is work again."""
+        run = self._run
+        values = {"definition": run.definition.model_dump(mode="json"), "finished": False}
+        for study in run.studies:
+            run.storage.studies.set_attributes(study, values)
+
+    def _submit_references(self) -> None:
+        """The uniform networks and the full-precision twin, in the sibling study."""
+        run, space = self._run, self._space
+        uniform = [space.uniform(ratio) for ratio in space.ratios]
+        references = binary_candidates(self._network, space, uniform, None)
+        if 1.0 in space.ratios:
+            references.append(candidate(self._network, space, space.uniform(1.0), "full"))
+        run.storage.trials.submit(run.baselines, space, references)
+
+    def _stored_generations(self) -> dict[int, list[Genotype]]:
+        stored: dict[int, list[Genotype]] = {}
+        trials = self._run.storage.trials.read(self._run.study)
+        for trial in trials:
+            stored.setdefault(trial.attributes["generation"], []).append(trial.genotype)
+        self._learn(trials)
+        self._done_at_start = len(self._known)
+        return stored
+
+    def _submit(self, genotypes: Sequence[Genotype], generation: int) -> None:
+        new = [g for g in genotypes if g not in self._known]
+        if new:
+            candidates = binary_candidates(self._network, self._space, new, generation)
+            self._run.storage.trials.submit(self._run.study, self._space, candidates)
+
+    def _wait(self, genotypes: Sequence[Genotype], generation: int) -> None:
+        """Until these genotypes are finished; without any, until the references are."""
+        run, trials, began = self._run, self._run.storage.trials, time.monotonic()
+        missing = [g for g in genotypes if g not in self._known]
+        if genotypes and not missing:  # a replay
+            return
+        while True:
+            open_trials, open_references = trials.count_open([run.study, run.baselines])
+            over = not (open_trials if genotypes else open_references)
+            upkeep_is_due = self._upkeep.is_due
+            if (over or upkeep_is_due) and len(missing) > open_trials:
+                self._learn(trials.read(run.study, missing))
+                missing = [g for g in missing if g not in self._known]
+            if over and missing:
+                raise study_gone(run.study.name)
+            done = len(self._known) + max(len(missing) - open_trials, 0)
+            if upkeep_is_due:
+                self._upkeep.look()
+            self._show(self._progress(generation, done, open_references))
+            if over:
+                return
+            pause(began)
+
+    def _learn(self, trials: Sequence[Trial]) -> None:
+        """Takes in what is finished of these."""
+        run = self._run
+        self._known.update((t.genotype, t) for t in trials if t.state in ("complete", "fail"))
+        self._failed += sum(t.state == "fail" for t in trials)
+        complete = [t for t in trials if t.state == "complete"]
+        self._leaders = leaders(run.mode, [*self._leaders, *complete])
+        self._score = score_of(run.definition, run.mode, self._leaders)
+
+    def _parent_progress(self) -> Progress:
+        run = self._run
+        return replace(
+            self._progress(0, self._done_at_start, 0),
+            parent=parent_progress(run.storage, run.study),
+        )
+
+    def _progress(self, generation: int, done: int, open_references: int) -> Progress:
+        run = self._run
+        here = done - self._done_at_start
+        elapsed = time.monotonic() - self._started
+        score_name, score = self._score
+        return Progress(
+            generation=generation,
+            generations=run.definition.search.generations,
+            done=done,
+            total=self._total,
+            failed=self._failed,
+            references_left=open_references,
+            score_name=score_name,
+            score=score,
+            workers=self._upkeep.alive,
+            seconds_left=elapsed / here * (self._total - done) if here > 0 else None,
+        )

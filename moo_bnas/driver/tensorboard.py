@@ -1,0 +1,72 @@
+"""TensorBoard event files of final trainings, on demand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from moo_bnas.driver.finals import folder_name
+from moo_bnas.driver.progress import FinalProgress
+from moo_bnas.errors import DefinitionError
+from moo_bnas.storage import Trial
+
+
+class EventFiles:
+    """Writes the losses of trainings, one folder each, as they become known.
+
+    Those that an earlier command wrote for the same networks are replaced: all epochs so far are
+    written again.
+
+    Args:
+        folder: That TensorBoard is to read.
+
+    Raises:
+        DefinitionError: Where tensorboard is not installed, or the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from tensorboard.summary import Writer
+        except ImportError as error:
+            raise DefinitionError(
+                "--tensorboard needs the Python package tensorboard, which is not installed; "
+                "pip install 'moo-bnas[tensorboard]'"
+            ) from error
+        self._make: Any = Writer
+        self._folder = folder
+        self._writers: dict[str, Any] = {}
+        self._written: dict[str, int] = {}
+
+    def write(self, progress: FinalProgress) -> None:
+        """Writes the epochs that are new."""
+        for each in progress.unfinished:
+            self._losses(each.title, each.losses)
+
+    def end(self, title: str, trial: Trial) -> None:
+        """Writes what is left of a finished training, and its test accuracy."""
+        found = trial.attributes
+        self._losses(title, found["loss_per_epoch"])
+        for tag, key in (("test/top1", "accuracy"), ("test/top5", "top5")):
+            self._writer(title).add_scalar(tag, found[key], step=found["epochs"])
+        self._writer(title).flush()
+
+    def _losses(self, title: str, losses: Any) -> None:
+        for epoch in range(self._written.get(title, 0), len(losses)):
+            self._writer(title).add_scalar("train/loss", losses[epoch], step=epoch + 1)
+        if len(losses) > self._written.get(title, 0):
+            self._writer(title).flush()
+        self._written[title] = len(losses)
+
+    def _writer(self, title: str) -> Any:
+        if title not in self._writers:
+            folder = self._folder / folder_name(title)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                for old in folder.glob("events.out.tfevents.*"):
+                    old.unlink()
+            except OSError as error:
+                raise DefinitionError(
+                    f"cannot write to {folder}: {error.strerror}; give --tensorboard another folder"
+                ) from error
+            self._writers[title] = self._make(str(folder))
+        return self._writers[title]

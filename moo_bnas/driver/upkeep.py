@@ -1,0 +1,88 @@
+"""What every driver looks after while it waits: its lease, its workers, and lost claims."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from moo_bnas.driver.local_workers import LocalWorkers
+from moo_bnas.processes import is_gone
+from moo_bnas.storage import Storage, Study, WorkerRow, study_gone
+
+_SECONDS = 1.0  # between two looks
+_CLEANING = 60.0  # seconds between two looks for what deleted studies have left
+# What is being evaluated is looked at again after a tenth of the time it has taken.
+_FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.25
+
+log = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """Looks after workers and claims for a driver.
+
+    Args:
+        storage: Of the run.
+        driven: The study whose lease the driver holds.
+        joined: The study that workers join.
+        workers: Started and stopped by the caller.
+        renew_lease: Of `driver_lease`.
+
+    Attributes:
+        alive: Workers that were heard of lately, at the last look.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        driven: Study,
+        joined: Study,
+        workers: LocalWorkers,
+        renew_lease: Callable[[], None],
+    ) -> None:
+        self._storage = storage
+        self._driven = driven
+        self._joined = joined
+        self._workers = workers
+        self._renew_lease = renew_lease
+        self._evaluations = 0
+        self._last = self._last_cleaning = float("-inf")
+        self.alive = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for another look."""
+        return time.monotonic() - self._last > _SECONDS
+
+    def look(self) -> None:
+        """Renews the lease, replaces dead local workers, and frees what lost ones have held.
+
+        Raises:
+            StorageError: Where the study was deleted.
+            StudyHeldError: Where another driver has taken over.
+            WorkersError: Where local workers keep dying.
+        """
+        self._last = time.monotonic()
+        if self._storage.studies.look(self._driven) == "gone":
+            raise study_gone(self._driven.name)
+        self._renew_lease()
+        seen = self._storage.workers.read(self._joined)
+        evaluations = sum(w.evaluations for w in seen)
+        self._workers.check(progressed=evaluations != self._evaluations)
+        self._evaluations = evaluations
+        if time.monotonic() - self._last_cleaning > _CLEANING:
+            self._last_cleaning = time.monotonic()
+            self._storage.trials.forget_deleted()
+        lost = self._storage.claims.return_lost(_is_gone)
+        if lost:
+            log.warning("%d claims of lost workers go to others", lost)
+        self.alive = sum(w.is_recent and not _is_gone(w) for w in seen)
+
+
+def pause(began: float) -> None:
+    """Waits a little, longer the longer something has taken since `began` (time.monotonic)."""
+    time.sleep(min(max((time.monotonic() - began) / 10, _FIRST_WAIT), _LONGEST_WAIT))
+
+
+def _is_gone(worker: WorkerRow) -> bool:
+    return is_gone(worker.host, worker.pid)

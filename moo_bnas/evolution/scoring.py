@@ -1,0 +1,83 @@
+"""Scores of evaluations: fitness, the front, its knee, its hypervolume. Pure numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from moo_bnas.evolution.space import FloatArray
+
+Number = TypeVar("Number", float, FloatArray)
+Numbers = Sequence[float] | FloatArray
+
+
+def unclipped_fitness(
+    accuracy: Number, cost: Number, reference_cost: float, trade_off: float
+) -> Number:
+    """Eq. 4 of Shen et al. 2019 before it is clipped at 0.
+
+    Args:
+        accuracy: Percent.
+        cost: FLOPs of the candidate.
+        reference_cost: FLOPs of the uniform 1x network.
+        trade_off: Lambda, 4 in the paper.
+    """
+    return accuracy - trade_off * cost / reference_cost
+
+
+def fitness(accuracy: float, cost: float, reference_cost: float, trade_off: float) -> float:
+    """Eq. 4 of Shen et al. 2019: `max(accuracy - trade_off * cost / reference_cost, 0)`."""
+    return max(unclipped_fitness(accuracy, cost, reference_cost, trade_off), 0.0)
+
+
+def front(accuracies: Numbers, costs: Numbers) -> list[int]:
+    """Indices of the points that no other point dominates, by ascending cost.
+
+    A point dominates another if it is at least as accurate and at most as costly, and better in
+    one of them. Of points equal in both, all are on the front.
+    """
+    order = sorted(range(len(costs)), key=lambda i: (costs[i], -accuracies[i]))
+    on: list[int] = []
+    for i in order:
+        best = on[-1] if on else None
+        if (
+            best is None
+            or accuracies[i] > accuracies[best]
+            or (accuracies[i], costs[i]) == (accuracies[best], costs[best])
+        ):
+            on.append(i)
+    return on
+
+
+def knee(accuracies: Sequence[float], costs: Sequence[float]) -> int:
+    """Index of the front's knee: furthest above the line that joins its two ends.
+
+    Both axes are scaled to 0..1 over the front, the cost in logarithm. Of a front with fewer than
+    three points, the most accurate.
+
+    Args:
+        accuracies: Of the points of a front, by ascending cost.
+        costs: Likewise.
+    """
+    if len(costs) < 3 or costs[0] == costs[-1]:
+        return int(np.argmax(accuracies))
+    x, y = np.log(costs), np.asarray(accuracies)
+    x, y = (x - x[0]) / (x[-1] - x[0]), (y - y[0]) / (y[-1] - y[0])
+    return int(np.argmax(y - x))
+
+
+def hypervolume(accuracies: Numbers, costs: Numbers, cheapest: float, dearest: float) -> float:
+    """Area that the points dominate, between 0 and 1.
+
+    The axes are accuracy / 100, and log cost scaled to 0..1 between the space's cheapest and
+    dearest network; the reference point is accuracy 0 at the dearest.
+    """
+    if not len(costs):
+        return 0.0
+    on = front(accuracies, costs)
+    span = np.log(dearest / cheapest) or 1.0
+    x = np.append(np.log(np.array([costs[i] for i in on]) / cheapest) / span, 1.0)
+    y = np.array([accuracies[i] for i in on]) / 100
+    return float(np.sum(np.diff(x) * y))

@@ -1,0 +1,72 @@
+"""From the state of a trained network to the arrays that running it takes (see `arrays`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from moo_bnas.errors import ModelFileError
+from moo_bnas.models.arrays import BATCH_NORM, PREFIX, check_arrays, is_binary, trained_shapes
+from moo_bnas.models.model_file import Arrays, Model
+from moo_bnas.networks.binarizers import BINARIZERS, scale, sign
+
+_EPS = np.float32(1e-5)  # of torch.nn.BatchNorm2d
+
+
+def check_trained(model: Model, source: str) -> None:
+    """Checks that a file holds a trained network that its layer specs describe.
+
+    Raises:
+        ModelFileError: Naming `source`, where it was exported already, its module is another
+            package's, or its tensors are not those of its card.
+    """
+    card = model.card
+    if card.kind != "trained":
+        raise ModelFileError(
+            f"{source} is an exported network ({card.kind}), expected a trained one; give the "
+            "file that `moo-bnas train` wrote"
+        )
+    if card.own_module:
+        raise ModelFileError(
+            f"{source} holds the network {card.network}, whose module another package made, so "
+            "that its layer specs may not say all of it; expected one made from its specs alone; "
+            "run it with that package, from the tensors in this file"
+        )
+    if card.binarizer not in BINARIZERS:
+        raise ModelFileError(
+            f"{source} has the binarizer {card.binarizer!r}, expected one of "
+            f"{', '.join(BINARIZERS)}; use the version of moo-bnas that trained it"
+        )
+    check_arrays(model.arrays, trained_shapes(card), source)
+
+
+def fold(model: Model, source: str) -> Arrays:
+    """The arrays of a trained network, named and shaped as `export.arrays` says.
+
+    Scales are bitwise those of the network in evaluation. A batch norm becomes `multiplier =
+    weight / sqrt(running_var + 1e-5)` as torch computes it, and `offset = bias - running_mean *
+    multiplier`, rounded once.
+
+    Raises:
+        ModelFileError: As `check_trained`.
+    """
+    check_trained(model, source)
+    folded: dict[str, NDArray[Any]] = {}
+    for layer in model.card.layers:
+        name, key = layer.name, f"{PREFIX}{layer.name}"
+        if is_binary(layer):
+            weight = torch.from_numpy(model.arrays[f"{key}.weight"])
+            folded[f"{name}.signs"] = sign(weight).numpy().astype(np.int8)
+            folded[f"{name}.scale"] = scale(weight).numpy()
+        elif layer.kind in ("conv", "linear"):
+            folded[f"{name}.weight"] = model.arrays[f"{key}.weight"]
+        elif layer.kind == "batch_norm":
+            gain, bias, mean, var = (model.arrays[f"{key}.{part}"] for part in BATCH_NORM)
+            multiplier = gain * (np.float32(1) / np.sqrt(var + _EPS))
+            offset = bias - mean * multiplier.astype(np.float64)
+            folded[f"{name}.multiplier"] = multiplier
+            folded[f"{name}.offset"] = offset.astype(np.float32)
+    return folded

@@ -1,0 +1,166 @@
+"""An ONNX graph from layer specs; the package onnx is imported where it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moo_bnas.errors import ModelFileError
+from moo_bnas.models.arrays import is_binary
+from moo_bnas.models.model_file import Arrays, Card, Layer, metadata
+from moo_bnas.networks.layers import INPUT
+
+if TYPE_CHECKING:
+    import onnx
+
+IMAGES, LOGITS = "images", "logits"
+"""The names of what goes in and comes out."""
+
+_OPSET, _IR = 17, 8  # of 2022: what runs today knows them
+
+
+def missing(package: str) -> ModelFileError:
+    """The error where a package of the extra [onnx] is not installed."""
+    return ModelFileError(
+        f"ONNX files need the Python package {package}, which is not installed; "
+        "pip install 'moo-bnas[onnx]'"
+    )
+
+
+def to_onnx(card: Card, folded: Arrays) -> bytes:
+    """The ONNX file of a network.
+
+    It takes `images`, normalised, float32, batch x channels x size x size, and gives `logits`,
+    batch x classes; the batch is of any size. Binary weights are stored as int8. The card is in
+    its metadata.
+
+    Args:
+        card: Of the trained network.
+        folded: Its arrays, as `folding.fold` makes them.
+
+    Raises:
+        ModelFileError: Where the package onnx is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise missing("onnx") from error
+    graph = _Graph(folded, card.binarizer)
+    last = card.layers[-1].name
+    names = {INPUT: IMAGES, last: LOGITS}
+    for layer in card.layers:
+        inputs = [names.get(i, i) for i in layer.inputs]
+        graph.add(layer, inputs, names.get(layer.name, layer.name))
+    image, floats = card.image, onnx.TensorProto.FLOAT
+    shape: list[str | int | None] = ["batch", image.channels, image.size, image.size]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.nodes,
+            card.network,
+            [onnx.helper.make_tensor_value_info(IMAGES, floats, shape)],
+            [onnx.helper.make_tensor_value_info(LOGITS, floats, ["batch", len(card.classes)])],
+            graph.constants,
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", _OPSET)],
+        ir_version=_IR,
+        producer_name="moo-bnas",
+    )
+    onnx.helper.set_model_props(model, metadata(card.model_copy(update={"kind": "onnx"})))
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+class _Graph:
+    """Nodes and constants, as they are added."""
+
+    def __init__(self, folded: Arrays, binarizer: str) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self._folded = folded
+        self._binarizer = binarizer
+
+    def add(self, layer: Layer, inputs: list[str], out: str) -> None:
+        """Adds a layer that reads and makes values of these names."""
+        name = layer.name
+        match layer.kind:
+            case "conv":
+                self._conv(layer, inputs, out)
+            case "linear":
+                weight = self._array(f"{name}.weight")
+                self._node("Gemm", [*inputs, weight], out, transB=1)
+            case "batch_norm":
+                self._batch_norm(name, inputs, out)
+            case "binarize":
+                self._binarize(name, inputs, out)
+            case "relu":
+                self._node("Relu", inputs, out)
+            case "max_pool":
+                self._node("MaxPool", inputs, out, **_window(layer))
+            case "global_average_pool":
+                means = self._node("GlobalAveragePool", inputs, f"{name}.means")
+                self._node("Flatten", [means], out)
+            case "flatten":
+                self._node("Flatten", inputs, out)
+            case "add":
+                self._node("Add", inputs, out)
+
+    def _conv(self, layer: Layer, inputs: list[str], out: str) -> None:
+        name = layer.name
+        if not is_binary(layer):
+            self._node("Conv", [*inputs, self._array(f"{name}.weight")], out, **_window(layer))
+            return
+        signs = self._cast(self._array(f"{name}.signs"), f"{name}.weight")
+        sums = self._node("Conv", [*inputs, signs], f"{name}.sums", **_window(layer))
+        self._node("Mul", [sums, self._array(f"{name}.scale")], out)
+
+    def _batch_norm(self, name: str, inputs: list[str], out: str) -> None:
+        multiplier, offset = (
+            self._constant(f"{name}.{part}", self._folded[f"{name}.{part}"][:, None, None])
+            for part in ("multiplier", "offset")
+        )
+        product = self._node("Mul", [*inputs, multiplier], f"{name}.product")
+        self._node("Add", [product, offset], out)
+
+    def _binarize(self, name: str, inputs: list[str], out: str) -> None:
+        if self._binarizer == "dorefa":
+            half = self._constant(f"{name}.threshold", np.float32(0.5))
+            self._cast(self._node("Greater", [*inputs, half], f"{name}.ones"), out)
+            return
+        zero, plus, minus = (
+            self._constant(f"{name}.{part}", np.float32(value))
+            for part, value in (("threshold", 0), ("plus", 1), ("minus", -1))
+        )
+        ones = self._node("GreaterOrEqual", [*inputs, zero], f"{name}.ones")
+        self._node("Where", [ones, plus, minus], out)
+
+    def _cast(self, value: str, out: str) -> str:
+        import onnx
+
+        return self._node("Cast", [value], out, to=onnx.TensorProto.FLOAT)
+
+    def _array(self, name: str) -> str:
+        return self._constant(name, self._folded[name])
+
+    def _constant(self, name: str, value: NDArray[Any] | np.float32) -> str:
+        from onnx import numpy_helper
+
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def _node(self, kind: str, inputs: Sequence[str], out: str, **attributes: Any) -> str:
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(kind, inputs, [out], out, **attributes))
+        return out
+
+
+def _window(layer: Layer) -> dict[str, list[int]]:
+    return {
+        "kernel_shape": [layer.kernel] * 2,
+        "strides": [layer.stride] * 2,
+        "pads": [layer.padding] * 4,
+    }

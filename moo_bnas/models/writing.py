@@ -1,0 +1,101 @@
+"""Writes the files of an export."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from moo_bnas.errors import ModelFileError
+from moo_bnas.models.arrays import PREFIX
+from moo_bnas.models.folding import fold
+from moo_bnas.models.model_file import Model, read_model, to_bytes
+from moo_bnas.models.onnx_file import to_onnx
+from moo_bnas.models.packed import Sizes, pack, sizes
+from moo_bnas.output import write_whole
+
+Format = Literal["packed", "onnx", "torch"]
+SUFFIXES: dict[Format, str] = {
+    "packed": ".packed.safetensors",
+    "onnx": ".onnx",
+    "torch": ".plain.safetensors",
+}
+"""Of the files of each format, in place of the trained one's."""
+
+PLAIN_SOURCE = "moo_bnas_plain.py"
+"""What the module that runs a plain network is called beside it: a name that can be imported."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        files: Their sizes in bytes, by path; the network's is the first.
+        sizes: Where the bytes of a packed file go; None for other formats.
+    """
+
+    files: dict[Path, int]
+    sizes: Sizes | None
+
+
+def export(source: Path, form: Format, out: Path | None = None) -> Export:
+    """Exports a trained network; each file is written whole or not at all.
+
+    Args:
+        source: The file that `moo-bnas train` wrote.
+        form: As what.
+        out: Where to; None: beside `source`, with the suffix of the format.
+
+    Raises:
+        ModelFileError: Where `source` cannot be exported, `out` not be written, or a package that
+            the format needs is not installed.
+    """
+    path = source.with_name(source.stem + SUFFIXES[form]) if out is None else out
+    _check_place(path, source)
+    model = read_model(source)
+    arrays = fold(model, str(source))
+    taken = None
+    match form:
+        case "packed":
+            packed = pack(model.card, arrays)
+            content = to_bytes(packed)
+            taken = sizes(packed, content)
+            contents = {path: content}
+        case "onnx":
+            contents = {path: to_onnx(model.card, arrays)}
+        case "torch":
+            card = model.card.model_copy(update={"kind": "plain"})
+            state = {f"{PREFIX}{name}": array for name, array in arrays.items()}
+            code = files("moo_bnas.models").joinpath("plain.py").read_bytes()
+            contents = {path: to_bytes(Model(card, state)), path.with_name(PLAIN_SOURCE): code}
+    for file, content in contents.items():
+        _write(file, content)
+    return Export({file: len(content) for file, content in contents.items()}, taken)
+
+
+def _check_place(path: Path, source: Path) -> None:
+    if os.path.isdir(path):  # Path.is_dir raises where a name is too long
+        raise ModelFileError(
+            f"cannot write {path}: it is a folder, expected the name of a file; give one with --out"
+        )
+    if not os.path.isdir(path.parent):
+        raise ModelFileError(
+            f"cannot write {path}: there is no folder {path.parent}; make it, or give another --out"
+        )
+    if path.resolve() == source.resolve():
+        raise ModelFileError(
+            f"cannot write {path}: it is the trained network itself; give another --out"
+        )
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise ModelFileError(
+            f"cannot write {path}: {error.strerror}; make room or mend the rights there, or give "
+            "another --out"
+        ) from error

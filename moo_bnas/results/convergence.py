@@ -1,0 +1,63 @@
+"""How a search got better from evaluation to evaluation. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moo_bnas.definition import Definition
+from moo_bnas.evolution.scoring import front, hypervolume
+from moo_bnas.networks.cost import flops_range
+from moo_bnas.storage import Trial
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a search stood after an evaluation.
+
+    Attributes:
+        evaluations: How many were finished, failed ones included.
+        hours: Since its first candidate was begun, by the clock: pauses count.
+        score: The best fitness, or the hypervolume, of all that was finished by then.
+    """
+
+    evaluations: int
+    hours: float
+    score: float
+
+
+def convergence(definition: Definition, mode: str, trials: Sequence[Trial]) -> tuple[Step, ...]:
+    """The course of a search, in the order in which its evaluations were finished.
+
+    What was evaluated before the first success has no score, and no step.
+
+    Args:
+        definition: Of the run.
+        mode: `scalar`: the best fitness so far; `pareto`: the hypervolume so far, as
+            `progress.score_of` has it.
+        trials: Of the search.
+    """
+    begun = min((t.started for t in trials if t.started is not None), default=None)
+    ended = [(t.ended, t.number, t) for t in trials if t.ended is not None]
+    cheapest, dearest = flops_range(definition.make_network(), definition.make_space())
+    best = float("-inf")
+    accuracies: list[float] = []  # of the front so far, as are the costs
+    costs: list[float] = []
+    steps: list[Step] = []
+    for count, (at, _, trial) in enumerate(sorted(ended, key=lambda e: e[:2]), start=1):
+        if trial.state == "complete":
+            found = trial.attributes
+            if mode == "scalar":
+                best = max(best, found["fitness"])
+            elif not any(
+                a >= found["accuracy"] and c <= found["flops"]
+                for a, c in zip(accuracies, costs, strict=True)
+            ):
+                accuracies.append(found["accuracy"])
+                costs.append(found["flops"])
+                on = front(accuracies, costs)
+                accuracies, costs = [accuracies[i] for i in on], [costs[i] for i in on]
+                best = hypervolume(accuracies, costs, cheapest, dearest)
+        if best > float("-inf") and begun is not None:
+            steps.append(Step(count, (at - begun).total_seconds() / 3600, best))
+    return tuple(steps)

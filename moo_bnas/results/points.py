@@ -1,0 +1,222 @@
+"""What a report shows, read from the storage alone. Pure data; `figures` and `page` draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from moo_bnas.definition import Definition, stored_definition
+from moo_bnas.driver.progress import score_of
+from moo_bnas.errors import StorageError
+from moo_bnas.evolution.scoring import fitness, front, knee
+from moo_bnas.networks.layers import Precision
+from moo_bnas.results.convergence import Step, convergence
+from moo_bnas.results.provenance import Making, making
+from moo_bnas.storage import Storage, Study, Trial, baselines_of, final_of, parent_of
+
+
+@dataclass(frozen=True)
+class Point:
+    """One finished evaluation.
+
+    Attributes:
+        trial: Its number in its study.
+        kind: `search`, or `baseline` for the uniform and full-precision networks.
+        precision: `binary` or `full`.
+        ratios: One per gene.
+        widths: Channels, one per gene.
+        accuracy: Percent, on the validation split.
+        flops: Multiply-accumulates, those of binary layers counted 1/64.
+        memory_bits: Of the weights.
+        fitness: Eq. 4, percent.
+        on_front: Whether no search point is better in accuracy and FLOPs.
+    """
+
+    trial: int
+    kind: str
+    precision: Precision
+    ratios: tuple[float, ...]
+    widths: tuple[int, ...]
+    accuracy: float
+    flops: float
+    memory_bits: int
+    fitness: float
+    on_front: bool
+
+
+@dataclass(frozen=True)
+class Final:
+    """One finished final training.
+
+    Attributes:
+        precision: `binary` or `full`.
+        ratios: One per gene.
+        accuracy: Percent, top-1 on the test images.
+        top5: Likewise; None where it was not counted.
+        epochs: How long it was trained; None where that was not told.
+    """
+
+    precision: Precision
+    ratios: tuple[float, ...]
+    accuracy: float
+    top5: float | None
+    epochs: int | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a report shows.
+
+    Attributes:
+        study: Its name.
+        mode: `scalar` or `pareto`.
+        definition: Of the run.
+        points: Sorted by kind (search before baseline), genotype, precision.
+        finals: Final trainings, sorted by genotype and precision.
+        failed: How many search trials failed.
+        knee: The point of the front that bulges most; None before any candidate is finished.
+        best: The fittest search point by Eq. 4; likewise.
+        score_name: What `convergence` is of: `best fitness` or `hypervolume`.
+        convergence: How the search got better.
+        uniform_score: The same score of the uniform networks alone; None where there are none.
+        making: How it was made.
+    """
+
+    study: str
+    mode: str
+    definition: Definition
+    points: tuple[Point, ...]
+    finals: tuple[Final, ...]
+    failed: int
+    knee: Point | None
+    best: Point | None
+    score_name: str
+    convergence: tuple[Step, ...]
+    uniform_score: float | None
+    making: Making
+
+    @property
+    def search(self) -> list[Point]:
+        """The finished candidates of the search."""
+        return [p for p in self.points if p.kind == "search"]
+
+    @property
+    def front(self) -> list[Point]:
+        """The front, by ascending FLOPs."""
+        return sorted((p for p in self.points if p.on_front), key=lambda p: (p.flops, p.ratios))
+
+    @property
+    def references(self) -> list[Point]:
+        """Uniform binary networks by ascending ratio, then the full-precision twin."""
+        return sorted(
+            (p for p in self.points if p.kind == "baseline"), key=lambda p: (p.precision, p.ratios)
+        )
+
+
+def collect(storage: Storage, study_name: str) -> Report:
+    """Reads a report; of a run that is not finished, what there is.
+
+    Raises:
+        StorageError: Where nothing at all is finished: no candidate, no reference, no final
+            training.
+    """
+    study = storage.studies.open(study_name)
+    definition, mode = stored_definition(study.attributes["definition"]), study.attributes["mode"]
+    trials = storage.trials.read(study)
+    _, references = _sibling(storage, baselines_of(study_name))
+    _, parent = _sibling(storage, parent_of(study_name))
+    final_study, finals = _sibling(storage, final_of(study_name))
+    complete, complete_references = _complete(trials), _complete(references)
+    if not (complete or complete_references or _complete(finals)):
+        failed = [t.attributes["fail_reason"] for t in trials if t.state == "fail"]
+        why = f" ({len(failed)} failed, the first with {failed[0]!r})" if failed else ""
+        raise StorageError(
+            f"study {study_name!r} has no finished candidate yet{why}, no reference and no final "
+            "training either, so there is nothing to report; see `moo-bnas status`"
+        )
+    on = front([t.attributes["accuracy"] for t in complete], [_flops(t) for t in complete])
+    scale = _Scale(definition)
+    points = [scale.point(t, "search", i in on) for i, t in enumerate(complete)]
+    points_on = [points[i] for i in on]
+    uniform = [t for t in complete_references if t.precision == "binary"]
+    score_name, uniform_score = score_of(definition, mode, uniform)
+    return Report(
+        study=study_name,
+        mode=mode,
+        definition=definition,
+        points=(
+            *points,
+            *(scale.point(t, "baseline", False) for t in complete_references),
+        ),
+        finals=tuple(_final(definition, t) for t in _complete(finals)),
+        failed=sum(t.state == "fail" for t in trials),
+        knee=_knee(points_on),
+        best=max(points, key=lambda p: (p.fitness, -p.flops), default=None),
+        score_name=score_name,
+        convergence=convergence(definition, mode, trials),
+        uniform_score=uniform_score,
+        making=making(
+            study,
+            {"parent": parent, "search": trials, "references": references, "final": finals},
+            None if final_study is None else final_study.attributes["definition"],
+        ),
+    )
+
+
+def _sibling(storage: Storage, name: str) -> tuple[Study | None, list[Trial]]:
+    """A study beside that of a run, and its trials: nothing where nobody has needed it yet."""
+    study = storage.studies.find(name)
+    return study, [] if study is None else storage.trials.read(study)
+
+
+def _complete(trials: Sequence[Trial]) -> list[Trial]:
+    return sorted(
+        (t for t in trials if t.state == "complete"), key=lambda t: (t.genotype, t.precision)
+    )
+
+
+def _flops(trial: Trial) -> float:
+    flops: float = trial.attributes["flops"]
+    return flops
+
+
+def _knee(points: Sequence[Point]) -> Point | None:
+    if not points:
+        return None
+    return points[knee([p.accuracy for p in points], [p.flops for p in points])]
+
+
+def _final(definition: Definition, trial: Trial) -> Final:
+    attributes: dict[str, Any] = dict(trial.attributes)
+    return Final(
+        precision=trial.precision,
+        ratios=definition.make_space().decode(trial.genotype),
+        accuracy=attributes["accuracy"],
+        top5=attributes.get("top5"),
+        epochs=attributes.get("epochs"),
+    )
+
+
+class _Scale:
+    """Makes points of trials; what it takes of their definition is worked out once."""
+
+    def __init__(self, definition: Definition) -> None:
+        self._space, self._base = definition.make_space(), definition.make_network().base_widths
+        self._reference = definition.reference_flops()
+        self._trade_off = definition.search.trade_off
+
+    def point(self, trial: Trial, kind: str, on_front: bool) -> Point:
+        accuracy, flops = trial.attributes["accuracy"], _flops(trial)
+        return Point(
+            trial=trial.number,
+            kind=kind,
+            precision=trial.precision,
+            ratios=self._space.decode(trial.genotype),
+            widths=self._space.widths_of(trial.genotype, self._base),
+            accuracy=accuracy,
+            flops=flops,
+            memory_bits=trial.attributes["memory_bits"],
+            fitness=fitness(accuracy, flops, self._reference, self._trade_off),
+            on_front=on_front,
+        )

@@ -1,0 +1,196 @@
+"""How far a run is, read from the storage alone."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from moo_bnas.definition import stored_definition
+from moo_bnas.driver.progress import parent_progress, score_of
+from moo_bnas.processes import is_gone
+from moo_bnas.storage import LeaseRow, Storage, Study, WorkerRow, final_of, training_of
+from moo_bnas.units import duration
+
+
+@dataclass(frozen=True)
+class SeenWorker:
+    """A worker that joined, and how fast it trained on average; None where it has not yet."""
+
+    row: WorkerRow
+    images_per_second: float | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """See `moo-bnas status`; `best` is the fitness or the hypervolume, by mode.
+
+    `driver` is the one that lives; None also once the run is finished. `workers` are those at work,
+    `workers_silent` were not heard of for long, `workers_gone` have left or died. `parent` is how
+    far the parent's training is, where there is one; `final` counts final trainings by state, where
+    there are any; `final_epochs` says how far those are that are running.
+    """
+
+    study: str
+    mode: str
+    finished: bool
+    counts: dict[str, int]
+    generation: int
+    generations: int
+    evaluations: int
+    total: int
+    score_name: str
+    best: float | None
+    driver: LeaseRow | None
+    workers: list[SeenWorker]
+    workers_silent: int
+    workers_gone: int
+    seconds_left: float | None
+    parent: str | None
+    final: dict[str, int] | None
+    final_epochs: list[int]
+    failures: dict[str, int]
+
+    def as_document(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "study": self.study,
+            "mode": self.mode,
+            "finished": self.finished,
+            "counts": self.counts,
+            "generation": self.generation,
+            "generations": self.generations,
+            "evaluations": self.evaluations,
+            "total": self.total,
+            "best": self.best,
+            "driver": self.driver
+            and {
+                "host": _name(self.driver.host),
+                "pid": self.driver.pid,
+                "since_seconds": self.driver.held_seconds,
+            },
+            "workers": [
+                {
+                    "worker": w.row.worker,
+                    "host": _name(w.row.host),
+                    "pid": w.row.pid,
+                    "device": w.row.device,
+                    "idle_seconds": w.row.idle_seconds,
+                    "evaluations": w.row.evaluations,
+                    "images_per_second": w.images_per_second,
+                }
+                for w in self.workers
+            ],
+            "workers_silent": self.workers_silent,
+            "workers_gone": self.workers_gone,
+            "seconds_left": self.seconds_left,
+            "parent": self.parent,
+            "final": self.final,
+            "final_epochs": self.final_epochs,
+            "failures": self.failures,
+        }
+
+    def as_text(self) -> str:
+        """What people read."""
+        counts = ", ".join(f"{n} {state}" for state, n in self.counts.items())
+        lines = [
+            f"{self.study} ({self.mode}): {'finished' if self.finished else 'not finished'}",
+            f"generation   {self.generation} of {self.generations}",
+            f"evaluations  {self.evaluations} of {self.total}: {counts}",
+            f"{self.score_name:<12} {'none yet' if self.best is None else f'{self.best:.4f}'}",
+        ]
+        if self.parent is not None:
+            lines.insert(1, f"parent       {self.parent.removeprefix('parent ')}")
+        if self.final is not None:
+            counts = ", ".join(f"{n} {state}" for state, n in self.final.items())
+            epochs = ", ".join(map(str, self.final_epochs))
+            lines.append(f"final        {counts}" + f" (after epoch {epochs})" * bool(epochs))
+        if self.seconds_left:
+            lines.append(f"time left    about {duration(self.seconds_left)}")
+        if self.driver is not None:
+            lines.append(
+                f"driver       process {self.driver.pid} on {_name(self.driver.host)}, since "
+                f"{duration(self.driver.held_seconds)}"
+            )
+        elif not self.finished:
+            lines.append("driver       none: go on with the same moo-bnas run")
+        silent = f", {self.workers_silent} silent" if self.workers_silent else ""
+        gone = f", {self.workers_gone} have left" if self.workers_gone else ""
+        lines.append(f"workers      {len(self.workers)} at work{silent}{gone}")
+        if self.workers:
+            lines.append(
+                f"  {'host':<20} {'pid':>8}  {'device':<24} {'last heard of':>13} "
+                f"{'evaluations':>11} {'images/s':>9}"
+            )
+        for w in self.workers:
+            speed = "-" if w.images_per_second is None else f"{w.images_per_second:,.0f}"
+            lines.append(
+                f"  {_name(w.row.host):<20} {w.row.pid:>8}  {w.row.device:<24} "
+                f"{duration(w.row.idle_seconds) + ' ago':>13} {w.row.evaluations:>11} {speed:>9}"
+            )
+        lines += [f"failed {times}x: {reason}" for reason, times in self.failures.items()]
+        return "\n".join(lines)
+
+
+def _name(host: str) -> str:
+    return host.partition("/")[0]
+
+
+def read_status(storage: Storage, study_name: str) -> Status:
+    """Reads it."""
+    study = storage.studies.open(study_name)
+    definition = stored_definition(study.attributes["definition"])
+    trials = storage.trials.read(study)
+    complete = [t for t in trials if t.state == "complete"]
+    failures = Counter(t.attributes["fail_reason"] for t in trials if t.state == "fail")
+    finished = study.attributes["finished"]
+    driver = None if finished else storage.leases.read(study)
+    if driver is not None and (not driver.is_recent or is_gone(driver.host, driver.pid)):
+        driver = None
+    final = storage.studies.find(final_of(study_name))
+    over = finished and (final is None or final.attributes["finished"])
+    joined = storage.workers.read(study)
+    missed = [w for w in joined if not (over or w.has_left or is_gone(w.host, w.pid))]
+    recent = [w for w in missed if w.is_recent]
+    speeds = defaultdict[str, list[float]](list)
+    for trial in complete:
+        if "copied_from" not in trial.attributes:
+            speeds[trial.attributes["worker"]].append(trial.attributes["images_per_second"])
+    total = definition.search.population * definition.search.generations
+    score_name, best = score_of(definition, study.attributes["mode"], complete)
+    seconds = [t.attributes["train_seconds"] for t in complete]
+    left = None
+    if seconds and recent:
+        undone = max(total - len(complete) - sum(failures.values()), 0)
+        left = sum(seconds) / len(seconds) * undone / len(recent)
+    return Status(
+        study=study_name,
+        mode=study.attributes["mode"],
+        finished=finished,
+        counts=storage.trials.counts(study),
+        generation=max((t.attributes["generation"] for t in trials), default=0),
+        generations=definition.search.generations,
+        evaluations=len(complete) + sum(failures.values()),
+        total=total,
+        score_name=score_name,
+        best=best,
+        driver=driver,
+        workers=[
+            SeenWorker(w, mean(speeds[w.worker]) if w.worker in speeds else None) for w in recent
+        ],
+        workers_silent=len(missed) - len(recent),
+        workers_gone=len(joined) - len(missed),
+        seconds_left=left,
+        parent=None if definition.parent is None else parent_progress(storage, study),
+        final=None if final is None else storage.trials.counts(final),
+        final_epochs=[] if final is None else _epochs(storage, final),
+        failures=dict(failures.most_common()),
+    )
+
+
+def _epochs(storage: Storage, final: Study) -> list[int]:
+    """Epochs done of each final training that is running."""
+    running = [t for t in storage.trials.read(final) if t.state == "running"]
+    told = [final.attributes.get(training_of(t.number)) or {} for t in running]
+    return [len((known.get("progress") or {}).get("losses", [])) for known in told]

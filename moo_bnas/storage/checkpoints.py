@@ -1,0 +1,76 @@
+"""Checkpoints of trainings that outlive their workers.
+
+Their bytes are in the artifact store, their names in attributes of the study.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from moo_bnas.storage import Storage, Study
+from moo_bnas.storage.artifacts import Artifact, Artifacts
+
+
+class Checkpoints:
+    """The last checkpoint of one training, and how far it is.
+
+    The attribute is a JSON object: `progress` as told, and `checkpoint` (id, sha256) once there is
+    one. A new checkpoint is whole in the store before the attribute names it, and the old one goes
+    after that; so whenever a worker is killed, the attribute names a whole one.
+
+    Args:
+        storage: Of the study.
+        study: That the training belongs to.
+        artifacts: Of the study.
+        key: Of the attribute.
+    """
+
+    def __init__(self, storage: Storage, study: Study, artifacts: Artifacts, key: str) -> None:
+        self._storage = storage
+        self._study = study
+        self._artifacts = artifacts
+        self._key = key
+
+    def load(self) -> tuple[Any, bytes | None]:
+        """Progress and content of the last checkpoint; None where there is none.
+
+        Raises:
+            ArtifactsError: Where it is lost or damaged.
+        """
+        known = self._read()
+        kept = _checkpoint(known)
+        content = None if kept is None else self._artifacts.get(kept)
+        return known.get("progress"), content
+
+    def save(self, content: bytes, progress: Any) -> None:
+        """Replaces the checkpoint."""
+        old = _checkpoint(self._read())
+        new = self._artifacts.put(content)
+        self._write({"progress": progress, "checkpoint": asdict(new)})
+        if old is not None:
+            self._artifacts.remove(old)
+
+    def tell(self, progress: Any) -> None:
+        """Says how far it is, without a checkpoint."""
+        self._write({**self._read(), "progress": progress})
+
+    def forget(self) -> None:
+        """Drops the checkpoint; the next training begins anew."""
+        known = self._read()
+        if known:
+            self._write({})
+        kept = _checkpoint(known)
+        if kept is not None:
+            self._artifacts.remove(kept)
+
+    def _read(self) -> dict[str, Any]:
+        return self._storage.studies.open(self._study.name).attributes.get(self._key) or {}
+
+    def _write(self, values: dict[str, Any]) -> None:
+        self._storage.studies.set_attributes(self._study, {self._key: values})
+        self._storage.rest()
+
+
+def _checkpoint(known: dict[str, Any]) -> Artifact | None:
+    return Artifact(**known["checkpoint"]) if "checkpoint" in known else None

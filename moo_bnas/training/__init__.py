@@ -1,0 +1,1 @@
+"""Everything that imports torch in order to train: evaluator, training loop, several GPUs."""

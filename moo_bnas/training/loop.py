@@ -1,0 +1,376 @@
+"""Trains one network and scores it; one loop for CPU and GPU."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from moo_bnas.data import ImageData, Split
+from moo_bnas.definition import Recipe
+from moo_bnas.errors import DivergenceError, Interrupted
+from moo_bnas.training.augmentation import Augmentation, centre
+from moo_bnas.training.cuda_graphs import run_as_graphs
+from moo_bnas.training.process_group import Group
+
+_SCORING_BATCH = 512
+_CHUNK = 4096  # images at a time, where all are read once
+_ROOM_FOR_DATA = 0.5  # share of a GPU's free memory that data may take
+
+
+@dataclass(frozen=True)
+class DeviceSplit:
+    """Images where they stay during a training.
+
+    Attributes:
+        images: uint8, n x c x h x w, on the device; on the host where the device is too small.
+        labels: int64, n, beside the images.
+        rows: int64, those images that belong to the split.
+    """
+
+    images: Tensor
+    labels: Tensor
+    rows: Tensor
+
+    def batch(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Images and labels of these rows, on the device."""
+        found = self.images[rows], self.labels[rows]
+        return found[0].to(device, non_blocking=True), found[1].to(device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class DeviceData:
+    """A data set for one device.
+
+    Attributes:
+        train: To learn from.
+        scoring: To score on.
+        size: Side of the images that a network gets; they are stored at this size or larger.
+        mean: Of the training images' channels, in 0..255, shape 1 x c x 1 x 1.
+        std: Likewise.
+    """
+
+    train: DeviceSplit
+    scoring: DeviceSplit
+    size: int
+    mean: Tensor
+    std: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """Where the training runs."""
+        return self.mean.device
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images in 0..255 as floats of mean 0 and standard deviation 1 a channel."""
+        scaled = (images.float() - self.mean) / self.std
+        return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def to_device(data: ImageData, size: int, device: torch.device) -> DeviceData:
+    """Puts a data set on a device, where it stays for all candidates.
+
+    Args:
+        data: As loaded.
+        size: Side of the images that the network gets.
+        device: To train on. On a CPU the images are used where they lie, which may be a file.
+    """
+    mean, std = _channel_statistics(data.train)
+    return DeviceData(
+        train=_place(data.train, device),
+        scoring=_place(data.scoring, device),
+        size=size,
+        mean=mean.to(device),
+        std=std.to(device),
+    )
+
+
+class Training:
+    """A network in training; between two epochs its state can be kept, and put back.
+
+    On a CPU with one thread, equal arguments give bitwise equal results in any process, also
+    through `state` and `restore`.
+
+    Args:
+        network: To train; it goes to the device of the data.
+        data: To train and score on.
+        recipe: How to train.
+        seed: Of the order of images and of their augmentation.
+        scores: Whether to score after each epoch.
+        group: Processes that train it together, each with the same arguments; a batch is shared
+            out among them.
+
+    Attributes:
+        network: As given.
+        images: That an epoch trains on, of the whole group.
+        losses: Mean training loss of each epoch so far.
+        accuracies: Top-1 accuracy on the scoring images after each epoch so far, percent; none
+            where `scores` is not set.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: DeviceData,
+        recipe: Recipe,
+        seed: int,
+        *,
+        scores: bool = True,
+        group: Group | None = None,
+    ) -> None:
+        self.network = network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.losses: list[float] = []
+        self.accuracies: list[float] = []
+        self._scores = scores
+        self._group = group
+        self._data = data
+        self._recipe = recipe
+        self._random = torch.Generator().manual_seed(seed)
+        self._augmentation = Augmentation(
+            data.size, recipe.shift, recipe.flip, recipe.random_resized_crop
+        )
+        images = len(data.train.rows)
+        processes = group.count if group else 1
+        self._steps = max(images // recipe.batch_size, 1)
+        self._share = images // self._steps // processes  # of a batch, that this process trains on
+        self._batch = self._share * processes
+        self.images = self._steps * self._batch
+        # What is called in training; it and the network are one but for groups.
+        self._module = group.share(self.network, data.device) if group else self.network
+        self._is_graph = group is not None or data.device.type != "cuda"
+        self._optimizer = _optimizer(self.network, recipe)
+        # Scaling of gradients is for fp16; bf16 has the range of fp32. Each weight is used once a
+        # step, so nothing is gained by keeping what it was cast to.
+        self._autocast = torch.autocast(
+            data.device.type,
+            dtype=torch.bfloat16,
+            enabled=recipe.dtype == "bf16",
+            cache_enabled=False,
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs were trained."""
+        return len(self.losses) >= self._recipe.epochs
+
+    def run(
+        self,
+        should_stop: Callable[[], bool] = lambda: False,
+        after_epoch: Callable[[], None] = lambda: None,
+    ) -> list[float]:
+        """Trains to the end of the recipe.
+
+        Args:
+            should_stop: Asked before every step.
+            after_epoch: Called after every epoch.
+
+        Returns:
+            `accuracies`.
+
+        Raises:
+            Exception: As `run_epoch`.
+        """
+        while not self.is_over:
+            self.run_epoch(should_stop)
+            after_epoch()
+        return self.accuracies
+
+    def run_epoch(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Trains one epoch, and scores if it is to.
+
+        Args:
+            should_stop: Asked before every step.
+
+        Raises:
+            DivergenceError: Where the loss is not finite at its end.
+            Interrupted: Once `should_stop` says so; what the epoch has done so far stays done, so
+                nothing but to drop the training makes sense then.
+        """
+        data, recipe = self._data, self._recipe
+        self.network.train()
+        # All chance of an epoch is drawn and sent at once: no step waits for the host.
+        drawn = torch.randperm(len(data.train.rows), generator=self._random)
+        order = data.train.rows[drawn.to(data.train.rows.device)]
+        moves = self._augmentation.draw(len(order), self._random, data.device)
+        loss_sum = torch.zeros((), device=data.device)
+        for step in range(self._steps):
+            if should_stop():
+                raise Interrupted
+            start = step * self._batch + (self._group.rank * self._share if self._group else 0)
+            here = slice(start, start + self._share)
+            images, labels = data.train.batch(order[here], data.device)
+            inputs = data.normalise(self._augmentation.apply(images, moves[here]))
+            if not self._is_graph:  # once: all batches have one shape
+                run_as_graphs(self.network, inputs, self._autocast)
+                self._is_graph = True
+            loss_sum += self._step(inputs, labels, len(self.losses) * self._steps + step)
+        if self._group:
+            loss_sum = self._group.mean(loss_sum)
+        loss = loss_sum.item() / self._steps
+        if not math.isfinite(loss):
+            raise DivergenceError(
+                f"the loss was {loss} in epoch {len(self.losses) + 1} of {recipe.epochs}; lower "
+                "the learning_rate of the recipe"
+            )
+        self.losses.append(loss)
+        if self._scores:
+            self.accuracies.append(score(self.network, data))
+
+    def state(self) -> dict[str, Tensor]:
+        """All that decides how the training goes on: tensors by name, on the host.
+
+        On a CPU they may share the memory of the training.
+        """
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        for i, values in self._optimizer.state_dict()["state"].items():
+            tensors.update({f"optimizer.{i}.{k}": v for k, v in values.items() if v is not None})
+        tensors["random"] = self._random.get_state()
+        for name in ("losses", "accuracies"):
+            tensors[name] = torch.tensor(getattr(self, name), dtype=torch.float64)
+        return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on from a `state` of a training with the same arguments."""
+        self.network.load_state_dict(
+            {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+        )
+        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        optimizer: dict[int, dict[str, Tensor]] = {}
+        for key, value in state.items():
+            kind, _, rest = key.partition(".")
+            if kind == "optimizer":
+                index, _, name = rest.partition(".")
+                optimizer.setdefault(int(index), {})[name] = _laid_as(parameters[int(index)], value)
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+        self._random.set_state(state["random"])
+        self.losses, self.accuracies = state["losses"].tolist(), state["accuracies"].tolist()
+
+    def _step(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
+        recipe = self._recipe
+        with self._autocast:
+            logits = self._module(inputs)
+        loss = functional.cross_entropy(
+            logits.float(), labels, label_smoothing=recipe.label_smoothing
+        )
+        for group in self._optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * rate(recipe, step, self._steps)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return loss.detach()
+
+
+def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of a step, counted from 0, as a share of its peak.
+
+    `one_cycle` rises linearly over the first `warmup` of all steps, then falls as half a cosine
+    towards 0 (Smith and Topin 2018, with a cosine). `steps` falls to a tenth at each milestone.
+    """
+    if recipe.schedule == "steps":
+        return 0.1 ** sum(step >= epoch * steps_per_epoch for epoch in recipe.milestones)
+    steps = recipe.epochs * steps_per_epoch
+    rise = recipe.warmup * steps
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
+
+
+def score(network: nn.Module, data: DeviceData) -> float:
+    """Top-1 accuracy on the scoring images, percent."""
+    return score_top(network, data, (1,))[0]
+
+
+def score_top(network: nn.Module, data: DeviceData, tops: Sequence[int]) -> list[float]:
+    """Shares of the scoring images whose class is among the k likeliest, percent.
+
+    In fp32, where binary layers are exact. Of classes that are equally likely, as the coarse
+    values of narrow networks make some, the first comes first.
+
+    Args:
+        network: To score.
+        data: With the images.
+        tops: Each k; all classes count where there are no more than k.
+    """
+    network.eval()
+    right = torch.zeros(len(tops), dtype=torch.int64, device=data.device)
+    with torch.inference_mode():
+        for rows in torch.split(data.scoring.rows, _SCORING_BATCH):
+            images, labels = data.scoring.batch(rows, data.device)
+            logits = network(data.normalise(centre(images, data.size)))
+            own, places = (
+                logits.gather(1, labels[:, None]),
+                labels.new_tensor(range(logits.shape[1])),
+            )
+            before = (logits > own) | ((logits == own) & (places < labels[:, None]))
+            right += torch.stack([(before.sum(dim=1) < k).sum() for k in tops])
+    return [100.0 * n / len(data.scoring.rows) for n in right.tolist()]
+
+
+def _laid_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """A state of the optimizer, in memory as its parameter lies: fused kernels walk both alike."""
+    if value.shape != parameter.shape:
+        return value  # a count of steps
+    return torch.empty_like(parameter).copy_(value)
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(
+            network.parameters(),
+            lr=recipe.learning_rate,
+            betas=(recipe.momentum, 0.999),
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.momentum > 0,
+        fused=True,
+    )
+
+
+def _place(split: Split, device: torch.device) -> DeviceSplit:
+    images, labels, rows = _tensors(split)
+    if device.type == "cpu":
+        return DeviceSplit(images, labels, rows)
+    needed = len(rows) * images[0].nbytes
+    if needed > _ROOM_FOR_DATA * torch.cuda.mem_get_info(device)[0]:
+        return DeviceSplit(images, labels, rows)
+    chosen = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
+    for here, of_split in zip(torch.split(chosen, _CHUNK), torch.split(rows, _CHUNK), strict=True):
+        here.copy_(images[of_split])
+    return DeviceSplit(chosen, labels[rows].to(device), torch.arange(len(rows), device=device))
+
+
+def _tensors(split: Split) -> tuple[Tensor, Tensor, Tensor]:
+    with warnings.catch_warnings():  # nobody writes to them
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        images = torch.from_numpy(split.images)
+    return images, torch.from_numpy(split.labels), torch.from_numpy(split.rows)
+
+
+def _channel_statistics(split: Split) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel over the images of a split, exactly summed."""
+    images, _, rows = _tensors(split)
+    channels = images.shape[1]
+    sums, squares = torch.zeros(channels).long(), torch.zeros(channels).long()
+    for of_split in torch.split(rows, _CHUNK):
+        pixels = images[of_split].int()
+        sums += pixels.sum(dim=(0, 2, 3))
+        squares += pixels.square().sum(dim=(0, 2, 3))
+    count = len(rows) * images[0, 0].numel()
+    mean = sums.double() / count
+    std = (squares.double() / count - mean.square()).clamp_min(0).sqrt()
+    # A channel of one value everywhere is divided by 1.
+    std = torch.where(std > 0, std, torch.ones_like(std))
+    shape = (1, channels, 1, 1)
+    return mean.float().reshape(shape), std.float().reshape(shape)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from moo_bnas.driver.local_workers import MAX_DEATHS, LocalWorkers, default_devices
+from moo_bnas.errors import WorkersError
+
+
+def test_workers_that_keep_dying_end_the_run_with_their_last_words(tmp_path: Path) -> None:
+    workers = LocalWorkers(f"sqlite:///{tmp_path}/none.db", "s", ["cpu"], 10, tmp_path, tmp_path)
+    workers.start()
+    for _ in range(MAX_DEATHS - 1):
+        workers._processes[0].wait(60)
+        workers.check(progressed=False)
+    workers._processes[0].wait(60)
+    with pytest.raises(WorkersError) as caught:
+        workers.check(progressed=False)
+    told = str(caught.value)
+    assert f"{MAX_DEATHS} local workers died in a row, the last with exit code 1" in told
+    assert "holds no run of moo-bnas" in told
+    assert str(tmp_path / "worker-0.log") in told
+    workers.stop()
+
+
+def test_progress_forgives_deaths(tmp_path: Path) -> None:
+    workers = LocalWorkers(f"sqlite:///{tmp_path}/none.db", "s", ["cpu"], 10, tmp_path, tmp_path)
+    workers.start()
+    for _ in range(MAX_DEATHS):
+        workers._processes[0].kill()
+        workers._processes[0].wait()
+        workers.check(progressed=True)
+    workers.stop()
+    assert not workers._processes
+
+
+def test_the_password_is_not_on_the_command_line(tmp_path: Path) -> None:
+    workers = LocalWorkers("postgresql://me:secret@host/db", "s", ["cpu"], 10, tmp_path, tmp_path)
+    workers.start()
+    arguments = workers._processes[0].args
+    workers.stop()
+    assert "secret" not in repr(arguments)
+    assert "secret" not in (tmp_path / "worker-0.log").read_text()
+
+
+def test_devices_are_counted() -> None:
+    assert default_devices(3, "cpu") == ["cpu"] * 3
+    assert default_devices(0, "auto") == []
+    assert default_devices(None, "cpu") == ["cpu"] * len(os.sched_getaffinity(0))
+
+
+def test_gpus_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moo_bnas.driver.local_workers._count_gpus", lambda: 2)
+    assert default_devices(None, "auto") == ["cuda:0", "cuda:1"]
+    assert default_devices(3, "auto") == ["cuda:0", "cuda:1", "cuda:0"]
+    assert default_devices(2, "cuda:1") == ["cuda:1", "cuda:1"]

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from moo_bnas.driver.progress import Display, Progress, _bar
+
+PROGRESS = Progress(
+    generation=2,
+    generations=6,
+    done=25,
+    total=120,
+    failed=0,
+    references_left=3,
+    score_name="hypervolume",
+    score=0.8123,
+    workers=2,
+    seconds_left=90.0,
+)
+
+
+def test_a_line_says_where_the_run_stands() -> None:
+    assert PROGRESS.line() == (
+        "generation 2/6, 25/120 evaluated, hypervolume 0.8123, 2 workers, 1 min 30 s left"
+    )
+    failed = replace(PROGRESS, score=None, failed=1, seconds_left=None)
+    assert failed.line() == ("generation 2/6, 25/120 evaluated, hypervolume -, 2 workers, 1 failed")
+    assert replace(PROGRESS, done=120).line().endswith("2 workers, 3 references left")
+
+
+def test_without_a_terminal_a_line_is_printed_for_each_generation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Display() as display:
+        for done in range(20, 40):
+            display.show(replace(PROGRESS, done=done))
+        display.show(replace(PROGRESS, done=40, generation=3))
+        display.show(replace(PROGRESS, done=41, generation=3))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" eval")[0] for line in lines] == [
+        "generation 2/6, 20/120",
+        "generation 3/6, 40/120",
+        "generation 3/6, 41/120",
+    ]
+
+
+def test_in_a_terminal_a_bar_stands_beside_it() -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=140)
+    screen.print(_bar(PROGRESS))
+    assert isinstance(screen.file, io.StringIO)
+    drawn = screen.file.getvalue()
+    assert "━" in drawn
+    assert "25/120 evaluated" in drawn

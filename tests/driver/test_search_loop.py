@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+
+import moo_bnas.driver.run
+from moo_bnas.definition import Definition, override, parse_definition
+from moo_bnas.driver import search_loop, upkeep
+from moo_bnas.driver.local_workers import LocalWorkers
+from moo_bnas.driver.progress import Progress
+from moo_bnas.driver.run import open_run
+from moo_bnas.driver.search_loop import Driver
+from moo_bnas.errors import DefinitionError, StorageError
+from moo_bnas.evolution.algorithm import Mode
+from moo_bnas.evolution.space import Genotype
+from moo_bnas.report.files import as_json
+from moo_bnas.results.points import collect
+from moo_bnas.storage import Storage
+from tests.fakes import accuracy_of, fake_worker
+
+
+class Run:
+    """Drives studies with a fake worker, in one storage."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+        self.storage = Storage(url, create=True)
+        self.shown: list[Progress] = []
+
+    def drive(
+        self,
+        definition: Definition,
+        *,
+        name: str = "s",
+        mode: Mode = "pareto",
+        seed: int = 0,
+        stop_at: int | None = None,
+        accuracy: Callable[[Genotype], float] = accuracy_of,
+    ) -> str:
+        """The run's pareto.json; with `stop_at`, interrupted once that many are evaluated."""
+        opened = open_run(self.url, name, definition, mode, seed)
+
+        def show(progress: Progress) -> None:
+            self.shown.append(progress)
+            if stop_at is not None and progress.done >= stop_at:
+                raise KeyboardInterrupt
+
+        with fake_worker(self.url, name, accuracy):
+            Driver(
+                opened,
+                LocalWorkers(self.url, name, [], 10, self.folder, self.folder),
+                show,
+                lambda: None,
+            ).drive()
+        return as_json(collect(self.storage, name))
+
+    def generations(self, name: str = "s") -> dict[int, list[Genotype]]:
+        found: dict[int, list[Genotype]] = {}
+        for trial in self.storage.trials.read(self.storage.studies.open(name)):
+            found.setdefault(trial.attributes["generation"], []).append(trial.genotype)
+        return found
+
+
+@pytest.fixture
+def run(storage_url: str, tmp_path: Path) -> Run:
+    return Run(storage_url, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["scalar", "pareto"])
+def test_a_run_evaluates_every_generation_and_the_references(
+    run: Run, tiny: Definition, mode: Mode
+) -> None:
+    run.drive(tiny, mode=mode)
+    assert {n: len(g) for n, g in run.generations().items()} == {1: 6, 2: 6, 3: 6}
+    study = run.storage.studies.open("s")
+    assert study.attributes["finished"]
+    assert run.storage.trials.counts(study)["complete"] == 18
+    references = run.storage.trials.read(run.storage.studies.open("s.baselines"))
+    assert Counter(t.precision for t in references) == {"binary": 4, "full": 1}
+    assert all(t.state == "complete" for t in references)
+    last = run.shown[-1]
+    assert (last.done, last.total, last.generation, last.references_left) == (18, 18, 3, 0)
+    assert last.score is not None
+
+
+@pytest.mark.parametrize("mode", ["scalar", "pareto"])
+@pytest.mark.parametrize("stop_at", [0, 1, 6, 11, 18])
+def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(
+    run: Run, tiny: Definition, mode: Mode, stop_at: int
+) -> None:
+    undisturbed = run.drive(tiny, mode=mode, name="undisturbed")
+    with pytest.raises(KeyboardInterrupt):
+        run.drive(tiny, mode=mode, stop_at=stop_at)
+    resumed = run.drive(tiny, mode=mode)
+    assert resumed.replace('"s"', '"undisturbed"') == undisturbed
+
+
+def test_a_study_that_is_deleted_ends_its_driver_soon(run: Run, tiny: Definition) -> None:
+    opened = open_run(run.url, "s", tiny, "pareto", 0)
+
+    def show(progress: Progress) -> None:
+        run.shown.append(progress)
+        if len(run.shown) == 2:
+            optuna.delete_study(study_name="s", storage=run.storage.optuna)
+            run.storage.trials.forget_deleted()  # as the driver of another study may do
+
+    began = time.monotonic()
+    local = LocalWorkers(run.url, "s", [], 10, run.folder, run.folder)
+    with pytest.raises(StorageError, match="study 's' is gone; was it deleted while it ran"):
+        Driver(opened, local, show, lambda: None).drive()
+    assert time.monotonic() - began < 20
+    assert {progress.done for progress in run.shown} == {0}
+
+
+def test_a_deleted_study_is_missed_though_its_queue_is_there(run: Run, tiny: Definition) -> None:
+    opened = open_run(run.url, "s", tiny, "pareto", 0)
+    local = LocalWorkers(run.url, "s", [], 10, run.folder, run.folder)
+
+    def show(progress: Progress) -> None:
+        if progress not in run.shown:
+            optuna.delete_study(study_name="s", storage=run.storage.optuna)
+        run.shown.append(progress)
+        assert len(run.shown) < 100
+
+    with pytest.raises(StorageError, match="study 's' is gone"):
+        Driver(opened, local, show, lambda: None).drive()
+
+
+def test_raising_generations_continues_a_finished_run(run: Run, tiny: Definition) -> None:
+    run.drive(override(tiny, generations=2))
+    before = run.generations()
+    run.drive(tiny)
+    after = run.generations()
+    assert {n: after[n] for n in (1, 2)} == before
+    assert len(after[3]) == 6
+    longer_from_the_start = run.drive(tiny, name="other")
+    assert run.generations("other") == after
+    assert longer_from_the_start.replace('"other"', '"s"') == as_json(collect(run.storage, "s"))
+
+
+def test_a_definition_under_another_name_is_the_same_run(run: Run, tiny: Definition) -> None:
+    run.drive(tiny)
+    renamed = {**tiny.model_dump(), "name": "other", "description": "other"}
+    run.drive(parse_definition(renamed, "test"))
+
+
+def test_a_resume_with_a_changed_definition_prints_the_differences(
+    run: Run, tiny: Definition
+) -> None:
+    run.drive(tiny)
+    changed = tiny.model_dump()
+    changed["recipe"]["epochs"] = 2
+    changed["search"].update(generations=2, max_flops=9e9)
+    with pytest.raises(DefinitionError) as caught:
+        open_run(run.url, "s", parse_definition(changed, "test"), "scalar", 7)
+    told = str(caught.value)
+    for difference in (
+        "mode was 'pareto', now 'scalar'",
+        "seed was 0, now 7",
+        "recipe.epochs was 1, now 2",
+        "search.generations was 3, now 2",
+        "search.max_flops was None, now 9000000000.0",
+        "only generations may be raised",
+    ):
+        assert difference in told
+    assert run.storage.studies.open("s").attributes["finished"]
+
+
+def test_a_budget_that_nothing_fits_leaves_no_study(run: Run, tiny: Definition) -> None:
+    with pytest.raises(DefinitionError, match="the smallest network has .*; raise the limit"):
+        open_run(run.url, "s", override(tiny, max_flops=10.0), "pareto", 0)
+    assert run.storage.studies.names() == []
+
+
+@pytest.mark.parametrize("budget", [{"max_flops": 900.0}, {"max_memory": 3000.0}])
+def test_no_trial_is_over_a_budget(run: Run, tiny: Definition, budget: dict[str, float]) -> None:
+    run.drive(override(tiny, **budget))
+    trials = run.storage.trials.read(run.storage.studies.open("s"))
+    (name,) = budget
+    key = {"max_flops": "flops", "max_memory": "memory_bits"}[name]
+    assert trials
+    assert max(t.attributes[key] for t in trials) <= budget[name]
+
+
+def test_failed_candidates_are_survived_and_never_on_the_front(run: Run, tiny: Definition) -> None:
+    def accuracy(genotype: Genotype) -> float:
+        if genotype[0] == 3:
+            raise RuntimeError("told to")
+        return accuracy_of(genotype)
+
+    run.drive(tiny, accuracy=accuracy)
+    report = collect(run.storage, "s")
+    assert report.failed > 0
+    assert len([p for p in report.points if p.kind == "search"]) == 18 - report.failed
+    assert not any(p.ratios[0] == 2.0 for p in report.points)
+    assert run.shown[-1].failed == report.failed
+
+
+def test_only_finished_evaluations_forgive_the_deaths_of_local_workers(
+    run: Run, tiny: Definition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(genotype: Genotype) -> float:
+        raise RuntimeError("told to")
+
+    told: list[bool] = []
+    monkeypatch.setattr(upkeep, "_SECONDS", 0.0)
+    monkeypatch.setattr(LocalWorkers, "check", lambda _, progressed: told.append(progressed))
+    with pytest.raises(StorageError, match="18 failed"):  # there is nothing to report
+        run.drive(tiny, name="broken", accuracy=broken)
+    assert told
+    assert not any(told)
+    run.drive(tiny, name="sound")
+    assert any(told)
+
+
+def test_proposals_that_differ_from_the_stored_ones_discard_nothing(
+    run: Run, tiny: Definition, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run.drive(override(tiny, generations=2))
+    before = run.generations()
+    make_search = moo_bnas.driver.run.make_search
+    monkeypatch.setattr(  # as another version of pymoo would
+        search_loop, "make_search", lambda definition, mode, seed: make_search(definition, mode, 99)
+    )
+    with caplog.at_level(logging.WARNING):
+        run.drive(tiny)
+    assert caplog.text.count("was stored with other proposals than are made now") == 1
+    after = run.generations()
+    assert {n: after[n] for n in (1, 2)} == before
+    assert len(after[3]) == 6
+    assert not set(after[3]) & {g for n in (1, 2) for g in after[n]}
+
+
+def test_a_space_smaller_than_the_search_ends_it_early(run: Run, tiny: Definition) -> None:
+    values = tiny.model_dump()
+    values["space"]["ratios"] = [1.0, 2.0]
+    values["search"].update(population=40, generations=9)
+    run.drive(parse_definition(values, "test"))
+    assert run.storage.trials.counts(run.storage.studies.open("s"))["complete"] == 2**6
+    assert run.shown[-1].total == run.shown[-1].done == 64
+
+
+@pytest.mark.parametrize("name", ["../up", ".", "a b", "it's", "<b>", "s.baselines", ""])
+def test_study_names_that_are_no_file_names_are_refused(
+    run: Run, tiny: Definition, name: str
+) -> None:
+    with pytest.raises(DefinitionError, match="got the study name .*; choose another"):
+        open_run(run.url, name, tiny, "pareto", 0)
+
+
+def test_a_finished_run_is_opened_and_ended_without_new_work(run: Run, tiny: Definition) -> None:
+    first = run.drive(tiny)
+
+    def accuracy(_: Genotype) -> float:
+        raise AssertionError("nothing was to be evaluated")
+
+    assert run.drive(tiny, accuracy=accuracy) == first
+    assert open_run(run.url, "s", tiny, "pareto", 0).is_over
+    assert not open_run(run.url, "s", override(tiny, generations=4), "pareto", 0).is_over

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from moo_bnas.errors import DefinitionError
+from moo_bnas.evolution.algorithm import Budget, Mode, Search
+from moo_bnas.evolution.space import Genotype
+from moo_bnas.networks.cost import Cost
+
+SUM = Cost("sum", "units", lambda g: 1.0 + np.asarray(g).sum(axis=1))
+
+
+def _accuracy(genotype: Genotype) -> float:
+    """More is better, with less and less gain; every gene matters differently."""
+    return 100 * (1 - float(np.prod([0.8 ** (i * g / 4) for i, g in enumerate(genotype, 1)])))
+
+
+def _search(mode: Mode = "pareto", seed: int = 0, **changes: object) -> Search:
+    options: dict[str, object] = {
+        "mode": mode,
+        "population": 10,
+        "seed": seed,
+        "reference_cost": 9.0,
+        "trade_off": 4.0,
+    }
+    return Search([6] * 4, SUM, **{**options, **changes})  # type: ignore[arg-type]
+
+
+def _run(run: Search, generations: int) -> list[list[Genotype]]:
+    asked = []
+    for _ in range(generations):
+        asked.append(run.ask())
+        run.tell({g: _accuracy(g) for g in asked[-1]})
+    return asked
+
+
+@pytest.mark.parametrize("mode", ["scalar", "pareto"])
+def test_every_genotype_is_proposed_once_and_lies_in_the_space(mode: Mode) -> None:
+    asked = [g for generation in _run(_search(mode), 8) for g in generation]
+    assert len(asked) == len(set(asked)) == 80
+    assert all(len(g) == 4 and set(g) <= set(range(6)) for g in asked)
+    assert all(type(i) is int for g in asked for i in g)
+
+
+@pytest.mark.parametrize("mode", ["scalar", "pareto"])
+def test_equal_seeds_propose_alike_and_others_do_not(mode: Mode) -> None:
+    assert _run(_search(mode, seed=3), 5) == _run(_search(mode, seed=3), 5)
+    assert _run(_search(mode, seed=3), 2) != _run(_search(mode, seed=4), 2)
+
+
+def test_searches_side_by_side_do_not_disturb_each_other() -> None:
+    one, other = _search(seed=1), _search(seed=2)
+    mixed: tuple[list[list[Genotype]], list[list[Genotype]]] = ([], [])
+    for _ in range(4):
+        mixed[0].extend(_run(one, 1))
+        mixed[1].extend(_run(other, 1))
+    assert mixed == (_run(_search(seed=1), 4), _run(_search(seed=2), 4))
+
+
+@pytest.mark.parametrize("mode", ["scalar", "pareto"])
+def test_the_order_in_which_evaluations_come_back_changes_nothing(mode: Mode) -> None:
+    forward, backward = _search(mode), _search(mode)
+    for _ in range(4):
+        asked = forward.ask()
+        assert backward.ask() == asked
+        forward.tell({g: _accuracy(g) for g in asked})
+        backward.tell({g: _accuracy(g) for g in reversed(asked)})
+
+
+def test_the_uniform_genotypes_come_first() -> None:
+    assert _search().ask()[:6] == [(i,) * 4 for i in range(6)]
+
+
+@pytest.mark.parametrize("mode", ["scalar", "pareto"])
+@pytest.mark.parametrize("limit", [3.0, 6.0, 12.0])
+def test_no_proposal_is_over_a_budget(mode: Mode, limit: float) -> None:
+    run = _search(mode, budgets=[Budget(SUM, limit)])
+    asked = [g for generation in _run(run, 5) for g in generation]
+    assert asked
+    assert all(1 + sum(g) <= limit for g in asked)
+
+
+def test_a_budget_that_no_genotype_fits_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"limit on sum is 0.5 units, but the smallest .* 1"):
+        _search(budgets=[Budget(SUM, 0.5)])
+
+
+@pytest.mark.parametrize("mode", ["scalar", "pareto"])
+def test_failed_genotypes_are_survived_and_leave_the_population(mode: Mode) -> None:
+    run = _search(mode)
+    broken = {g for g in run.ask() if g[0] == 5}
+    assert broken
+    first = run._asked
+    run.tell({tuple(map(int, x)): None if x[0] == 5 else 50.0 for x in first.get("X")})
+    for _ in range(3):
+        asked = run.ask()
+        run.tell({g: None if g[0] == 5 else _accuracy(g) for g in asked})
+    population = {tuple(map(int, x)) for x in run._algorithm.pop.get("X")}
+    assert not any(g[0] == 5 for g in population)
+
+
+def test_a_whole_generation_may_fail() -> None:
+    run = _search()
+    run.tell(dict.fromkeys(run.ask()))
+    asked = run.ask()
+    assert len(asked) == 10
+    run.tell(dict.fromkeys(asked, 50.0))
+
+
+def test_stored_evaluations_may_stand_in_for_what_was_asked() -> None:
+    run = _search()
+    run.ask()
+    stored = [(0, 1, 2, 3), (3, 2, 1, 0), (5, 5, 0, 0)]
+    run.tell({g: _accuracy(g) for g in stored})
+    assert {tuple(map(int, x)) for x in run._algorithm.pop.get("X")} == set(stored)
+    assert not set(run.ask()) & set(stored)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import csv
+import lzma
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import moo_bnas
+from moo_bnas.errors import DefinitionError
+from moo_bnas.evolution.algorithm import Mode
+from moo_bnas.evolution.direct import search
+from moo_bnas.evolution.space import Genotype
+from tests.evolution.test_algorithm import _accuracy
+
+TABLES = Path(__file__).parents[3] / "shared" / "tables"
+
+
+@pytest.mark.parametrize("mode", ["scalar", "pareto"])
+def test_a_space_smaller_than_the_search_is_searched_whole(mode: Mode) -> None:
+    found = search(
+        lambda g: 50.0 + sum(g), lambda g: 1.0 + sum(g), choices=[2, 3], mode=mode, generations=9
+    )
+    assert {e.genotype for e in found.evaluations} == {(i, j) for i in (0, 1) for j in range(3)}
+
+
+def test_search_from_python_keeps_to_its_number_of_evaluations() -> None:
+    calls: list[Genotype] = []
+
+    def accuracy(genotype: Genotype) -> float:
+        calls.append(genotype)
+        return _accuracy(genotype)
+
+    found = search(
+        accuracy, lambda g: 1.0 + sum(g), choices=[6] * 4, population=10, evaluations=37, seed=1
+    )
+    assert len(calls) == len(set(calls)) == 37 == len(found.evaluations)
+
+
+def test_the_result_of_a_search_names_front_best_and_knee() -> None:
+    found = moo_bnas.search(
+        _accuracy,
+        lambda g: 1.0 + sum(g),
+        choices=[6] * 4,
+        mode="scalar",
+        generations=20,
+        population=16,
+        reference_cost=9.0,
+        max_cost=15.0,
+    )
+    exact = [(1.0 + sum(g), _accuracy(g)) for g in np.ndindex(6, 6, 6, 6) if sum(g) <= 14]
+    assert found.best.fitness == pytest.approx(max(a - 4 * c / 9 for c, a in exact))
+    front = found.front
+    assert [e.cost for e in front] == sorted(e.cost for e in front)
+    assert [e.accuracy for e in front] == sorted(e.accuracy for e in front)
+    assert found.knee in front
+    assert max(e.cost for e in found.evaluations) <= 15
+
+
+def test_unequal_numbers_of_choices() -> None:
+    choices = [2, 3, 5]
+    found = search(lambda g: float(sum(g)), lambda g: 1.0, choices=choices, generations=50)
+    assert {e.genotype for e in found.evaluations} == set(np.ndindex(2, 3, 5))
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'serach'"):
+        _ = moo_bnas.serach
+
+
+def test_the_example_of_the_package_runs() -> None:
+    command = [sys.executable, "-m", "doctest", str(Path(moo_bnas.__file__))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def _table(name: str, genes: int) -> dict[Genotype, tuple[float, float]]:
+    path = TABLES / f"{name}.csv.xz"
+    if not path.exists():
+        pytest.skip(f"the table {name} is not in {TABLES.name}/ beside the project")
+    with lzma.open(path, "rt") as lines:
+        return {
+            tuple(int(row[f"g{i}"]) for i in range(genes)): (
+                float(row["acc1"]),
+                float(row["flops"]),
+            )
+            for row in csv.DictReader(lines)
+        }
+
+
+def test_on_real_trainings_it_finds_what_enumeration_finds() -> None:
+    """NAS-Bench-Macro: 6,561 networks trained on CIFAR-10; the search sees a twelfth of them."""
+    table = _table("nas_bench_macro", 8)
+    reference = table[(1,) * 8][1]
+    best = max(a - 4 * f / reference for a, f in table.values())
+    for seed in range(3):
+        found = search(
+            lambda g: table[g][0],
+            lambda g: table[g][1],
+            choices=[3] * 8,
+            mode="scalar",
+            evaluations=512,
+            seed=seed,
+            reference_cost=reference,
+        )
+        assert best - found.best.fitness < 0.1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mode": "Scalar"}, "mode is 'Scalar', expected 'scalar' or 'pareto'"),
+        ({"choices": []}, r"choices is \[\], expected one integer"),
+        ({"choices": [0, 3]}, r"choices is \[0, 3\], expected one integer"),
+        ({"choices": [2.5]}, r"choices is \[2.5\], expected one integer"),
+        ({"population": 0, "seed": -1}, "population is 0, .*; seed is -1, expected at least 0"),
+        ({"evaluations": 0}, "evaluations is 0, expected at least 1, or None"),
+        ({"reference_cost": 0}, "reference_cost is 0, expected above 0"),
+        ({"trade_off": float("nan")}, "trade_off is nan, expected at least 0"),
+        ({"max_cost": float("nan")}, "max_cost is nan, expected above 0, or None"),
+        ({"cost": lambda g: 0.0}, r"the cost of \(0, 0\) is 0.0, expected a positive number"),
+        ({"accuracy": lambda g: float("nan")}, "none of .* accuracies was a number"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_told(arguments: dict[str, object], message: str) -> None:
+    options: dict[str, object] = {
+        "accuracy": lambda g: 1.0,
+        "cost": lambda g: 1.0,
+        "choices": [3, 3],
+        "generations": 2,
+    }
+    with pytest.raises(DefinitionError, match=message):
+        search(**{**options, **arguments})  # type: ignore[arg-type]
+
+
+def test_accuracies_that_are_no_numbers_are_left_out() -> None:
+    def accuracy(genotype: Genotype) -> float:
+        return float("nan") if genotype[0] == 0 else 50.0 + sum(genotype)
+
+    found = search(accuracy, lambda g: 1.0 + sum(g), choices=[3, 3], generations=9)
+    assert {e.genotype for e in found.evaluations} == {(i, j) for i in (1, 2) for j in range(3)}
+
+
+def test_without_a_reference_cost_the_best_is_the_most_accurate() -> None:
+    found = search(_accuracy, lambda g: 1.0 + sum(g), choices=[3] * 4, generations=9)
+    assert found.best.genotype == (2, 2, 2, 2)
+
+
+def test_a_budget_leaves_out_nothing_that_fits() -> None:
+    found = search(_accuracy, lambda g: 1.0 + sum(g), choices=[4] * 4, generations=99, max_cost=7.0)
+    within = {g for g in np.ndindex(4, 4, 4, 4) if 1 + sum(g) <= 7}
+    assert {e.genotype for e in found.evaluations} == within
+
+
+def test_a_population_may_be_large() -> None:
+    found = search(
+        _accuracy, lambda g: 1.0 + sum(g), choices=[6] * 6, population=6000, generations=1
+    )
+    assert len(found.evaluations) == 6000

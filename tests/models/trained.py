@@ -1,0 +1,138 @@
+"""Trained networks to export, small, but with batch norm statistics of real images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from moo_bnas.data import Digits
+from moo_bnas.definition import Recipe
+from moo_bnas.models.model_file import Card, Image, Layer, Model
+from moo_bnas.networks import make_network
+from moo_bnas.networks.binarizers import BINARIZERS
+from moo_bnas.networks.cost import flops, memory_bits
+from moo_bnas.networks.layers import Precision
+from moo_bnas.networks.module import Activation, build
+from moo_bnas.training.loop import Training, to_device
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network to train."""
+
+    network: str
+    binarizer: str
+    base_width: int
+    precision: Precision = "binary"
+    stem: str | None = None
+    widths: tuple[int, ...] | None = None
+
+
+CASES = {
+    "vgg_small dorefa": Case("vgg_small", "dorefa", 8),
+    # Neither channels nor weights fill bytes.
+    "vgg_small sign": Case("vgg_small", "sign", 8, widths=(7, 9, 11, 13, 5, 15)),
+    "vgg_small full": Case("vgg_small", "dorefa", 4, "full"),
+    "resnet18 dorefa": Case("resnet18", "dorefa", 4, stem="imagenet"),
+    "resnet18 small dorefa": Case("resnet18", "dorefa", 4, stem="small"),
+    "resnet18 small sign": Case(
+        "resnet18", "sign", 4, stem="small", widths=(5, 9, 11, 13, 3, 4, 5, 6, 7, 8, 9, 10)
+    ),
+}
+
+
+@cache
+def trained(name: str) -> Model:
+    """A case, trained on digits for three epochs, with its card."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    case, digits = CASES[name], Digits()
+    network = make_network(case.network, digits.shape, base_width=case.base_width, stem=case.stem)
+    widths = case.widths or network.base_widths
+    specs = network.layers(widths, case.precision)
+    loaded = digits.load(Path(), 0, "final")
+    data = to_device(loaded, 8, torch.device("cpu"))
+    module = build(specs, case.binarizer)
+    Training(module, data, Recipe(epochs=3, batch_size=64, learning_rate=0.1), 0).run()
+    used = flops(network, widths, case.precision)
+    card = Card(
+        network=case.network,
+        binarizer=case.binarizer,
+        precision=case.precision,
+        ratios=(1.0,) * len(network.genes),
+        widths=widths,
+        layers=tuple(Layer.of(spec) for spec in specs),
+        own_module=False,
+        image=Image(
+            size=8,
+            stored_size=8,
+            channels=1,
+            mean=tuple(data.mean.flatten().tolist()),
+            std=tuple(data.std.flatten().tolist()),
+        ),
+        classes=loaded.classes,
+        flops=used,
+        memory_bits=memory_bits(network, widths, case.precision),
+        speedup=flops(network, network.base_widths, "full") / used,
+        accuracy=0.0,
+        top5=0.0,
+        made={},
+    )
+    return Model(card, {k: v.contiguous().numpy() for k, v in module.state_dict().items()})
+
+
+def restore(model: Model) -> nn.Module:
+    """The torch network that was trained, in evaluation mode."""
+    network = build([layer.spec() for layer in model.card.layers], model.card.binarizer)
+    network.load_state_dict({k: torch.from_numpy(v) for k, v in model.arrays.items()})
+    return network.eval()
+
+
+@cache
+def digits_images() -> NDArray[np.uint8]:
+    """The 360 test images of digits, 360 x 1 x 8 x 8."""
+    split = Digits().load(Path(), 0, "final").scoring
+    return split.images[split.rows]
+
+
+def inputs_of(model: Model) -> NDArray[np.float32]:
+    """Those images as the network takes them: normalised as in training."""
+    image = model.card.image
+    mean, std = (np.array(v, np.float32)[:, None, None] for v in (image.mean, image.std))
+    return (digits_images().astype(np.float32) - mean) / std
+
+
+def logits_of(model: Model) -> NDArray[np.float32]:
+    """What the network that was trained says of those images."""
+    with torch.inference_mode():
+        logits: NDArray[np.float32] = restore(model)(torch.from_numpy(inputs_of(model))).numpy()
+    return logits
+
+
+def assert_same(model: Model, logits: NDArray[np.float32]) -> None:
+    """Asserts that these are the logits of the network that was trained, within 1e-4.
+
+    But for images in which something lies so near the threshold of a binarizer that the order of a
+    sum decides the bit; on most machines there is none.
+    """
+    near = np.zeros(len(logits), np.bool_)
+
+    def look(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        distance = (inputs[0] - BINARIZERS[model.card.binarizer].threshold).abs()
+        near[:] |= (distance < 2e-6).flatten(1).any(dim=1).numpy()
+
+    network = restore(model)
+    for module in network.modules():
+        if isinstance(module, Activation):
+            module.register_forward_pre_hook(look)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(inputs_of(model))).numpy()
+    assert near.mean() < 0.02
+    np.testing.assert_allclose(logits[~near], expected[~near], rtol=0, atol=1e-4)
+    assert (logits.argmax(axis=1) == expected.argmax(axis=1))[~near].all()

