@@ -28,9 +28,10 @@ import torch
 from scipy.stats import kendalltau
 from torch import Tensor
 
-from moo_bnas.definition import Recipe, load_definition
+from moo_bnas.definition import load_definition
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.networks.module import build
+from moo_bnas.recipe import Recipe
 from moo_bnas.training.inheritance import inherit
 from moo_bnas.training.loop import Training, to_device
 

@@ -45,8 +45,8 @@ from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import open_run
 from moo_bnas.driver.search_loop import Driver
+from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype
-from moo_bnas.networks.layers import Precision
 from moo_bnas.storage import Storage
 from moo_bnas.worker.loop import work
 

@@ -38,11 +38,11 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from moo_bnas.data import ImageData, Split
-from moo_bnas.definition import Recipe
 from moo_bnas.networks import make_network
 from moo_bnas.networks.cost import macs
 from moo_bnas.networks.layers import ImageShape, LayerSpec
 from moo_bnas.networks.module import Activation, BinaryConv2d, SpecModule, build
+from moo_bnas.recipe import Recipe
 from moo_bnas.training.loop import Training, to_device
 
 ROUNDS = 5

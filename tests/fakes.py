@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from moo_bnas.data import Purpose
-from moo_bnas.definition import Recipe
+from moo_bnas.evaluation import Keep, Precision
 from moo_bnas.evolution.space import Genotype
-from moo_bnas.networks.layers import Precision
+from moo_bnas.recipe import Recipe
 from moo_bnas.storage import Storage
 from moo_bnas.worker.loop import work
-from moo_bnas.worker.parent import Keep
 
 
 def accuracy_of(genotype: Genotype) -> float:

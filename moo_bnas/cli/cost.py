@@ -10,7 +10,7 @@ import click
 from moo_bnas.cli.options import general_options, parse_ratios
 
 if TYPE_CHECKING:
-    from moo_bnas.networks.layers import Precision
+    from moo_bnas.evaluation import Precision
 
 
 @click.command(short_help="FLOPs, memory and widths of a network, without training it.")

@@ -117,9 +117,9 @@ def with_workers(
     run: Run, folder: Path, options: dict[str, Any], task: Callable[[Driver], Result]
 ) -> Result:
     """Does something with the driver of a run, while local workers serve it."""
+    from moo_bnas.driver.display import Display
     from moo_bnas.driver.lease import driver_lease
     from moo_bnas.driver.local_workers import LocalWorkers, default_devices
-    from moo_bnas.driver.progress import Display
     from moo_bnas.driver.search_loop import Driver
 
     name, population = run.study.name, run.definition.search.population

@@ -106,11 +106,11 @@ def open_final(options: dict[str, Any], given: Definition | None, *, create: boo
 
 def train_all(finals: Finals, chosen: Sequence[Chosen], options: dict[str, Any]) -> None:
     """Trains networks to the end, writes their models, and says how good they are."""
+    from moo_bnas.driver.display import Display
     from moo_bnas.driver.final_loop import FinalDriver
     from moo_bnas.driver.finals import fetch, folder_name, restart, title_of, trials_of
     from moo_bnas.driver.lease import driver_lease
     from moo_bnas.driver.local_workers import LocalWorkers, default_devices
-    from moo_bnas.driver.progress import Display
     from moo_bnas.driver.tensorboard import EventFiles
     from moo_bnas.report.files import make_folder
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype, SearchSpace
 from moo_bnas.networks.cost import flops, flops_cost, memory_bits, memory_cost
-from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.network import Network
 from moo_bnas.storage import Candidate
 

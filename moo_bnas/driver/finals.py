@@ -17,13 +17,12 @@ from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.driver.candidates import candidate
 from moo_bnas.driver.run import check_unchanged, open_run
 from moo_bnas.errors import ArtifactsError, DefinitionError, StorageError
+from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.models.model_file import parse_model
-from moo_bnas.networks.layers import Precision
 from moo_bnas.output import write_whole
 from moo_bnas.processes import is_gone
-from moo_bnas.report.tables import called
-from moo_bnas.results.points import collect
+from moo_bnas.results.points import called, collect
 from moo_bnas.storage import (
     PARETO_METRICS,
     Storage,

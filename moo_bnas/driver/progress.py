@@ -1,23 +1,10 @@
-"""Where a run stands, and how it is shown while it goes on."""
+"""How far a search or its final training runs are, as plain data."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Protocol
 
-from rich.console import Console
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-
-from moo_bnas.definition import Definition, stored_definition
-from moo_bnas.evolution.scoring import front, hypervolume
-from moo_bnas.networks.cost import flops_range
-from moo_bnas.storage import TRAINING, Storage, Study, Trial, parent_of
 from moo_bnas.units import duration
 
 
@@ -174,100 +161,3 @@ class Shown(Protocol):
 
     def line(self) -> str:
         """All of it in one line."""
-
-
-def score_of(
-    definition: Definition, mode: str, trials: Sequence[Trial]
-) -> tuple[str, float | None]:
-    """The one figure that tells how good a search is: its name, and its value.
-
-    Args:
-        definition: Of the run.
-        mode: `scalar`: the best fitness; `pareto`: the hypervolume (`scoring.hypervolume`).
-        trials: Complete ones.
-    """
-    name = "best fitness" if mode == "scalar" else "hypervolume"
-    if not trials:
-        return name, None
-    if mode == "scalar":
-        return name, max(t.attributes["fitness"] for t in trials)
-    cheapest, dearest = flops_range(definition.make_network(), definition.make_space())
-    accuracies = [t.attributes["accuracy"] for t in trials]
-    costs = [t.attributes["flops"] for t in trials]
-    return name, hypervolume(accuracies, costs, cheapest, dearest)
-
-
-def leaders(mode: str, trials: Sequence[Trial]) -> list[Trial]:
-    """Those of complete trials that `score_of` depends on: the fittest one, or the front."""
-    if mode == "scalar":
-        return sorted(trials, key=lambda t: t.attributes["fitness"])[-1:]
-    on = front([t.attributes["accuracy"] for t in trials], [t.attributes["flops"] for t in trials])
-    return [trials[i] for i in on]
-
-
-def parent_progress(storage: Storage, study: Study) -> str:
-    """How far the training of a run's parent is, in words."""
-    recipe = stored_definition(study.attributes["definition"]).parent
-    parent = storage.studies.open(parent_of(study.name))
-    if parent.attributes["finished"]:
-        return "parent trained"
-    epochs = (parent.attributes.get(TRAINING) or {}).get("progress", 0)
-    return f"parent {epochs} of {recipe.epochs if recipe else 0} epochs"
-
-
-class Display:
-    """Shows progress: live in a terminal, else a plain line at every stage, and now and then."""
-
-    _LINE_SECONDS = 30.0
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._live: Live | None = None
-        self._last: Shown | None = None
-        self._last_time = 0.0
-        self._printed = ""
-
-    def __enter__(self) -> Display:
-        if self._console.is_terminal:
-            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-        if self._last is not None and self._last.line() != self._printed:
-            self._print(self._last)
-
-    def show(self, progress: Shown) -> None:
-        """Takes the newest progress."""
-        if self._live is not None:
-            self._live.update(_bar(progress))
-        elif self._worth_a_line(progress):
-            self._print(progress)
-        self._last = progress
-
-    def _worth_a_line(self, progress: Shown) -> bool:
-        if self._last is None or progress.stage != self._last.stage:
-            return True
-        return (
-            progress.steps != self._last.steps
-            and time.monotonic() - self._last_time > self._LINE_SECONDS
-        )
-
-    def _print(self, progress: Shown) -> None:
-        self._printed = progress.line()
-        print(self._printed, file=sys.stderr, flush=True)
-        self._last_time = time.monotonic()
-
-
-def _bar(progress: Shown) -> Table:
-    table = Table.grid(padding=(0, 1))
-    bar = ProgressBar(total=max(progress.total, 1), completed=progress.done, width=30)
-    table.add_row(bar, progress.line())
-    return table

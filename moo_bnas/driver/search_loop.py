@@ -14,11 +14,13 @@ from dataclasses import replace
 
 from moo_bnas.driver.candidates import binary_candidates, candidate
 from moo_bnas.driver.local_workers import LocalWorkers
-from moo_bnas.driver.progress import Progress, leaders, parent_progress, score_of
+from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import Run, make_search
 from moo_bnas.driver.upkeep import Upkeep, pause
 from moo_bnas.errors import ParentError
 from moo_bnas.evolution.space import Genotype
+from moo_bnas.results.score import leaders, score_of
+from moo_bnas.results.status import parent_progress
 from moo_bnas.storage import Trial, study_gone
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ come back by genotype, in any order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
@@ -25,22 +24,14 @@ from pymoo.operators.mutation.pm import PM
 from pymoo.problems.static import StaticProblem
 
 from moo_bnas.errors import DefinitionError
+from moo_bnas.evolution.cost import Budget, Cost
 from moo_bnas.evolution.scoring import unclipped_fitness
 from moo_bnas.evolution.space import Genotype, IntArray
-from moo_bnas.networks.cost import Cost
 
 Mode = Literal["scalar", "pareto"]
 
 _SAMPLES, _TRIES = 1024, 16  # random genotypes drawn at a time, and how often
 _ENUMERABLE = 200_000  # spaces up to this size are enumerated once random ones find nothing new
-
-
-@dataclass(frozen=True)
-class Budget:
-    """A limit on a cost: no candidate above it is ever proposed."""
-
-    cost: Cost
-    limit: float
 
 
 class Search:

@@ -9,10 +9,10 @@ from math import inf, isfinite
 import numpy as np
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evolution.algorithm import Budget, Mode, Search
+from moo_bnas.evolution.algorithm import Mode, Search
+from moo_bnas.evolution.cost import Budget, Cost
 from moo_bnas.evolution.scoring import fitness, front, knee
 from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
-from moo_bnas.networks.cost import Cost
 
 
 @dataclass(frozen=True)

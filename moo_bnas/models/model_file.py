@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from moo_bnas.errors import ModelFileError
-from moo_bnas.networks.layers import Kind, LayerSpec, Precision
+from moo_bnas.evaluation import Precision
+from moo_bnas.networks.layers import Kind, LayerSpec
 from moo_bnas.section import Section
 
 KEY = "moo_bnas"

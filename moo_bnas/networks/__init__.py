@@ -9,7 +9,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.networks.layers import PRECISIONS, ImageShape
+from moo_bnas.evaluation import PRECISIONS
+from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
 from moo_bnas.networks.resnet18 import resnet18
 from moo_bnas.networks.vgg_small import vgg_small

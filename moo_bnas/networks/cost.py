@@ -9,32 +9,18 @@ out. Both reproduce the paper's Tables 1 and 2 to the last printed digit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moo_bnas.evaluation import Precision
+from moo_bnas.evolution.cost import Cost
 from moo_bnas.evolution.space import FloatArray, IntArray, SearchSpace
-from moo_bnas.networks.layers import Channels, LayerSpec, Precision
+from moo_bnas.networks.layers import Channels, LayerSpec
 from moo_bnas.networks.network import Network
 
 BINARY_SPEEDUP = 64
-
-
-@dataclass(frozen=True)
-class Cost:
-    """One thing that a network costs, for many genotypes at once.
-
-    Attributes:
-        name: As in tables and JSON.
-        unit: What one of it is.
-        of: Maps genotypes of shape (n, genes) to costs of shape (n,).
-    """
-
-    name: str
-    unit: str
-    of: Callable[[IntArray], FloatArray]
 
 
 def macs(layer: LayerSpec) -> Channels:

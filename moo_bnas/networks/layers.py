@@ -12,7 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from moo_bnas.evaluation import PRECISIONS, Precision
 from moo_bnas.evolution.space import IntArray
+
+__all__ = [
+    "INPUT",
+    "PRECISIONS",
+    "Channels",
+    "ImageShape",
+    "Kind",
+    "LayerList",
+    "LayerSpec",
+    "Precision",
+    "check_widths",
+]
 
 Channels = int | IntArray
 Kind = Literal[
@@ -26,8 +39,6 @@ Kind = Literal[
     "flatten",
     "add",
 ]
-Precision = Literal["binary", "full"]
-PRECISIONS: tuple[Precision, ...] = ("binary", "full")
 
 INPUT = "input"
 """The name by which steps read the image."""

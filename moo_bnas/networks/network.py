@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from moo_bnas.networks.layers import Channels, ImageShape, LayerSpec, Precision
+from moo_bnas.evaluation import Precision
+from moo_bnas.networks.layers import Channels, ImageShape, LayerSpec
 
 
 @dataclass(frozen=True)

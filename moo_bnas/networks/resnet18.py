@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from moo_bnas.networks.layers import (
-    Channels,
-    ImageShape,
-    LayerList,
-    LayerSpec,
-    Precision,
-    check_widths,
-)
+from moo_bnas.evaluation import Precision
+from moo_bnas.networks.layers import Channels, ImageShape, LayerList, LayerSpec, check_widths
 from moo_bnas.networks.network import Network
 
 STAGES = tuple(f"stage{i}" for i in range(1, 5))

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.networks.layers import (
-    Channels,
-    ImageShape,
-    LayerList,
-    LayerSpec,
-    Precision,
-    check_widths,
-)
+from moo_bnas.evaluation import Precision
+from moo_bnas.networks.layers import Channels, ImageShape, LayerList, LayerSpec, check_widths
 from moo_bnas.networks.network import Network
 
 GENES = tuple(f"conv{i}" for i in range(1, 7))

@@ -7,9 +7,9 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
+from moo_bnas.evaluation import Precision
 from moo_bnas.networks.cost import flops, memory_bits
-from moo_bnas.networks.layers import Precision
-from moo_bnas.results.points import Point, Report
+from moo_bnas.results.points import Point, Report, called
 from moo_bnas.units import quantity
 
 MISSING = "\N{EN DASH}"
@@ -105,23 +105,6 @@ def marks(report: Report) -> list[tuple[Point, str]]:
         )
         if point is not None
     ]
-
-
-def called(ratios: Sequence[float], precision: Precision, trial: int | None) -> str:
-    """What a network is called: `full precision 1x`, `uniform 2x`, `trial 53`, or by its ratios.
-
-    Args:
-        ratios: One per gene.
-        precision: `binary` or `full`.
-        trial: Its number in the search, if it is of it.
-    """
-    uniform = len(set(ratios)) == 1
-    if precision == "full":
-        size = f" {ratios[0]:g}x" if uniform else f", ratios {_listing(ratios)}"
-        return f"full precision{size}"
-    if uniform:
-        return f"uniform {ratios[0]:g}x"
-    return f"ratios {_listing(ratios)}" if trial is None else f"trial {trial}"
 
 
 def cells(row: Row) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from moo_bnas.definition import Definition, stored_definition
-from moo_bnas.driver.progress import score_of
 from moo_bnas.errors import StorageError
+from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.scoring import fitness, front, knee
-from moo_bnas.networks.layers import Precision
 from moo_bnas.results.convergence import Step, convergence
 from moo_bnas.results.provenance import Making, making
+from moo_bnas.results.score import score_of
 from moo_bnas.storage import Storage, Study, Trial, baselines_of, final_of, parent_of
 
 
@@ -220,3 +220,20 @@ class _Scale:
             fitness=fitness(accuracy, flops, self._reference, self._trade_off),
             on_front=on_front,
         )
+
+
+def called(ratios: Sequence[float], precision: Precision, trial: int | None) -> str:
+    """What a network is called: `full precision 1x`, `uniform 2x`, `trial 53`, or by its ratios.
+
+    Args:
+        ratios: One per gene.
+        precision: `binary` or `full`.
+        trial: Its number in the search, if it is of it.
+    """
+    uniform, listing = len(set(ratios)) == 1, " ".join(f"{r:g}" for r in ratios)
+    if precision == "full":
+        size = f" {ratios[0]:g}x" if uniform else f", ratios {listing}"
+        return f"full precision{size}"
+    if uniform:
+        return f"uniform {ratios[0]:g}x"
+    return f"ratios {listing}" if trial is None else f"trial {trial}"

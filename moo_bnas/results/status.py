@@ -8,9 +8,18 @@ from statistics import mean
 from typing import Any
 
 from moo_bnas.definition import stored_definition
-from moo_bnas.driver.progress import parent_progress, score_of
 from moo_bnas.processes import is_gone
-from moo_bnas.storage import LeaseRow, Storage, Study, WorkerRow, final_of, training_of
+from moo_bnas.results.score import score_of
+from moo_bnas.storage import (
+    TRAINING,
+    LeaseRow,
+    Storage,
+    Study,
+    WorkerRow,
+    final_of,
+    parent_of,
+    training_of,
+)
 from moo_bnas.units import duration
 
 
@@ -187,6 +196,16 @@ def read_status(storage: Storage, study_name: str) -> Status:
         final_epochs=[] if final is None else _epochs(storage, final),
         failures=dict(failures.most_common()),
     )
+
+
+def parent_progress(storage: Storage, study: Study) -> str:
+    """How far the training of a run's parent is, in words."""
+    recipe = stored_definition(study.attributes["definition"]).parent
+    parent = storage.studies.open(parent_of(study.name))
+    if parent.attributes["finished"]:
+        return "parent trained"
+    epochs = (parent.attributes.get(TRAINING) or {}).get("progress", 0)
+    return f"parent {epochs} of {recipe.epochs if recipe else 0} epochs"
 
 
 def _epochs(storage: Storage, final: Study) -> list[int]:

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from moo_bnas.errors import StorageError
+from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype
-from moo_bnas.networks.layers import Precision
 
 MAX_LOSSES = 10
 MAX_DEVICE_ERRORS = 3

@@ -10,8 +10,8 @@ from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.trial import TrialState
 from sqlalchemy import and_, delete, func, insert, not_, or_, select, update
 
+from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
-from moo_bnas.networks.layers import Precision
 from moo_bnas.storage.database import Database, waiting_out
 from moo_bnas.storage.records import SUBMITTED, Candidate, Study, Trial
 from moo_bnas.storage.tables import evaluations, queue

@@ -15,18 +15,18 @@ import torch
 from torch import Tensor, nn
 
 from moo_bnas.data import ImageData, Purpose
-from moo_bnas.definition import Definition, Recipe
+from moo_bnas.definition import Definition
 from moo_bnas.errors import DefinitionError, DeviceError, DeviceMemoryError, MooBnasError
+from moo_bnas.evaluation import Keep, Precision
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.fingerprint import EVALUATION_VERSION, candidate_seed
 from moo_bnas.models.model_file import Card, Image, Layer, Model, to_bytes
 from moo_bnas.networks.cost import flops, memory_bits
-from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.module import build
+from moo_bnas.recipe import Recipe
 from moo_bnas.training.inheritance import inherit
 from moo_bnas.training.loop import DeviceData, Training, score_top, to_device
 from moo_bnas.training.process_group import Group
-from moo_bnas.worker.parent import Keep
 
 # What torch says of a device where it has no class of error for it.
 _NO_MEMORY = re.compile(r"out of memory|DefaultCPUAllocator|bad_alloc|_ALLOC(ATION)?_FAILED")

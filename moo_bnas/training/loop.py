@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from moo_bnas.data import ImageData, Split
-from moo_bnas.definition import Recipe
 from moo_bnas.errors import DivergenceError, Interrupted
+from moo_bnas.recipe import Recipe
 from moo_bnas.training.augmentation import Augmentation, centre
 from moo_bnas.training.cuda_graphs import run_as_graphs
 from moo_bnas.training.process_group import Group

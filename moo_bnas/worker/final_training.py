@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from moo_bnas.data import Purpose
-from moo_bnas.definition import Recipe, stored_definition
+from moo_bnas.definition import stored_definition
 from moo_bnas.errors import ArtifactsError
+from moo_bnas.evaluation import PRECISIONS, Keep, Precision
 from moo_bnas.evolution.space import Genotype
-from moo_bnas.networks.layers import PRECISIONS, Precision
+from moo_bnas.recipe import Recipe
 from moo_bnas.storage import Claim, Storage, Study, training_of
 from moo_bnas.storage.artifacts import Artifacts
 from moo_bnas.storage.checkpoints import Checkpoints
-from moo_bnas.worker.parent import Keep
 
 log = logging.getLogger(__name__)
 

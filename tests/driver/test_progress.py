@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from moo_bnas.driver.progress import Display, Progress, _bar
+from moo_bnas.driver.display import Display, _bar
+from moo_bnas.driver.progress import Progress
 
 PROGRESS = Progress(
     generation=2,

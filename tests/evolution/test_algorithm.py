@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evolution.algorithm import Budget, Mode, Search
+from moo_bnas.evolution.algorithm import Mode, Search
+from moo_bnas.evolution.cost import Budget, Cost
 from moo_bnas.evolution.space import Genotype
-from moo_bnas.networks.cost import Cost
 
 SUM = Cost("sum", "units", lambda g: 1.0 + np.asarray(g).sum(axis=1))
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from moo_bnas.data import Digits
-from moo_bnas.definition import Recipe
+from moo_bnas.evaluation import Precision
 from moo_bnas.models.model_file import Card, Image, Layer, Model
 from moo_bnas.networks import make_network
 from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.cost import flops, memory_bits
-from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.module import Activation, build
+from moo_bnas.recipe import Recipe
 from moo_bnas.training.loop import Training, to_device
 
 

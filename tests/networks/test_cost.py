@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.networks import make_network
 from moo_bnas.networks.cost import flops, flops_cost, memory_bits, memory_cost
-from moo_bnas.networks.layers import Precision
 
 VGG = make_network("vgg_small")
 RESNET = make_network("resnet18")

@@ -12,11 +12,12 @@ from sklearn.datasets import load_sample_images
 from torch import nn
 
 from moo_bnas.data import Digits
+from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.networks import make_network
 from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.cost import macs
-from moo_bnas.networks.layers import ImageShape, Precision
+from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.module import Activation, BinaryConv2d, SpecModule, build
 from moo_bnas.networks.network import Network
 

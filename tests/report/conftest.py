@@ -8,8 +8,8 @@ from datetime import datetime
 import pytest
 
 from moo_bnas.definition import Definition
+from moo_bnas.evaluation import Precision
 from moo_bnas.networks.cost import flops, memory_bits
-from moo_bnas.networks.layers import Precision
 from moo_bnas.results.convergence import Step
 from moo_bnas.results.points import Final, Point, Report
 from moo_bnas.results.provenance import Making, Trainings

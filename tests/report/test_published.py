@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from moo_bnas.definition import Definition, load_definition, parse_definition
+from moo_bnas.evaluation import Precision
 from moo_bnas.networks.cost import flops
-from moo_bnas.networks.layers import Precision
 from moo_bnas.report.published import published
 
 

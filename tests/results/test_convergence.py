@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from moo_bnas.definition import Definition
-from moo_bnas.driver.progress import score_of
 from moo_bnas.results.convergence import convergence
+from moo_bnas.results.score import score_of
 from moo_bnas.storage import Trial
 
 BEGUN = datetime(2026, 1, 1, 12)

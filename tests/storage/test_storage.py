@@ -18,8 +18,8 @@ from sqlalchemy import Connection, create_engine, event, inspect, text
 from sqlalchemy.pool import NullPool
 
 from moo_bnas.errors import DataError, StorageAwayError, StorageError
+from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype, SearchSpace
-from moo_bnas.networks.layers import Precision
 from moo_bnas.storage import (
     MAX_DEVICE_ERRORS,
     MAX_LOSSES,

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from moo_bnas.data import Digits
-from moo_bnas.definition import Recipe
 from moo_bnas.networks import make_network
 from moo_bnas.networks.module import build
+from moo_bnas.recipe import Recipe
 from moo_bnas.training.cuda_graphs import run_as_graphs
 from moo_bnas.training.loop import Training, to_device
 

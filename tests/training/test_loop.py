@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from moo_bnas.data import Digits, ImageData, Split
-from moo_bnas.definition import Recipe
 from moo_bnas.errors import DivergenceError, Interrupted
+from moo_bnas.evaluation import Precision
 from moo_bnas.networks import make_network
-from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.module import build
+from moo_bnas.recipe import Recipe
 from moo_bnas.training.loop import (
     DeviceData,
     Training,

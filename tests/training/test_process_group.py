@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from moo_bnas.data import Digits, ImageData, Split
-from moo_bnas.definition import Recipe
+from moo_bnas.evaluation import Precision
 from moo_bnas.networks import make_network
-from moo_bnas.networks.layers import Precision
 from moo_bnas.networks.module import build
+from moo_bnas.recipe import Recipe
 from moo_bnas.training.loop import Training, to_device
 from moo_bnas.training.process_group import Group, join_group
 

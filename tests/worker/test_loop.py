@@ -24,10 +24,10 @@ from moo_bnas.errors import (
     StorageAwayError,
     StorageError,
 )
+from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.scoring import fitness
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.fingerprint import candidate_seed
-from moo_bnas.networks.layers import Precision
 from moo_bnas.storage import Candidate, Storage, Trial
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.training.loop import Training

@@ -1,0 +1,39 @@
+"""The one figure that says how good a search is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from moo_bnas.definition import Definition
+from moo_bnas.evolution.scoring import front, hypervolume
+from moo_bnas.networks.cost import flops_range
+from moo_bnas.storage import Trial
+
+
+def score_of(
+    definition: Definition, mode: str, trials: Sequence[Trial]
+) -> tuple[str, float | None]:
+    """The one figure that tells how good a search is: its name, and its value.
+
+    Args:
+        definition: Of the run.
+        mode: `scalar`: the best fitness; `pareto`: the hypervolume (`scoring.hypervolume`).
+        trials: Complete ones.
+    """
+    name = "best fitness" if mode == "scalar" else "hypervolume"
+    if not trials:
+        return name, None
+    if mode == "scalar":
+        return name, max(t.attributes["fitness"] for t in trials)
+    cheapest, dearest = flops_range(definition.make_network(), definition.make_space())
+    accuracies = [t.attributes["accuracy"] for t in trials]
+    costs = [t.attributes["flops"] for t in trials]
+    return name, hypervolume(accuracies, costs, cheapest, dearest)
+
+
+def leaders(mode: str, trials: Sequence[Trial]) -> list[Trial]:
+    """Those of complete trials that `score_of` depends on: the fittest one, or the front."""
+    if mode == "scalar":
+        return sorted(trials, key=lambda t: t.attributes["fitness"])[-1:]
+    on = front([t.attributes["accuracy"] for t in trials], [t.attributes["flops"] for t in trials])
+    return [trials[i] for i in on]
