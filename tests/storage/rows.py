@@ -1,0 +1,65 @@
+"""What the storage tests store, and how they make it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from moo_bnas.evaluation import Precision
+from moo_bnas.evolution.space import Genotype, SearchSpace
+from moo_bnas.storage import (
+    PARETO_METRICS,
+    Candidate,
+    Claim,
+    Storage,
+    Study,
+    WorkerRow,
+)
+
+ATTRIBUTES = {"definition": {"x": 1}, "mode": "pareto", "finished": False}
+PRINTS = {"binary": "b" * 64, "full": "f" * 64}
+RESULT = {"accuracy": 91.5, "worker": "w", "epochs": 2}
+SCORES = {"accuracy": 91.5, "flops": 7.0, "fitness": 80.25}
+
+
+def candidate(genotype: Genotype, cost: float = 1.0, precision: Precision = "binary") -> Candidate:
+    return Candidate(genotype, precision, cost, {"genotype": list(genotype), "generation": 1})
+
+
+def make_study(storage: Storage, name: str = "s", metrics: Sequence[str] = PARETO_METRICS) -> Study:
+    return storage.studies.ensure(name, metrics, ATTRIBUTES)
+
+
+def submit(storage: Storage, space: SearchSpace, *genotypes: Genotype, name: str = "s") -> Study:
+    study = make_study(storage, name)
+    storage.trials.submit(study, space, [candidate(g) for g in genotypes])
+    return study
+
+
+def take(storage: Storage, *studies: Study, worker: str = "w") -> Claim:
+    claim = storage.claims.take(studies, worker, PRINTS)
+    assert claim is not None
+    return claim
+
+
+def silence(storage_url: str) -> None:
+    """Makes the last heartbeat of every claim years old."""
+    with create_engine(storage_url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("UPDATE moo_bnas_trials SET heartbeat = '2020-01-01 00:00:00'"))
+
+
+def lose(storage: Storage) -> None:
+    """Has the silent claim returned that there is."""
+    assert storage.claims.return_lost(never) == 0
+    storage.claims._silent = dict.fromkeys(storage.claims._silent, 60.0)  # half a minute later
+    assert storage.claims.return_lost(never) == 1
+
+
+def never(_: WorkerRow) -> bool:
+    return False
+
+
+def always(_: WorkerRow) -> bool:
+    return True

@@ -1,0 +1,115 @@
+"""Evaluations that several studies of a storage share."""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing.synchronize import Barrier
+
+from moo_bnas.evolution.space import Genotype, SearchSpace
+from moo_bnas.storage import (
+    Storage,
+)
+from tests.storage.rows import PRINTS, RESULT, SCORES, submit, take
+
+
+def test_a_known_evaluation_comes_with_the_claim_and_its_source(
+    storage: Storage, space: SearchSpace
+) -> None:
+    one = submit(storage, space, (0, 0), (1, 1), name="one")
+    storage.claims.finish(take(storage, one), "w", RESULT, SCORES)
+    other = submit(storage, space, (0, 0), name="other")
+    claim = take(storage, other)
+    assert claim.known == {**RESULT, "copied_from": "one trial 0"}
+    assert storage.claims.finish(claim, "w", claim.known, SCORES)
+
+
+def test_an_evaluation_that_another_study_trains_is_passed_over_until_it_ends(
+    storage: Storage, space: SearchSpace
+) -> None:
+    one = submit(storage, space, (0, 0), name="one")
+    training = take(storage, one)
+    other = submit(storage, space, (0, 0), (1, 1), name="other")
+    assert take(storage, other).genotype == (1, 1)
+    assert storage.claims.take([other], "w", PRINTS) is None
+    storage.claims.release(training)
+    assert take(storage, other).known is None
+
+
+def test_an_evaluation_that_is_to_be_tried_again_is_free_for_other_studies(
+    storage: Storage, space: SearchSpace
+) -> None:
+    one = submit(storage, space, (0, 0), name="one")
+    other = submit(storage, space, (0, 0), name="other")
+    storage.claims.retry(take(storage, one), "4 GiB are wanted", memory=True)
+    claim = take(storage, other)
+    assert (claim.known, claim.alone) == (None, False)
+    assert storage.claims.take([one], "w", PRINTS) is None
+    storage.claims.finish(claim, "w", RESULT, SCORES)
+    assert take(storage, one).known == {**RESULT, "copied_from": "other trial 0"}
+
+
+def test_a_lost_claim_of_another_study_is_returned_too(
+    storage: Storage, space: SearchSpace
+) -> None:
+    one = submit(storage, space, (0, 0), name="one")
+    storage.workers.join(one, "dead", "host", 1, "cpu", 60.0)
+    take(storage, one, worker="dead")
+    other = submit(storage, space, (0, 0), name="other")
+    assert storage.claims.take([other], "w", PRINTS) is None
+    assert storage.claims.return_lost(lambda w: w.worker == "dead") == 1
+    assert take(storage, other).known is None
+
+
+def test_an_evaluation_of_another_fingerprint_is_another_one(
+    storage: Storage, space: SearchSpace
+) -> None:
+    one = submit(storage, space, (0, 0), name="one")
+    storage.claims.finish(take(storage, one), "w", RESULT, SCORES)
+    other = submit(storage, space, (0, 0), name="other")
+    claim = storage.claims.take([other], "w", {"binary": "x" * 64, "full": "y" * 64})
+    assert claim is not None
+    assert claim.known is None
+
+
+def test_a_failed_evaluation_is_not_shared(storage: Storage, space: SearchSpace) -> None:
+    one = submit(storage, space, (0, 0), name="one")
+    storage.claims.fail(take(storage, one), "because")
+    other = submit(storage, space, (0, 0), name="other")
+    assert take(storage, other).known is None
+
+
+def _claim_study(
+    url: str, name: str, start: Barrier, results: multiprocessing.Queue[list[tuple[Genotype, bool]]]
+) -> None:
+    storage = Storage(url)
+    study = storage.studies.open(name)
+    trained = []
+    start.wait()
+    while storage.trials.counts(study)["complete"] < 60:
+        claim = storage.claims.take([study], "w", PRINTS)
+        if claim is not None:
+            trained.append((claim.genotype, claim.known is None))
+            assert storage.claims.finish(claim, "w", claim.known or RESULT, SCORES)
+    results.put(trained)
+
+
+def test_studies_that_want_the_same_evaluations_at_once_train_each_once(
+    storage: Storage, storage_url: str
+) -> None:
+    space = SearchSpace(tuple("abcdef"))
+    genotypes = [tuple(int(i) for i in g) for g in space.genotypes()[:60]]
+    for name in ("one", "other"):
+        submit(storage, space, *genotypes, name=name)
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(4), context.Queue()
+    processes = [
+        context.Process(target=_claim_study, args=(storage_url, name, start, results))
+        for name in ("one", "other", "one", "other")
+    ]
+    for process in processes:
+        process.start()
+    claimed = [c for _ in processes for c in results.get(timeout=50)]
+    for process in processes:
+        process.join()
+    assert sorted(g for g, trained in claimed if trained) == sorted(genotypes)
+    assert sorted(g for g, trained in claimed if not trained) == sorted(genotypes)

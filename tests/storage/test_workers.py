@@ -1,0 +1,45 @@
+"""Workers that joined, and what they see."""
+
+from __future__ import annotations
+
+from moo_bnas.evolution.space import SearchSpace
+from moo_bnas.storage import (
+    Storage,
+)
+from tests.storage.rows import RESULT, SCORES, make_study, submit, take
+
+
+def test_workers_are_counted(storage: Storage, space: SearchSpace) -> None:
+    study = submit(storage, space, (0, 0))
+    storage.workers.join(study, "w", "host", 42, "cpu", 60.0)
+    storage.claims.finish(take(storage, study), "w", RESULT, SCORES)
+    storage.claims.beat("w", None)
+    (worker,) = storage.workers.read(study)
+    assert (worker.host, worker.pid, worker.device, worker.evaluations) == ("host", 42, "cpu", 1)
+    assert worker.is_recent
+    storage.workers.leave("w")
+    (worker,) = storage.workers.read(study)
+    assert worker.has_left
+    assert not worker.is_recent
+
+
+def test_a_worker_sees_final_trainings_that_were_begun_after_it_joined(
+    storage: Storage, space: SearchSpace
+) -> None:
+    run = make_study(storage)
+    look = storage.studies.look
+    assert look(run, final="s.final") == "idle"
+    final = submit(storage, space, (0, 0), name="s.final")
+    assert look(run, final="s.final") == "final"
+    assert look(run) == "idle"  # one that does not serve them
+    submit(storage, space, (0, 1))
+    assert look(run, final="s.final") == "waiting"  # candidates go first
+    assert storage.claims.finish(take(storage, run), "w", RESULT, SCORES)
+    storage.studies.set_attributes(run, {"finished": True})
+    assert look(run, final="s.final") == "final"
+    claim = take(storage, final)
+    assert look(run, final="s.final") == "idle"  # it may be lost, and wait again
+    assert look(run) == "finished"
+    assert storage.claims.finish(claim, "w", RESULT, SCORES)
+    storage.studies.set_attributes(final, {"finished": True})
+    assert look(run, final="s.final") == "finished"
