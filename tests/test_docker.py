@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from moo_bnas.cli import cli
+from tests.command_lines import parsed
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docker"
@@ -62,12 +61,6 @@ def command_lines() -> Iterator[str]:
         yield shlex.join(container(kubernetes()[name])["args"])
     for path in FILES:
         yield from re.findall(r"(?m)^#(?:   moo-bnas| .*slurm\.sh) (\w.*)$", path.read_text())
-
-
-def parsed(line: str) -> click.Context:
-    """A command line as `moo-bnas` reads it; a `click.UsageError` where that is wrong."""
-    name, *arguments = shlex.split(line, comments=True)
-    return cli.commands[name].make_context(name, arguments)
 
 
 @pytest.fixture(autouse=True)
