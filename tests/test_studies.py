@@ -83,7 +83,7 @@ def test_imagenet_definitions_run_on_a_small_tree(name: str, tmp_path: Path, cli
     assert (made["train_images"], made["test_images"]) == (7 * CLASSES, CLASSES)
 
 
-def test_a_broken_image_of_imagenet_is_told_by_name(tmp_path: Path, cli: Cli) -> None:
+def test_a_broken_image_of_imagenet_is_named(tmp_path: Path, cli: Cli) -> None:
     folder = tmp_path / "data" / "imagenet"
     _plant_imagenet(folder)
     for broken in sorted((folder / "train" / "n00000003").iterdir()):
@@ -94,7 +94,7 @@ def test_a_broken_image_of_imagenet_is_told_by_name(tmp_path: Path, cli: Cli) ->
     ran = cli("run", path, "--data-root", tmp_path / "data", "--workers", "1")
     assert ran.returncode == 1
     assert re.search(r"cannot read the image .*train/n00000003/n00000003_\d.JPEG: ", ran.stderr)
-    assert "mend or remove that file" in ran.stderr
+    assert "replace or remove that file" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
@@ -140,7 +140,7 @@ def test_the_definition_for_own_images_runs_as_it_says(tmp_path: Path, cli: Cli)
     assert ran.returncode == 0, ran.stderr
 
 
-def test_every_definition_tells_what_it_needs_and_costs() -> None:
+def test_every_definition_says_what_it_needs_and_costs() -> None:
     for name, path in shipped().items():
         head = path.read_text().split("\n\n")[0]
         assert head.startswith(f"# moo-bnas run {name}"), name
