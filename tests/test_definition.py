@@ -28,7 +28,7 @@ def test_a_definition_survives_storage(tmp_path: Path) -> None:
     assert stored_definition(definition.model_dump(mode="json")) == definition
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     text = (
         TINY.replace("population = 6", 'population = "six"')
         .replace("epochs = 1", "epoch = 1")

@@ -14,7 +14,7 @@ from moo_bnas.definition import shipped
 from tests.conftest import Cli
 from tests.data.trees import image
 
-SHRINK = {  # key: value, wherever a definition has it
+SHRINK = {  # values that replace those of a definition
     "base_width": 4,
     "epochs": 2,
     "batch_size": 8,
@@ -29,7 +29,7 @@ CIFAR10 = [name for name in shipped() if "cifar10" in name]
 
 
 def _shrunk(name: str, tmp_path: Path) -> Path:
-    """The definition with smaller numbers, the rest of it untouched."""
+    """The definition with smaller numbers and nothing else changed."""
     text = shipped()[name].read_text()
     text = re.sub(r"milestones = .*", "milestones = [1]", text)
     text = re.sub(r"ratios = .*", "ratios = [0.25, 1]", text)
