@@ -28,7 +28,7 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
-def is_gone(host: str, pid: int) -> bool:
+def has_exited(host: str, pid: int) -> bool:
     """Whether a process is known to have exited; False for processes of other hosts."""
     if host != here()[0]:
         return False
