@@ -14,9 +14,9 @@ def headline(report: Report) -> list[str]:
     """One or two sentences that compare a searched network with the uniform ones.
 
     Among all pairs of a marked network and a more expensive uniform one, they report the pair that
-    saves the greatest share of FLOPs and costs at most half a point of accuracy; if there is none,
-    at most two points. Uniform networks that a cheaper uniform one equals are left out. If both
-    networks of the pair were finally trained, the second sentence reports the results.
+    saves the greatest share of the cost and loses at most half a point of accuracy; if there is
+    none, at most two points. Uniform networks that a cheaper uniform one equals are left out. If
+    both networks of the pair were finally trained, the second sentence reports the results.
     """
     if report.best is None:
         return ["No candidate of the search has finished yet."]
