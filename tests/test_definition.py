@@ -118,7 +118,7 @@ def test_options_override_the_search_section(tmp_path: Path) -> None:
 def test_the_reference_is_the_uniform_1x_network_even_where_1_is_no_ratio(tmp_path: Path) -> None:
     text = TINY.replace("[0.25, 0.5, 1, 2]", "[0.5, 2]")
     with_one, without = (load_definition(_write(tmp_path, t)) for t in (TINY, text))
-    assert with_one.reference_flops() == without.reference_flops()
+    assert with_one.reference_cost() == without.reference_cost()
 
 
 def test_a_file_name_that_is_no_study_name_is_made_one(tmp_path: Path) -> None:

@@ -194,13 +194,13 @@ def choose(
     if knee and report.knee is not None:
         return space.encode(report.knee.ratios)
     searched = report.search
-    within = [p for p in searched if max_flops is not None and p.flops <= max_flops]
+    within = [p for p in searched if max_flops is not None and p.cost <= max_flops]
     if not within:
         raise StorageError(
             f"no searched network of {run.name!r} has at most {max_flops:g} FLOPs; the cheapest "
-            f"has {min(p.flops for p in searched):g}"
+            f"has {min(p.cost for p in searched):g}"
         )
-    return space.encode(max(within, key=lambda p: (p.accuracy, -p.flops)).ratios)
+    return space.encode(max(within, key=lambda p: (p.accuracy, -p.cost)).ratios)
 
 
 def _numbered(trials: Sequence[Trial], number: int, name: str) -> Genotype:
@@ -230,8 +230,8 @@ def submit(finals: Finals, chosen: Sequence[Chosen]) -> None:
     Those that an earlier command had begun and this one does not name wait until they are named
     again: nobody wants hours of another network first.
     """
-    network, space = finals.definition.make_network(), finals.definition.make_space()
-    candidates = [candidate(network, space, *each) for each in chosen]
+    space = finals.definition.make_space()
+    candidates = [candidate(finals.definition, *each) for each in chosen]
     finals.storage.trials.submit(finals.study, space, candidates)
     finals.storage.trials.hold_back(finals.study, but=chosen)
 

@@ -8,6 +8,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.output import write_whole
@@ -71,7 +72,7 @@ def as_json(report: Report) -> str:
     document = {
         "study": report.study,
         "mode": report.mode,
-        "points": [asdict(p) for p in report.points],
+        "points": [_flat(p) for p in report.points],
     }
     return json.dumps(document, indent=1) + "\n"
 
@@ -79,11 +80,29 @@ def as_json(report: Report) -> str:
 def as_csv(report: Report) -> str:
     """One line per point; ratios and widths are joined by spaces."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(Point.__dataclass_fields__), lineterminator="\n")
+    rows = [_flat(point) for point in report.points]
+    writer = csv.DictWriter(text, _columns(report), lineterminator="\n")
     writer.writeheader()
-    for point in report.points:
-        row = asdict(point)
+    for point, row in zip(report.points, rows, strict=True):
         row["ratios"] = " ".join(f"{r:g}" for r in point.ratios)
         row["widths"] = " ".join(str(w) for w in point.widths)
         writer.writerow(row)
     return text.getvalue()
+
+
+def _columns(report: Report) -> list[str]:
+    columns = list(Point.__dataclass_fields__)
+    columns.remove("cost")
+    at = columns.index("costs")
+    return [*columns[:at], *report.definition.costs(), *columns[at + 1 :]]
+
+
+def _flat(point: Point) -> dict[str, Any]:
+    """The fields of a point, with one key per cost."""
+    flat: dict[str, Any] = {}
+    for key, value in asdict(point).items():
+        if key == "costs":
+            flat |= value
+        elif key != "cost":  # it is one of them
+            flat[key] = value
+    return flat

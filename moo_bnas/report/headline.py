@@ -5,7 +5,6 @@ from __future__ import annotations
 from moo_bnas.evolution.scoring import front
 from moo_bnas.report.tables import marks
 from moo_bnas.results.points import Point, Report
-from moo_bnas.units import quantity
 
 _NEAR = (0.5, 2.0)  # points of accuracy; a difference below the first may be chance
 
@@ -21,25 +20,25 @@ def headline(report: Report) -> list[str]:
     if report.best is None:
         return ["No candidate of the search has finished yet."]
     uniform = [p for p in report.references if p.precision == "binary"]
-    rivals = [uniform[i] for i in front([p.accuracy for p in uniform], [p.flops for p in uniform])]
+    rivals = [uniform[i] for i in front([p.accuracy for p in uniform], [p.cost for p in uniform])]
     for near in _NEAR:
         pairs = [
             (p, mark, rival)
             for p, mark in marks(report)
             for rival in rivals
-            if p.flops < rival.flops and p.accuracy >= rival.accuracy - near
+            if p.cost < rival.cost and p.accuracy >= rival.accuracy - near
         ]
         if pairs:
-            p, mark, rival = min(pairs, key=lambda pair: pair[0].flops / pair[2].flops)
+            p, mark, rival = min(pairs, key=lambda pair: pair[0].cost / pair[2].cost)
             return [
                 f"The network marked {mark} {_beside(p.accuracy - rival.accuracy)} "
-                f"uniform {rival.ratios[0]:g}x with {100 * p.flops / rival.flops:.0f} % of its "
-                "FLOPs (on validation images).",
+                f"uniform {rival.ratios[0]:g}x with {100 * p.cost / rival.cost:.0f} % of its "
+                f"{report.cost.title} (on validation images).",
                 *_in_the_end(report, p, rival),
             ]
     so_far = (
         f"The fittest of {len(report.search)} candidates reaches {report.best.accuracy:.2f} % "
-        f"with {quantity(report.best.flops)} FLOPs (on validation images)"
+        f"with {report.cost.amount(report.best.cost)} {report.cost.title} (on validation images)"
     )
     if uniform:
         return [f"{so_far}; no marked network is ahead of uniform widening."]

@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from moo_bnas.errors import ImagesError
-from moo_bnas.report.figures import PAPER, figures
+from moo_bnas.report.figures import figures
 from moo_bnas.report.files import make_folder
+from moo_bnas.report.style import PAPER
 from moo_bnas.results.points import Report
 
 Format = Literal["svg", "png"]

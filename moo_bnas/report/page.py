@@ -9,9 +9,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from moo_bnas.report.figures import DARK, Figure, figures, pareto
+from moo_bnas.report.figures import figures
 from moo_bnas.report.headline import headline
-from moo_bnas.report.tables import HEADER, MISSING, cells, note, rows
+from moo_bnas.report.style import DARK, Figure
+from moo_bnas.report.tables import MISSING, cells, header, note, rows
+from moo_bnas.report.trade_off import pareto
 from moo_bnas.results.points import Report
 from moo_bnas.results.provenance import Trainings
 from moo_bnas.units import duration
@@ -138,8 +140,8 @@ def _networks(report: Report) -> str:
     lines = []
     for row in listed:
         searched = row.precision == "binary" and not row.is_uniform
-        lines.append((cells(row), "searched" if searched else ""))
-    return _html_table("networks", HEADER, lines)
+        lines.append((cells(report, row), "searched" if searched else ""))
+    return _html_table("networks", header(report), lines)
 
 
 def _html_table(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moo_bnas.definition import Definition
+from moo_bnas.networks.cost import FLOPS
 from moo_bnas.networks.layers import ImageShape
 
 
@@ -69,6 +70,8 @@ _IMAGENET = PublishedTable(
 
 def published(definition: Definition) -> PublishedTable | None:
     """What the paper prints of this network on these images; None if it prints nothing."""
+    if definition.cost is not FLOPS:
+        return None
     network, data = definition.make_network(), definition.data
     # CIFAR-10 also exists as a folder of images, and ImageNet as a folder of 1000 classes.
     named = f"{data.name} {data.path if data.name == 'folder' else ''}".lower()

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from moo_bnas.definition import load_definition
-from moo_bnas.report.figures import Figure, figures, hover, pareto
+from moo_bnas.networks.cost import COSTS
+from moo_bnas.report.figures import figures
+from moo_bnas.report.style import Figure
+from moo_bnas.report.trade_off import hover, pareto
 from moo_bnas.results.points import Final, Report
 from moo_bnas.results.provenance import Making
 from tests.report.conftest import make_point
@@ -39,7 +42,7 @@ def test_the_front_shows_every_point_once_and_marks_what_matters(report: Report)
 
 
 def test_hovering_tells_all_of_a_point(report: Report) -> None:
-    text = hover(report.search[1])
+    text = hover(report.search[1], COSTS.values())
     for part in ("90.00 %", "1.07 k", "6.59 kbit", "trial 1", "0.25, 2", "1, 8", "binary"):
         assert part in text
 

@@ -141,7 +141,7 @@ def test_a_parent_whose_worker_is_killed_goes_on_from_its_checkpoint(
     run = open_run(url, "s", heirs, "pareto", 0)
     space = heirs.make_space()
     assert run.parent is not None
-    top = candidate(heirs.make_network(), space, space.uniform(2.0), "binary")
+    top = candidate(heirs, space.uniform(2.0), "binary")
     run.storage.trials.submit(run.parent, space, [top])
     killed = subprocess.run([sys.executable, "-c", KILLED, url], check=False)
     assert killed.returncode == -signal.SIGKILL
