@@ -103,6 +103,6 @@ def _flat(point: Point) -> dict[str, Any]:
     for key, value in asdict(point).items():
         if key == "costs":
             flat |= value
-        elif key != "cost":  # it is one of them
+        elif key != "cost":  # `costs` includes it
             flat[key] = value
     return flat
