@@ -28,7 +28,7 @@ def test_a_definition_survives_storage(tmp_path: Path) -> None:
     assert stored_definition(definition.model_dump(mode="json")) == definition
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     text = (
         TINY.replace("population = 6", 'population = "six"')
         .replace("epochs = 1", "epoch = 1")
@@ -72,7 +72,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         ('"vgg_small"', '"lenet"', "got network 'lenet', expected one of resnet18, vgg_small"),
         ("batch_size = 128", "batch_size = 1", "recipe.batch_size: .* or equal to 2, got 1"),
         ("[search]", "seed = 5_000_000_000\n[search]", "recipe.seed: .* less than 4294967296"),
-        ("epochs = 1", 'epochs = 1\nschedule = "steps"', "'steps' with milestones .*; steps needs"),
+        ("epochs = 1", 'epochs = 1\nschedule = "steps"', "'steps' with milestones .*, expected"),
         ("epochs = 1", "epochs = 1\nmilestones = [2]", "'one_cycle' with milestones"),
         (
             "epochs = 1",
@@ -82,7 +82,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         (
             "epochs = 1",
             'epochs = 9\nschedule = "steps"\nmilestones = [9]',
-            r"\[9\] of 9 epochs, .* lie before the end",
+            r"\[9\] of 9 epochs, .* be below 9; correct them",
         ),
         ("epochs = 1", "epochs = 1\nweight_decay = inf", "weight_decay: .*, got inf"),
         ('name = "digits"', "", "data: name is missing; add it"),

@@ -50,7 +50,7 @@ def test_an_installed_network_is_searched(installed: Path, tmp_path: Path, cli: 
     assert "install the package that brings it" in without.stderr
 
 
-def test_costs_are_told_of_it_too(installed: Path, cli: Cli) -> None:
+def test_its_costs_are_shown_too(installed: Path, cli: Cli) -> None:
     told = cli("cost", "two_convs", "--json", PYTHONPATH=str(installed))
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["widths"] == [4, 4]
@@ -63,7 +63,7 @@ def test_costs_are_told_of_it_too(installed: Path, cli: Cli) -> None:
         ("temperature = 2.0", "heat = 2.0", "got the option 'heat', expected only base_width"),
     ],
 )
-def test_what_it_does_not_know_is_told(
+def test_what_it_does_not_know_is_reported(
     installed: Path, tmp_path: Path, cli: Cli, old: str, new: str, told: str
 ) -> None:
     path = tmp_path / "own.toml"
@@ -99,7 +99,7 @@ def test_changed_code_is_another_network(installed: Path, tmp_path: Path, cli: C
         ("GENES = (", "GENES = ((", "SyntaxError"),
     ],
 )
-def test_faults_of_its_package_are_told_as_such(
+def test_faults_of_its_package_are_reported_as_such(
     installed: Path, tmp_path: Path, cli: Cli, old: str, new: str, told: str
 ) -> None:
     path = tmp_path / "own.toml"

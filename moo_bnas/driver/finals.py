@@ -21,7 +21,7 @@ from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.models.model_file import parse_model
 from moo_bnas.output import write_whole
-from moo_bnas.processes import is_gone
+from moo_bnas.processes import has_exited
 from moo_bnas.results.points import called, collect
 from moo_bnas.storage import (
     PARETO_METRICS,
@@ -135,7 +135,7 @@ def _agree_on_recipe(finals: Finals, drop: bool) -> None:
     changed = [key for key in now if now[key] != known.get(key)]
     if not changed:
         return
-    storage.claims.return_lost(lambda worker: is_gone(worker.host, worker.pid))
+    storage.claims.return_lost(lambda worker: has_exited(worker.host, worker.pid))
     trials = storage.trials.read(study)
     differs = ", ".join(f"{k} was {known.get(k)!r}, now {now[k]!r}" for k in changed)
     told = f"networks of {study.name} were trained with another [final] ({differs})"

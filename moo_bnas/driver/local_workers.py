@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from moo_bnas.errors import EXIT_LIKEWISE, WorkersError
+from moo_bnas.errors import EXIT_NO_RESTART, WorkersError
 from moo_bnas.passwords import STORAGE_VARIABLE
 from moo_bnas.processes import count_cores
 
@@ -78,7 +78,7 @@ class LocalWorkers:
             code = process.poll()
             if code is None:
                 continue
-            if code == EXIT_LIKEWISE:
+            if code == EXIT_NO_RESTART:
                 raise WorkersError(self._last_words(i).removeprefix("moo-bnas: "))
             self._deaths += 1
             if self._deaths >= MAX_DEATHS * len(self._processes):

@@ -40,7 +40,7 @@ def _convergence(report: Report) -> list[Figure]:
     }
     steps = report.convergence
     if not steps:
-        caption = "No candidate of the search is finished yet."
+        caption = "No candidate of the search has finished yet."
         return [Figure("convergence-evaluations", title, caption, None)]
     what = (
         "Best fitness (Eq. 4) so far"
@@ -83,7 +83,7 @@ def _convergence(report: Report) -> list[Figure]:
         )
         if attribute == "hours":
             caption = (
-                "The same by the clock, pauses included: "
+                "The same against wall time, pauses included: "
                 f"{duration(3600 * steps[-1].hours)} so far."
             )
         found.append(Figure(name, f"{title} against {attribute}", caption, drawn))
@@ -91,7 +91,7 @@ def _convergence(report: Report) -> list[Figure]:
 
 
 def _channels(report: Report) -> Figure:
-    """Channels of each gene, as Figure 2 of the paper has them."""
+    """Channels of each gene, like Figure 2 of the paper."""
     title, listed = "Channels per layer", rows(report)
     marked = {(p.ratios, p.precision) for p, _ in marks(report)[:2]}
     tested = [r for r in listed if r.final_top1 is not None and not r.is_uniform]
@@ -100,7 +100,7 @@ def _channels(report: Report) -> Figure:
     chosen = [r for r in wanted if not (r.is_uniform and r.ratios[0] == 1)][: len(_NETWORKS)]
     space, base = report.definition.make_space(), report.definition.make_network().base_widths
     if not chosen:
-        return Figure("channels", title, "No searched network is chosen yet.", None)
+        return Figure("channels", title, "No searched network has been chosen yet.", None)
     drawn = empty("channels", None)
     drawn.add_trace(
         go.Bar(
@@ -135,8 +135,8 @@ def _channels(report: Report) -> Figure:
         for name, widths in (("uniform 1x", base), *((r.model, r.widths) for r in chosen))
     )
     caption = (
-        "Channels of each gene of chosen networks, beside those of the uniform 1x network (bars). "
-        "table.csv has the numbers."
+        "Channels of each gene of chosen networks, beside the channels of the uniform 1x network "
+        "(bars). table.csv has the numbers."
     )
     return Figure("channels", title, caption, drawn, f"{' '.join(space.genes)}: {values}")
 
@@ -145,8 +145,8 @@ def _importance(report: Report) -> Figure:
     title, found = "Importance of each gene", importances(report)
     if found is None:
         caption = (
-            f"{len(report.search)} candidates are finished; it takes {ENOUGH} to tell which genes "
-            "matter."
+            f"{len(report.search)} candidates have finished; at least {ENOUGH} are needed to show "
+            "which genes matter."
         )
         return Figure("importance", title, caption, None)
     drawn = empty(None, "share (%)")
@@ -170,9 +170,9 @@ def _importance(report: Report) -> Figure:
     drawn.update_yaxes(autorange="reversed")
     first = max(found, key=lambda i: i.accuracy)
     caption = (
-        f"How much each gene tells the {len(report.search)} searched networks apart, in accuracy "
-        f"and in {report.cost.title}: mean decrease of impurity of a random forest. A search looks "
-        f"where it is good, so this holds there. Accuracy hangs most on {first.gene} "
-        f"({100 * first.accuracy:.0f} %)."
+        f"How much each gene explains of the differences between the {len(report.search)} searched "
+        f"networks, in accuracy and in {report.cost.title}: mean decrease of impurity in a random "
+        "forest. A search samples good networks more often, so this holds for good networks. "
+        f"Accuracy depends most on {first.gene} ({100 * first.accuracy:.0f} %)."
     )
     return Figure("importance", title, caption, drawn)

@@ -1,4 +1,4 @@
-"""Writes a report: its pages, its points and its table."""
+"""Writes a report into a folder: its pages, its points and its table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def make_folder(folder: Path) -> None:
     """Makes an output folder.
 
     Raises:
-        DefinitionError: Where it cannot be made or written to.
+        DefinitionError: If the folder cannot be made or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,13 +36,13 @@ def make_folder(folder: Path) -> None:
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Writes all files of a report, each whole or not at all.
+    """Writes all files of a report, each completely or not at all.
 
     Returns:
-        Their paths.
+        The paths of the files.
 
     Raises:
-        DefinitionError: Where the folder cannot be written to.
+        DefinitionError: If the folder cannot be written to.
     """
     make_folder(folder)
     files = {
@@ -68,7 +68,7 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 
 def as_json(report: Report) -> str:
-    """`{"study", "mode", "points": [...]}`; nothing in it depends on when or where it ran."""
+    """`{"study", "mode", "points": [...]}`, independent of when and where the run took place."""
     document = {
         "study": report.study,
         "mode": report.mode,
@@ -78,7 +78,7 @@ def as_json(report: Report) -> str:
 
 
 def as_csv(report: Report) -> str:
-    """One line a point; ratios and widths joined by spaces."""
+    """One line per point; ratios and widths are joined by spaces."""
     text = io.StringIO()
     rows = [_flat(point) for point in report.points]
     writer = csv.DictWriter(text, _columns(report), lineterminator="\n")
@@ -103,6 +103,6 @@ def _flat(point: Point) -> dict[str, Any]:
     for key, value in asdict(point).items():
         if key == "costs":
             flat |= value
-        elif key != "cost":  # it is one of them
+        elif key != "cost":  # `costs` includes it
             flat[key] = value
     return flat

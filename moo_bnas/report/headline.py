@@ -1,4 +1,4 @@
-"""What a report says first."""
+"""The sentences at the head of a report."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from moo_bnas.evolution.scoring import front
 from moo_bnas.report.tables import marks
 from moo_bnas.results.points import Point, Report
 
-_NEAR = (0.5, 2.0)  # points of accuracy; what is closer than the first may be chance
+_NEAR = (0.5, 2.0)  # points of accuracy; a difference below the first may be chance
 
 
 def headline(report: Report) -> list[str]:
-    """A sentence or two, true of the data: how a searched network stands beside the uniform ones.
+    """One or two sentences that compare a searched network with the uniform ones.
 
-    Of all pairs of a marked network and a dearer uniform one it tells of the one that saves the
-    greatest share of FLOPs, at up to half a point less accuracy; where there is none, at up to two
-    points. Uniform networks that a cheaper uniform one equals are no match. Where both were finally
-    trained, it tells what came of it.
+    Among all pairs of a marked network and a more expensive uniform one, they report the pair that
+    saves the greatest share of the cost and loses at most half a point of accuracy; if there is
+    none, at most two points. Uniform networks that a cheaper uniform one equals are left out. If
+    both networks of the pair were finally trained, the second sentence reports the results.
     """
     if report.best is None:
-        return ["No candidate of the search is finished yet."]
+        return ["No candidate of the search has finished yet."]
     uniform = [p for p in report.references if p.precision == "binary"]
     rivals = [uniform[i] for i in front([p.accuracy for p in uniform], [p.cost for p in uniform])]
     for near in _NEAR:
@@ -41,8 +41,8 @@ def headline(report: Report) -> list[str]:
         f"with {report.cost.amount(report.best.cost)} {report.cost.title} (on validation images)"
     )
     if uniform:
-        return [f"{so_far}; none of those marked is ahead of uniform widening."]
-    return [f"{so_far}; no uniform network is finished yet to compare it with."]
+        return [f"{so_far}; no marked network is ahead of uniform widening."]
+    return [f"{so_far}; no uniform network has finished yet to compare it with."]
 
 
 def _beside(gain: float) -> str:

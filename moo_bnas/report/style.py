@@ -12,11 +12,11 @@ import plotly.graph_objects as go
 from moo_bnas.networks.cost import LayerCost
 from moo_bnas.units import quantity
 
-# Okabe and Ito's palette: told apart by colour-blind readers; symbols and dashes differ as well.
+# Okabe and Ito's palette for colour-blind readers; symbols and dashes differ as well.
 BLUE, ORANGE, GREEN, RED, PINK = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
 GREY, INK, GRID, PAPER = "#767676", "#24292f", "#d9dee3", "#ffffff"
 DARK = {BLUE: "#56b4e9", GREY: "#a3a9b0", INK: "#e6e8ea", GRID: "#3b4249", PAPER: "#14181c"}
-"""What stands for a colour on a dark page; those left out do for both."""
+"""Replacements of colours on a dark page; colours left out suit both."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Figure:
     """One figure of a report.
 
     Attributes:
-        name: Of its file, and of its place in the page.
-        title: In a few words.
-        caption: What it shows.
-        drawn: None where there is nothing to draw yet; `caption` says why.
-        values: What is in it, beside the caption for those who do not see it.
+        name: Name of its file and of its place in the page.
+        title: Title of a few words.
+        caption: Sentence that says what the figure shows.
+        drawn: The figure itself; None if there is nothing to draw yet, and `caption` says why.
+        values: Values of the figure in words, read out with the caption to those who cannot see it.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Figure:
 
 
 def empty(y_title: str | None, x_title: str | None) -> go.Figure:
-    """Axes in colours that `DARK` knows, on what lies behind."""
+    """Axes in colours that `DARK` can replace, on a transparent background."""
     axis: dict[str, Any] = {"gridcolor": GRID, "linecolor": GRID, "zeroline": False}
     axis |= {"automargin": True, "ticks": "outside", "tickcolor": GRID, "showline": True}
     drawn = go.Figure()
@@ -53,7 +53,7 @@ def empty(y_title: str | None, x_title: str | None) -> go.Figure:
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         hoverlabel={"align": "left", "bgcolor": PAPER, "font": {"color": INK}},
         margin={"t": 30, "r": 16, "b": 30, "l": 30},
-        uirevision="kept",  # what a reader has hidden or enlarged outlives another colour scheme
+        uirevision="kept",  # what a reader hid or enlarged stays so in another colour scheme
     )
     return drawn
 
@@ -70,11 +70,11 @@ def axis_title(cost: LayerCost) -> str:
 
 
 def _ticks(costs: Sequence[float]) -> dict[str, list[object]]:
-    """Ticks that are told in full; Plotly's own between decades are bare digits."""
+    """Ticks with full labels; Plotly labels those between decades with single digits."""
     if not costs:
         return {}
     low, high = math.log10(min(costs)), math.log10(max(costs))
-    # As many as a phone has room for.
+    # As many as fit on a phone.
     digits = (1, 2, 5) if high - low < 1.5 else (1, 3) if high - low < 2.5 else (1,)
     decades = range(math.floor(low), math.ceil(high) + 1)
     values = [digit * 10.0**decade for decade in decades for digit in digits]

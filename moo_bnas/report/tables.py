@@ -19,17 +19,19 @@ class Row:
     """One network of the table.
 
     Attributes:
-        model: What it is called.
+        model: Name of the network.
         precision: `binary` or `full`.
-        ratios: One per gene.
-        widths: Channels, one per gene.
-        costs: All that it costs, by name.
-        cost: The one of them that the search weighs accuracy against.
-        speedup: That cost of the full-precision 1x network over that of this one.
-        search_top1: Percent, on the validation images after a training of the search; None
-            where there is none yet.
-        final_top1: Percent, on the test images after a final training; likewise.
-        final_top5: Likewise.
+        ratios: Expansion ratio of each gene.
+        widths: Channels of each gene.
+        costs: All costs of the network, by name.
+        cost: The cost that the search weighs accuracy against.
+        speedup: `cost` of the full-precision 1x network over `cost` of this network.
+        search_top1: Top-1 accuracy in percent on the validation images, after training in the
+            search; None if there is none yet.
+        final_top1: Top-1 accuracy in percent on the test images, after final training; None if
+            there is none yet.
+        final_top5: Top-5 accuracy in percent on the test images, after final training; None if
+            there is none yet.
     """
 
     model: str
@@ -52,7 +54,7 @@ class Row:
 def rows(report: Report) -> list[Row]:
     """Full precision, the uniform networks of the space, then the searched ones by cost.
 
-    Of the search, those that are marked (see `marks`), and all that were finally trained.
+    Searched networks are listed if they are marked (see `marks`) or were finally trained.
     """
     network, space = report.definition.make_network(), report.definition.make_space()
     validated = {(p.ratios, p.precision): p for p in report.points}
@@ -66,9 +68,9 @@ def rows(report: Report) -> list[Row]:
         point, final = validated.get((ratios, precision)), tested.get((ratios, precision))
         costs = {n: c.of(network, widths, precision) for n, c in report.definition.costs().items()}
         name = called(ratios, precision, None if point is None else point.trial)
-        told = [mark for p, mark in marked if (p.ratios, p.precision) == (ratios, precision)]
+        own = [mark for p, mark in marked if (p.ratios, p.precision) == (ratios, precision)]
         return Row(
-            model=f"{name} ({', '.join(told)})" if told else name,
+            model=f"{name} ({', '.join(own)})" if own else name,
             precision=precision,
             ratios=ratios,
             widths=widths,
@@ -92,7 +94,7 @@ def rows(report: Report) -> list[Row]:
 
 
 def marks(report: Report) -> list[tuple[Point, str]]:
-    """The searched networks that a report points out, each with why."""
+    """The searched networks that a report points out, each with its mark."""
     most_accurate = max(report.front, key=lambda p: p.accuracy, default=None)
     return [
         (point, mark)
@@ -112,7 +114,7 @@ def header(report: Report) -> tuple[str, ...]:
 
 
 def cells(report: Report, row: Row) -> tuple[str, ...]:
-    """A row as people read it, under `header`; rounded as the paper rounds."""
+    """A row as text, under `header`; rounded as in the paper."""
     first, *others = [cost.amount(row.costs[cost.name]) for cost in _costs(report)]
     return (
         row.model,
@@ -127,29 +129,30 @@ def cells(report: Report, row: Row) -> tuple[str, ...]:
 
 
 def note(report: Report) -> str:
-    """What the three accuracies of the table are."""
+    """Explanation of the accuracies and the speedup in the table."""
     epochs = report.definition.recipe.epochs
     parts = [
-        "Search top-1: percent of the validation images, after a training of the search (epochs: "
-        f"{epochs}), which has chosen on them, so they flatter.",
+        "Search top-1: percent of the validation images, after training in the search (epochs: "
+        f"{epochs}); it is optimistic, as the search has chosen networks on these images.",
         f"Speedup: {report.cost.title} of full precision 1x over {report.cost.title}.",
     ]
     if report.finals:
         lengths = sorted({f.epochs for f in report.finals if f.epochs is not None})
-        told = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
+        epochs_of = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
         parts.insert(
-            1, f"Final top-1 and top-5: percent of the test images, after a final training{told}."
+            1,
+            f"Final top-1 and top-5: percent of the test images, after final training{epochs_of}.",
         )
     if report.definition.parent is not None:
         parts.append(
             "In the search, binary networks inherited the weights of a parent; full precision "
-            f"began from scratch, and had {epochs} epochs as they."
+            f"began from scratch, and also had {epochs} epochs."
         )
     return " ".join(parts)
 
 
 def as_markdown(report: Report) -> str:
-    """The table as GitHub renders it."""
+    """The table in GitHub's Markdown."""
 
     def line(values: Sequence[str]) -> str:
         return "| " + " | ".join(v.replace("|", "\\|") for v in values) + " |"
@@ -160,7 +163,7 @@ def as_markdown(report: Report) -> str:
 
 
 def as_tex(report: Report) -> str:
-    """The table as LaTeX, for `\\input`; it needs the package booktabs."""
+    """The table in LaTeX, for `\\input`; it needs the package booktabs."""
 
     def line(values: Sequence[str]) -> str:
         return " & ".join(_tex(v) for v in values) + r" \\"
@@ -195,7 +198,7 @@ def _tex(text: str) -> str:
 
 
 def as_table_csv(report: Report) -> str:
-    """The table with all digits; ratios and widths joined by spaces, what is missing is empty."""
+    """The table with all digits; ratios and widths joined by spaces, missing values empty."""
     first, *others = [cost.name for cost in _costs(report)]
     columns = [*("model", "precision", "ratios", "widths", first, "speedup"), *others]
     columns += ["search_top1", "final_top1", "final_top5"]
@@ -209,7 +212,7 @@ def as_table_csv(report: Report) -> str:
 
 
 def as_table(report: Report) -> str:
-    """The front, the references and what was finally trained, one line each, for a terminal."""
+    """The front, the references and the finally trained networks, one line each, for a terminal."""
     tested = {(f.ratios, f.precision): f.accuracy for f in report.finals}
     header = ["network", "accuracy", *(c.title for c in _costs(report)), "fitness", "ratios"]
     lines = [_line(report, f"trial {p.trial}{_marked(report, p)}", p) for p in report.front]
@@ -233,19 +236,19 @@ def as_table(report: Report) -> str:
                 lines.append([row.model, *accuracies, *costs, _shortly(row.ratios)])
     text = _aligned([header, *lines])
     if tested:
-        text += "\naccuracy: on validation images, as the search sees it; test: after a final "
-        text += "training, on test images"
+        text += "\naccuracy: on validation images, after training in the search; test: on test "
+        text += "images, after final training"
     if report.definition.parent is not None:
         text += (
             "\nBinary networks inherited the weights of a parent; full precision began from "
-            f"scratch, and had {report.definition.recipe.epochs} epochs as they."
+            f"scratch, and also had {report.definition.recipe.epochs} epochs."
         )
     return text
 
 
 def _marked(report: Report, point: Point) -> str:
-    told = [m for m, q in (("knee", report.knee), ("best", report.best)) if point is q]
-    return f" ({', '.join(told)})" if told else ""
+    marked = [m for m, q in (("knee", report.knee), ("best", report.best)) if point is q]
+    return f" ({', '.join(marked)})" if marked else ""
 
 
 def _line(report: Report, name: str, p: Point) -> list[str]:
@@ -254,7 +257,7 @@ def _line(report: Report, name: str, p: Point) -> list[str]:
 
 
 def _costs(report: Report) -> list[LayerCost]:
-    """All costs, the one that the search weighs first."""
+    """All costs; first the one that the search weighs accuracy against."""
     costs = report.definition.costs().values()
     return [report.cost, *(cost for cost in costs if cost.name != report.cost.name)]
 

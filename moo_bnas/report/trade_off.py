@@ -28,7 +28,7 @@ from moo_bnas.results.points import Point, Report
 
 
 def pareto(report: Report) -> go.Figure:
-    """The one of `pareto.html`: the front, titled."""
+    """The figure of `pareto.html`: the front, with a title."""
     drawn = _draw_front(report)
     failed = f", {report.failed} failed" if report.failed else ""
     inherited = ""
@@ -53,10 +53,10 @@ def pareto(report: Report) -> go.Figure:
 
 
 def front_figure(report: Report) -> Figure:
-    """Accuracy against cost of all that the search and the references found."""
+    """Accuracy against cost of all searched networks and references."""
     epochs = report.definition.recipe.epochs
     if not report.points:
-        caption = "No candidate and no reference of the search is finished yet."
+        caption = "No candidate and no reference of the search has finished yet."
         return Figure("front", "The front", caption, None)
     caption = (
         f"Accuracy on validation images after {epochs} epochs against {report.cost.title}, of "
@@ -102,7 +102,7 @@ def _draw_front(report: Report) -> go.Figure:
 
 
 def table_figure(report: Report) -> Figure:
-    """Accuracy against cost of the table, as Figure 1 of the paper has it."""
+    """Accuracy against cost of the networks in the table, like Figure 1 of the paper."""
     listed, title = rows(report), f"Accuracy against {report.cost.title}"
     drawn = empty("accuracy (%)", axis_title(report.cost))
     binary = [r for r in listed if r.precision == "binary"]
@@ -134,12 +134,12 @@ def table_figure(report: Report) -> Figure:
                 )
             )
     caption = (
-        "All networks of the table. Open symbols: validation images, after the search's short "
-        "training; filled ones: test images, after a final training. The two are not to be "
-        "compared with each other."
+        "All networks of the table. Open symbols: accuracy on validation images after the search's "
+        "short training; filled symbols: accuracy on test images after final training. Compare "
+        "only symbols of one kind."
     )
     if not shown:
-        return Figure("accuracy-flops", title, "Nothing is finished yet.", None)
+        return Figure("accuracy-flops", title, "Nothing has finished yet.", None)
     if paper := published(report.definition):
         drawn.add_trace(
             go.Scatter(
@@ -156,8 +156,8 @@ def table_figure(report: Report) -> Figure:
         )
         shown += [p.flops for p in paper.rows]
         caption += (
-            f" A tap on the legend shows what is published ({paper.source}; test images, as final "
-            "trainings)."
+            f" Tap the legend to show the published results ({paper.source}), which are accuracies "
+            "on test images after final training."
         )
     use_cost_axis(drawn, shown)
     drawn.update_layout(showlegend=True)
@@ -165,7 +165,7 @@ def table_figure(report: Report) -> Figure:
 
 
 def hover(point: Point, costs: Iterable[LayerCost]) -> str:
-    """What a point says under the pointer."""
+    """The text shown when the pointer is over a point."""
     ratios = ", ".join(f"{r:g}" for r in point.ratios)
     widths = ", ".join(str(w) for w in point.widths)
     return "<br>".join(

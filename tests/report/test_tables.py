@@ -56,8 +56,8 @@ def test_markdown_is_rounded_as_the_paper(report: Report) -> None:
         lines[2] == "| full precision 1x | 40.22 k | 1.0x | 149.12 kbit | 95.00 | 96.00 | 99.50 |"
     )
     assert lines[5] == f"| uniform 1x | 3.31 k | 12.2x | 10.74 kbit | 70.00 | {DASH} | {DASH} |"
-    assert "test images, after a final training (epochs: 100 or 200)." in lines[-1]
-    assert "validation images, after a training of the search (epochs: 1)" in lines[-1]
+    assert "test images, after final training (epochs: 100 or 200)." in lines[-1]
+    assert "validation images, after training in the search (epochs: 1)" in lines[-1]
 
 
 def test_tex_has_only_what_latex_reads(report: Report) -> None:
@@ -70,9 +70,9 @@ def test_tex_has_only_what_latex_reads(report: Report) -> None:
 
 
 def test_csv_keeps_all_digits(report: Report) -> None:
-    told = list(csv.DictReader(io.StringIO(as_table_csv(report))))
-    assert [float(r["flops"]) for r in told] == [r.cost for r in rows(report)]
-    assert told[5] == {
+    read = list(csv.DictReader(io.StringIO(as_table_csv(report))))
+    assert [float(r["flops"]) for r in read] == [r.cost for r in rows(report)]
+    assert read[5] == {
         "model": "trial 1 (knee, best)",
         "precision": "binary",
         "ratios": "0.25 2 0.25 0.5 2 0.5",
@@ -84,7 +84,7 @@ def test_csv_keeps_all_digits(report: Report) -> None:
         "final_top1": "92.5",
         "final_top5": "99.25",
     }
-    assert told[2]["search_top1"] == ""
+    assert read[2]["search_top1"] == ""
 
 
 def test_the_table_of_the_terminal_names_front_references_and_finals(report: Report) -> None:
