@@ -5,9 +5,11 @@ For a layer called `conv2`:
 | kind | arrays |
 |---|---|
 | full-precision conv | `conv2.weight` float32, out x in x kernel x kernel |
-| binary conv | `conv2.signs` int8, -1 or +1, likewise; `conv2.scale` float32, a scalar |
+| binary conv | `conv2.signs` int8, -1 or +1, in the same shape; `conv2.scale` float32 |
 | batch norm | `conv2.multiplier`, `conv2.offset` float32, one a channel |
 | linear | `conv2.weight` float32, out x in |
+
+A scale is a scalar, or of shape (out,), as `scales` of the encoding says.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from numpy.typing import DTypeLike
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.model_file import Arrays, Card, Layer
+from moo_bnas.networks.binarizers import Encoding
 
 PREFIX = "layers."
 """Of the names in the state of a torch module that was made from layer specs."""
@@ -42,14 +45,15 @@ def weight_shape(layer: Layer) -> tuple[int, ...]:
     return (layer.out_channels, layer.in_channels, *window)
 
 
-def run_shapes(card: Card) -> Shapes:
+def run_shapes(card: Card, encoding: Encoding) -> Shapes:
     """The arrays that running a network takes."""
     shapes: dict[str, tuple[Any, tuple[int, ...]]] = {}
     for layer in card.layers:
         name = layer.name
         if is_binary(layer):
             shapes[f"{name}.signs"] = (np.int8, weight_shape(layer))
-            shapes[f"{name}.scale"] = (np.float32, ())
+            scales = (layer.out_channels,) if encoding.scales == "channel" else ()
+            shapes[f"{name}.scale"] = (np.float32, scales)
         elif layer.kind in ("conv", "linear"):
             shapes[f"{name}.weight"] = (np.float32, weight_shape(layer))
         elif layer.kind == "batch_norm":

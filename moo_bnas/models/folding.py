@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import BATCH_NORM, PREFIX, check_arrays, is_binary, trained_shapes
+from moo_bnas.models.encoding import encoding_of
 from moo_bnas.models.model_file import Arrays, Model
-from moo_bnas.networks.binarizers import BINARIZERS, scale, sign
+from moo_bnas.networks.autograd import sign
+from moo_bnas.networks.binarizers import BINARIZERS
 
 _EPS = np.float32(1e-5)  # of torch.nn.BatchNorm2d
 
@@ -54,13 +56,16 @@ def fold(model: Model, source: str) -> Arrays:
         ModelFileError: As `check_trained`.
     """
     check_trained(model, source)
+    encoding_of(model.card, source)
+    binarizer = BINARIZERS[model.card.binarizer]
     folded: dict[str, NDArray[Any]] = {}
     for layer in model.card.layers:
         name, key = layer.name, f"{PREFIX}{layer.name}"
         if is_binary(layer):
             weight = torch.from_numpy(model.arrays[f"{key}.weight"])
-            folded[f"{name}.signs"] = sign(weight).numpy().astype(np.int8)
-            folded[f"{name}.scale"] = scale(weight).numpy()
+            latent, scale = binarizer.weights(weight)
+            folded[f"{name}.signs"] = sign(latent).numpy().astype(np.int8)
+            folded[f"{name}.scale"] = scale.numpy()
         elif layer.kind in ("conv", "linear"):
             folded[f"{name}.weight"] = model.arrays[f"{key}.weight"]
         elif layer.kind == "batch_norm":

@@ -17,12 +17,16 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.evaluation import Precision
+from moo_bnas.networks.binarizers import Encoding
 from moo_bnas.networks.layers import Kind, LayerSpec
 from moo_bnas.section import Section
+
+FileKind = Literal["trained", "plain", "packed", "onnx"]
+"""Of what a file holds, see `Card`."""
 
 KEY = "moo_bnas"
 """Of the card in the metadata of a file."""
@@ -87,6 +91,8 @@ class Card(Section):
             ONNX graph, whose metadata hold the card under the same key.
         network: Its name, as in a definition.
         binarizer: Likewise.
+        encoding: What running an exported network takes to know of its binarizer; None on the cards
+            of trained networks, and where the name implies it (see `encoding`).
         precision: Binary, or the full-precision twin.
         ratios: Expansion ratios, one a gene.
         widths: Channels, one a gene.
@@ -106,9 +112,10 @@ class Card(Section):
     """
 
     version: Literal[1] = 1
-    kind: Literal["trained", "plain", "packed", "onnx"] = "trained"
+    kind: FileKind = "trained"
     network: str
     binarizer: str
+    encoding: Encoding | None = None
     precision: Precision
     ratios: tuple[float, ...]
     widths: tuple[int, ...]
@@ -123,6 +130,14 @@ class Card(Section):
     top5: float
     made: dict[str, Any]
     sha256: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_implied_encoding(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Readers of version 0.1 refuse the key that they do not know, even if it is null."""
+        values: dict[str, Any] = dump(self)
+        if self.encoding is None:
+            values.pop("encoding", None)
+        return values
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import is_binary
+from moo_bnas.models.encoding import encoding_of, exported
 from moo_bnas.models.model_file import Arrays, Card, Layer, metadata
+from moo_bnas.networks.binarizers import Encoding
 from moo_bnas.networks.layers import INPUT
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def to_onnx(card: Card, folded: Arrays) -> bytes:
         import onnx
     except ImportError as error:
         raise missing("onnx") from error
-    graph = _Graph(folded, card.binarizer)
+    graph = _Graph(folded, encoding_of(card, "the network"))
     last = card.layers[-1].name
     names = {INPUT: IMAGES, last: LOGITS}
     for layer in card.layers:
@@ -68,7 +70,7 @@ def to_onnx(card: Card, folded: Arrays) -> bytes:
         ir_version=_IR,
         producer_name="moo-bnas",
     )
-    onnx.helper.set_model_props(model, metadata(card.model_copy(update={"kind": "onnx"})))
+    onnx.helper.set_model_props(model, metadata(exported(card, "onnx")))
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
@@ -77,11 +79,11 @@ def to_onnx(card: Card, folded: Arrays) -> bytes:
 class _Graph:
     """Nodes and constants, as they are added."""
 
-    def __init__(self, folded: Arrays, binarizer: str) -> None:
+    def __init__(self, folded: Arrays, encoding: Encoding) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self._folded = folded
-        self._binarizer = binarizer
+        self._encoding = encoding
 
     def add(self, layer: Layer, inputs: list[str], out: str) -> None:
         """Adds a layer that reads and makes values of these names."""
@@ -115,7 +117,9 @@ class _Graph:
             return
         signs = self._cast(self._array(f"{name}.signs"), f"{name}.weight")
         sums = self._node("Conv", [*inputs, signs], f"{name}.sums", **_window(layer))
-        self._node("Mul", [sums, self._array(f"{name}.scale")], out)
+        scale = self._folded[f"{name}.scale"]
+        per_map = scale[:, None, None] if scale.ndim else scale
+        self._node("Mul", [sums, self._constant(f"{name}.scale", per_map)], out)
 
     def _batch_norm(self, name: str, inputs: list[str], out: str) -> None:
         multiplier, offset = (
@@ -126,15 +130,15 @@ class _Graph:
         self._node("Add", [product, offset], out)
 
     def _binarize(self, name: str, inputs: list[str], out: str) -> None:
-        if self._binarizer == "dorefa":
-            half = self._constant(f"{name}.threshold", np.float32(0.5))
-            self._cast(self._node("Greater", [*inputs, half], f"{name}.ones"), out)
+        low, high = self._encoding.levels
+        threshold = self._constant(f"{name}.threshold", np.float32(self._encoding.thresholds[0]))
+        compare = "GreaterOrEqual" if self._encoding.inclusive else "Greater"
+        ones = self._node(compare, [*inputs, threshold], f"{name}.ones")
+        if (low, high) == (0, 1):
+            self._cast(ones, out)
             return
-        zero, plus, minus = (
-            self._constant(f"{name}.{part}", np.float32(value))
-            for part, value in (("threshold", 0), ("plus", 1), ("minus", -1))
-        )
-        ones = self._node("GreaterOrEqual", [*inputs, zero], f"{name}.ones")
+        plus = self._constant(f"{name}.plus", np.float32(high))
+        minus = self._constant(f"{name}.minus", np.float32(low))
         self._node("Where", [ones, plus, minus], out)
 
     def _cast(self, value: str, out: str) -> str:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import Shapes, check_arrays, is_binary, run_shapes, weight_shape
+from moo_bnas.models.encoding import encoding_of, exported
 from moo_bnas.models.model_file import Arrays, Card, Layer, Model
+from moo_bnas.networks.binarizers import Encoding
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def pack(card: Card, folded: Arrays) -> Model:
             arrays[f"{layer}.bits"] = np.packbits(array.reshape(-1) > 0)
         else:
             arrays[name] = array
-    return Model(card.model_copy(update={"kind": "packed"}), arrays)
+    return Model(exported(card, "packed"), arrays)
 
 
 def unpack(model: Model, source: str) -> Arrays:
@@ -67,7 +69,7 @@ def unpack(model: Model, source: str) -> Arrays:
             f"{source} is a {model.card.kind} network, expected a packed one; make that with "
             "`moo-bnas export --format packed`"
         )
-    check_arrays(model.arrays, _contents(model.card), source)
+    check_arrays(model.arrays, _contents(model.card, encoding_of(model.card, source)), source)
     arrays = dict(model.arrays)
     for layer in filter(is_binary, model.card.layers):
         bits = np.unpackbits(arrays.pop(f"{layer.name}.bits"), count=_weights(layer))
@@ -95,9 +97,9 @@ def sizes(model: Model, content: bytes) -> Sizes:
     )
 
 
-def _contents(card: Card) -> Shapes:
+def _contents(card: Card, encoding: Encoding) -> Shapes:
     """The tensors of a packed file."""
-    shapes = dict(run_shapes(card))
+    shapes = dict(run_shapes(card, encoding))
     for layer in filter(is_binary, card.layers):
         del shapes[f"{layer.name}.signs"]
         shapes[f"{layer.name}.bits"] = (np.uint8, (-(-_weights(layer) // 8),))

@@ -22,23 +22,31 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 
+_IMPLIED = {
+    "dorefa": {"levels": (0.0, 1.0), "thresholds": (0.5,), "inclusive": False, "scales": "layer"},
+    "sign": {"levels": (-1.0, 1.0), "thresholds": (0.0,), "inclusive": True, "scales": "layer"},
+}
+"""Encodings of the binarizers whose name alone is on the card."""
+
 
 class BinaryConv2d(nn.Module):
-    """A convolution with weights of -1 and +1, then one scale: exact where inputs are binary."""
+    """A convolution with weights of -1 and +1, then scales: exact where inputs are binary."""
 
     signs: Tensor
     scale: Tensor
 
-    def __init__(self, shape: tuple[int, ...], stride: int, padding: int) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], stride: int, padding: int, *, scale_per_channel: bool
+    ) -> None:
         super().__init__()
         self.stride, self.padding = stride, padding
         self.register_buffer("signs", torch.ones(shape, dtype=torch.int8))
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("scale", torch.ones(shape[:1] if scale_per_channel else ()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps n x in x h x w to n x out x h' x w'."""
         sums = functional.conv2d(x, self.signs.to(x.dtype), None, self.stride, self.padding)
-        return sums * self.scale
+        return sums * self.scale[..., None, None]
 
 
 class Affine(nn.Module):
@@ -60,19 +68,18 @@ class Affine(nn.Module):
 
 
 class Binarize(nn.Module):
-    """dorefa: 1 above 0.5, else 0; sign: +1 from 0 on, else -1."""
+    """One of two levels, as an input passes the threshold or not."""
 
-    def __init__(self, binarizer: str) -> None:
+    def __init__(self, encoding: Mapping[str, Any]) -> None:
         super().__init__()
-        if binarizer not in ("dorefa", "sign"):
-            raise ValueError(f"got the binarizer {binarizer!r}, expected dorefa or sign")
-        self.binarizer = binarizer
+        self.low, self.high = encoding["levels"]
+        (self.threshold,) = encoding["thresholds"]
+        self.inclusive = encoding["inclusive"]
 
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape."""
-        if self.binarizer == "dorefa":
-            return (x > 0.5).to(x.dtype)
-        return (x >= 0).to(x.dtype) * 2 - 1
+        passed = x >= self.threshold if self.inclusive else x > self.threshold
+        return torch.where(passed, self.high, self.low).to(x.dtype)
 
 
 class GlobalAveragePool(nn.Module):
@@ -144,13 +151,13 @@ def load(path: str | PathLike[str]) -> PlainNetwork:
 def _layer(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
     match spec["kind"]:
         case "conv":
-            return _conv(spec)
+            return _conv(spec, card)
         case "linear":
             return nn.Linear(spec["in_channels"], spec["out_channels"], bias=False)
         case "batch_norm":
             return Affine(spec["out_channels"])
         case "binarize":
-            return Binarize(card["binarizer"])
+            return Binarize(_encoding(card))
         case "relu":
             return nn.ReLU()
         case "max_pool":
@@ -165,8 +172,23 @@ def _layer(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
             raise ValueError(f"got a layer of kind {kind!r}, which this version does not know")
 
 
-def _conv(spec: Mapping[str, Any]) -> nn.Module:
+def _conv(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
     c_in, c_out, kernel = spec["in_channels"], spec["out_channels"], spec["kernel"]
     if spec["precision"] == "binary":
-        return BinaryConv2d((c_out, c_in, kernel, kernel), spec["stride"], spec["padding"])
+        return BinaryConv2d(
+            (c_out, c_in, kernel, kernel),
+            spec["stride"],
+            spec["padding"],
+            scale_per_channel=_encoding(card)["scales"] == "channel",
+        )
     return nn.Conv2d(c_in, c_out, kernel, spec["stride"], spec["padding"], bias=False)
+
+
+def _encoding(card: Mapping[str, Any]) -> Mapping[str, Any]:
+    encoding: Mapping[str, Any] | None = card.get("encoding") or _IMPLIED.get(card["binarizer"])
+    if encoding is None:
+        raise ValueError(
+            f"got the binarizer {card['binarizer']!r} without an encoding, expected one on the "
+            f"card, or {' or '.join(_IMPLIED)}; export the network again"
+        )
+    return encoding

@@ -8,7 +8,6 @@ that have the instruction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +15,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import is_binary
+from moo_bnas.models.encoding import encoding_of
 from moo_bnas.models.model_file import Layer, Model
 from moo_bnas.models.packed import unpack
 from moo_bnas.networks.layers import INPUT
@@ -36,23 +35,19 @@ class Bits:
 
     Attributes:
         ones: Where its value is the greater one, n x c x h x w.
-        low: The other value: 0 (dorefa) or -1 (sign). The greater one is +1.
+        levels: Both values, the lower one first.
     """
 
     ones: Bools
-    low: int
+    levels: tuple[float, float]
 
     def as_floats(self) -> Floats:
         """The values."""
-        return np.where(self.ones, np.float32(1), np.float32(self.low))
+        low, high = self.levels
+        return np.where(self.ones, np.float32(high), np.float32(low))
 
 
 Value = Floats | Bits
-
-_BINARIZERS: dict[str, Callable[[Floats], Bits]] = {
-    "dorefa": lambda x: Bits(x > 0.5, 0),
-    "sign": lambda x: Bits(x >= 0, -1),
-}
 
 
 class PopcountNetwork:
@@ -72,11 +67,7 @@ class PopcountNetwork:
     def __init__(self, model: Model, source: str) -> None:
         self.card = model.card
         arrays = unpack(model, source)
-        if self.card.binarizer not in _BINARIZERS:
-            raise ModelFileError(
-                f"{source} has the binarizer {self.card.binarizer!r}, expected one of "
-                f"{', '.join(_BINARIZERS)}; use the version of moo-bnas that made it"
-            )
+        self._encoding = encoding_of(self.card, source)
         self._arrays = {
             # Beside the signs, the same as words: made once, used by every image.
             **arrays,
@@ -109,7 +100,7 @@ class PopcountNetwork:
             case "batch_norm":
                 return self._batch_norm(layer, x)
             case "binarize":
-                return _BINARIZERS[self.card.binarizer](x)
+                return self._binarize(x)
             case "relu":
                 return np.maximum(x, np.float32(0))
             case "max_pool":
@@ -128,7 +119,13 @@ class PopcountNetwork:
             sums = binary_sums(x, self._of(layer, "words"), layer).astype(np.float32)
         else:  # networks of other packages may put something between binarizer and conv
             sums = _conv(x, self._of(layer, "signs"), layer)
-        return sums * np.float32(self._of(layer, "scale"))
+        scaled: Floats = sums * self._of(layer, "scale")[..., None, None]
+        return scaled
+
+    def _binarize(self, x: Floats) -> Bits:
+        (threshold,), (low, high) = self._encoding.thresholds, self._encoding.levels
+        ones = x >= threshold if self._encoding.inclusive else x > threshold
+        return Bits(ones, (low, high))
 
     def _batch_norm(self, layer: Layer, x: Floats) -> Floats:
         multiplier, offset = (
@@ -141,13 +138,13 @@ class PopcountNetwork:
         return self._arrays[f"{layer.name}.{part}"]
 
 
-def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.int32]:
-    """The integers that a binary conv sums up to, before its scale.
+def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.floating[Any]]:
+    """What a binary conv sums up to, before its scale; exact integers where the levels are.
 
     With `pop` the number of ones in a word: weights are +1 and -1 where the bits w are 1 and 0, so
-    those under the ones of b add up to `2 pop(b & w) - pop(b)`. That is all where an input bit of 0
-    stands for 0. Where it stands for -1, it is twice that, less the sum of all weights whose input
-    is not padding, which is 0 in truth.
+    those under the ones of b add up to `2 pop(b & w) - pop(b)`. Each of these counts `high - low`.
+    To that, `low` times the sum of all weights under the image is added: not of those under the
+    padding, whose value is 0 rather than a level.
 
     Args:
         x: Input, n x in x h x w.
@@ -157,10 +154,11 @@ def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.int32]:
     Returns:
         n x out x size x size.
     """
-    sums = _sums_of_ones(x.ones, weights, layer)
-    if x.low == -1:
+    low, high = x.levels
+    sums: NDArray[np.floating[Any]] = (high - low) * _sums_of_ones(x.ones, weights, layer)
+    if low != 0:
         inside = np.ones((1, *x.ones.shape[1:]), np.bool_)
-        sums = 2 * sums - _sums_of_ones(inside, weights, layer)
+        sums += low * _sums_of_ones(inside, weights, layer)
     return sums
 
 

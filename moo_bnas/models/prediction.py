@@ -213,9 +213,11 @@ def _trained(model: Model, source: str) -> Runner:
 
 def _plain(model: Model, source: str) -> Runner:
     from moo_bnas.models.arrays import PREFIX, check_arrays, run_shapes
+    from moo_bnas.models.encoding import encoding_of
     from moo_bnas.models.plain import PlainNetwork
 
-    shapes = {f"{PREFIX}{name}": shape for name, shape in run_shapes(model.card).items()}
+    shapes = run_shapes(model.card, encoding_of(model.card, source))
+    shapes = {f"{PREFIX}{name}": shape for name, shape in shapes.items()}
     check_arrays(model.arrays, shapes, source)
     return _with_torch(PlainNetwork(model.card.model_dump(mode="json")), model)
 

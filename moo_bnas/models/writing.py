@@ -10,6 +10,7 @@ from typing import Literal
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import PREFIX
+from moo_bnas.models.encoding import exported
 from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Model, read_model, to_bytes
 from moo_bnas.models.onnx_file import to_onnx
@@ -67,7 +68,7 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
         case "onnx":
             contents = {path: to_onnx(model.card, arrays)}
         case "torch":
-            card = model.card.model_copy(update={"kind": "plain"})
+            card = exported(model.card, "plain")
             state = {f"{PREFIX}{name}": array for name, array in arrays.items()}
             code = files("moo_bnas.models").joinpath("plain.py").read_bytes()
             contents = {path: to_bytes(Model(card, state)), path.with_name(PLAIN_SOURCE): code}

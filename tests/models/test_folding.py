@@ -13,6 +13,7 @@ from moo_bnas.errors import ModelFileError
 from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Model, parse_model, to_bytes
 from moo_bnas.networks.module import BinaryConv2d
+from tests.binarizers import ONE_BIT
 from tests.models.trained import restore, trained
 
 
@@ -20,9 +21,11 @@ def test_scales_and_signs_are_bitwise_those_of_the_network(model: Model) -> None
     folded = fold(model, "model")
     for name, module in restore(model).layers.named_children():  # type: ignore[union-attr]
         if isinstance(module, BinaryConv2d):
-            signs = torch.where(module.weight >= 0, 1, -1)
+            latent, scale = ONE_BIT[model.card.binarizer].weights(module.weight.detach())
+            signs = torch.where(latent >= 0, 1, -1)
             assert np.array_equal(folded[f"{name}.signs"], signs.numpy())
-            assert folded[f"{name}.scale"] == module.weight.abs().mean().item()
+            assert folded[f"{name}.scale"].shape == scale.shape
+            assert np.array_equal(folded[f"{name}.scale"], scale.numpy())
 
 
 def test_a_batch_norm_is_a_multiplier_and_an_offset(model: Model) -> None:
@@ -57,7 +60,7 @@ VGG = "vgg_small dorefa"
     [
         ({"kind": "packed"}, "m is an exported network (packed), expected a trained one; give"),
         ({"own_module": True}, "m holds the network vgg_small, whose module another package made"),
-        ({"binarizer": "xnor"}, "m has the binarizer 'xnor', expected one of dorefa, sign; use"),
+        ({"binarizer": "xnor"}, "m has the binarizer 'xnor', expected one of dorefa, sign"),
         (
             {"layers": trained("vgg_small sign").card.layers},
             "m does not hold the network that its card describes: of layers.bn1.bias it has "

@@ -15,11 +15,11 @@ from moo_bnas.data import Digits
 from moo_bnas.evaluation import Precision
 from moo_bnas.models.model_file import Card, Image, Layer, Model
 from moo_bnas.networks import make_network
-from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.cost import flops, memory_bits
 from moo_bnas.networks.module import Activation, build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.loop import Training, to_device
+from tests.binarizers import ONE_BIT
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,9 @@ CASES = {
     "resnet18 small sign": Case(
         "resnet18", "sign", 4, stem="small", widths=(5, 9, 11, 13, 3, 4, 5, 6, 7, 8, 9, 10)
     ),
+    "vgg_small per_channel": Case("vgg_small", "per_channel", 8, widths=(7, 9, 11, 13, 5, 15)),
+    "resnet18 small per_channel": Case("resnet18", "per_channel", 4, stem="small"),
+    "vgg_small uneven": Case("vgg_small", "uneven", 8),
 }
 
 
@@ -124,7 +127,7 @@ def assert_same(model: Model, logits: NDArray[np.float32]) -> None:
     near = np.zeros(len(logits), np.bool_)
 
     def look(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        distance = (inputs[0] - BINARIZERS[model.card.binarizer].threshold).abs()
+        distance = (inputs[0] - ONE_BIT[model.card.binarizer].encoding.thresholds[0]).abs()
         near[:] |= (distance < 2e-6).flatten(1).any(dim=1).numpy()
 
     network = restore(model)
