@@ -1,4 +1,4 @@
-"""Binarizers that only tests know: what the shipped ones do not do."""
+"""Binarizers for tests only; they use the parts of the seam that the shipped ones do not use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moo_bnas.networks.binarizers import BINARIZERS, SIGNS, Binarizer, Encoding,
 
 
 def _centred(w: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights less their mean in each filter, and a scale per filter."""
+    """Subtracts the mean of each filter from its weights; one scale per filter."""
     latent = w - w.mean(dim=(1, 2, 3), keepdim=True)
     return latent, latent.abs().mean(dim=(1, 2, 3))
 
@@ -32,7 +32,7 @@ PER_CHANNEL = Binarizer(
     window=(-0.75, 1.25),
     weights=_centred,
 )
-"""One scale per output channel, signs of something else than the weights, another threshold."""
+"""One scale per output channel, signs of transformed weights, and another threshold."""
 
 BY_PROGRESS = Binarizer(
     "by_progress", SIGNS, (-1.0, 1.0), mean_magnitude, _narrowing, weight_gradient=_growing
@@ -53,11 +53,11 @@ TWO_BITS = Binarizer(
 """Four levels per activation."""
 
 ONE_BIT = {b.name: b for b in (*BINARIZERS.values(), PER_CHANNEL, BY_PROGRESS, UNEVEN)}
-"""Those that every format holds, the shipped ones among them."""
+"""The binarizers that all formats support, including the shipped ones."""
 
 
 @contextmanager
 def registered() -> Iterator[None]:
-    """Names of this module can be used for a while."""
+    """Registers the binarizers of this module for as long as the context lasts."""
     with patch.dict(BINARIZERS, {**ONE_BIT, TWO_BITS.name: TWO_BITS}):
         yield

@@ -1,8 +1,8 @@
-"""The encoding of a file: what a runtime must know of its binarizer.
+"""The encoding of a file: what a runtime must know about the binarizer of a network.
 
-The card of an exported file carries it, so that the file runs where its binarizer is unknown. Two
-names imply theirs: cards of version 0.1 have the name alone, and new cards of these binarizers stay
-like that, so that 0.1 can read them.
+The card of an exported file holds it, so that the file runs where its binarizer is unknown. The
+cards of two binarizers leave it out: those of version 0.1 have the name only, and new ones do not
+differ from them, so that version 0.1 can read them too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from moo_bnas.models.model_file import Card, FileKind
 from moo_bnas.networks.binarizers import BINARIZERS, Encoding
 
 _IMPLIED = ("dorefa", "sign")
-"""Binarizers whose encoding no card carries."""
+"""Binarizers whose encoding cards leave out."""
 
 
 def exported(card: Card, kind: FileKind) -> Card:
@@ -32,11 +32,11 @@ def encoding_of(card: Card, source: str) -> Encoding:
 
     Args:
         card: Card of the network.
-        source: Name of the file, for errors.
+        source: Name of the file, shown in errors.
 
     Raises:
-        ModelFileError: If the card carries none and its binarizer is unknown, or if activations
-            have more than 1 bit, which no exported format holds yet.
+        ModelFileError: If the card holds no encoding and its binarizer is unknown, or if
+            activations have more than 1 bit, which exported formats do not support yet.
     """
     known = BINARIZERS.get(card.binarizer)
     encoding = card.encoding or (known.encoding if known else None)
@@ -49,6 +49,6 @@ def encoding_of(card: Card, source: str) -> Encoding:
     if encoding.bits > 1:
         raise ModelFileError(
             f"{source} has activations of {encoding.bits} bits (binarizer {card.binarizer}), "
-            "expected 1 bit, as exported files hold no more; use the trained network"
+            "expected 1 bit, because exported files support no more; run the trained network"
         )
     return encoding

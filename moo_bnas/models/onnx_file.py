@@ -1,4 +1,4 @@
-"""An ONNX graph from layer specs; the package onnx is imported where it is needed."""
+"""Makes an ONNX graph from layer specs; imports the package onnx only where it is needed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import onnx
 
 IMAGES, LOGITS = "images", "logits"
-"""The names of what goes in and comes out."""
+"""Names of the input and the output of a graph."""
 
-_OPSET, _IR = 17, 8  # of 2022: what runs today knows them
+_OPSET, _IR = 17, 8  # of 2022, which current runtimes support
 
 
 def missing(package: str) -> ModelFileError:
-    """The error where a package of the extra [onnx] is not installed."""
+    """The error for a package of the extra [onnx] that is not installed."""
     return ModelFileError(
         f"ONNX files need the Python package {package}, which is not installed; "
         "pip install 'moo-bnas[onnx]'"
@@ -33,18 +33,17 @@ def missing(package: str) -> ModelFileError:
 
 
 def to_onnx(card: Card, folded: Arrays) -> bytes:
-    """The ONNX file of a network.
+    """The content of the ONNX file of a network.
 
-    It takes `images`, normalised, float32, batch x channels x size x size, and gives `logits`,
-    batch x classes; the batch is of any size. Binary weights are stored as int8. The card is in
-    its metadata.
+    The graph maps normalised `images`, float32, batch x channels x size x size, to `logits`, batch
+    x classes, for any batch size. Binary weights are stored as int8. The metadata hold the card.
 
     Args:
-        card: Of the trained network.
-        folded: Its arrays, as `folding.fold` makes them.
+        card: Card of the trained network.
+        folded: Arrays of the network, as `folding.fold` returns them.
 
     Raises:
-        ModelFileError: Where the package onnx is not installed.
+        ModelFileError: If the package onnx is not installed.
     """
     try:
         import onnx
@@ -77,7 +76,7 @@ def to_onnx(card: Card, folded: Arrays) -> bytes:
 
 
 class _Graph:
-    """Nodes and constants, as they are added."""
+    """The nodes and constants of a graph, in the order in which they were added."""
 
     def __init__(self, folded: Arrays, encoding: Encoding) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -86,7 +85,7 @@ class _Graph:
         self._encoding = encoding
 
     def add(self, layer: Layer, inputs: list[str], out: str) -> None:
-        """Adds a layer that reads and makes values of these names."""
+        """Adds a layer that reads the values named `inputs` and makes the value named `out`."""
         name = layer.name
         match layer.kind:
             case "conv":

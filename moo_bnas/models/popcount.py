@@ -1,9 +1,9 @@
-"""Runs a packed file with numpy alone: binary layers are AND and popcount on 64-bit words.
+"""Runs a packed file with numpy only: binary layers are AND and popcount on 64-bit words.
 
-It is the reference that a runtime on a device is checked against: short, and slower than one in C
-would be. Sums of full-precision layers are made in float64 and rounded once to float32, and so is
-`x * multiplier + offset` (in C that is `fmaf`), which is how torch evaluates a batch norm on CPUs
-that have the instruction.
+It is the reference against which runtimes on devices are checked: short, and slower than a runtime
+in C. Sums of full-precision layers are computed in float64 and rounded once to float32. So is `x *
+multiplier + offset` (in C, `fmaf`): torch evaluates a batch norm in this way on CPUs that have the
+instruction.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Words = NDArray[np.uint64]
 
-_PIXELS = 2**14  # of the images that are evaluated at once: windows take memory
-_PAIRS = 2**20  # of outputs whose words are counted at once
+_PIXELS = 2**14  # per channel, of the images that are evaluated at once: windows take memory
+_PAIRS = 2**20  # of windows and filters whose words are counted at once
 
 
 @dataclass(frozen=True)
 class Bits:
-    """What a binarizer puts out.
+    """The output of a binarizer.
 
     Attributes:
-        ones: Where its value is the greater one, n x c x h x w.
-        levels: Both values, the lower one first.
+        ones: Whether each activation is the higher level, n x c x h x w.
+        levels: Lower and higher level.
     """
 
     ones: Bools
     levels: tuple[float, float]
 
     def as_floats(self) -> Floats:
-        """The values."""
+        """The activations as numbers, n x c x h x w."""
         low, high = self.levels
         return np.where(self.ones, np.float32(high), np.float32(low))
 
@@ -54,14 +54,14 @@ class PopcountNetwork:
     """A network, run from its packed file.
 
     Args:
-        model: The packed file.
-        source: What to call it in an error.
+        model: Packed network.
+        source: Name of its file, shown in errors.
 
     Attributes:
-        card: Of the file.
+        card: Card of the file.
 
     Raises:
-        ModelFileError: Where it is no packed file, or is damaged.
+        ModelFileError: If it is not a packed network, or its tensors are not those of its card.
     """
 
     def __init__(self, model: Model, source: str) -> None:
@@ -69,7 +69,7 @@ class PopcountNetwork:
         arrays = unpack(model, source)
         self._encoding = encoding_of(self.card, source)
         self._arrays = {
-            # Beside the signs, the same as words: made once, used by every image.
+            # The signs are also kept as words, which are made once and used for every image.
             **arrays,
             **{
                 f"{layer.name}.words": words(arrays[f"{layer.name}.signs"] > 0)
@@ -117,7 +117,7 @@ class PopcountNetwork:
             return _conv(_floats(x), self._of(layer, "weight"), layer)
         if isinstance(x, Bits):
             sums = binary_sums(x, self._of(layer, "words"), layer).astype(np.float32)
-        else:  # networks of other packages may put something between binarizer and conv
+        else:  # networks of other packages may have another step between binarizer and conv
             sums = _conv(x, self._of(layer, "signs"), layer)
         scaled: Floats = sums * self._of(layer, "scale")[..., None, None]
         return scaled
@@ -139,17 +139,18 @@ class PopcountNetwork:
 
 
 def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.floating[Any]]:
-    """What a binary conv sums up to, before its scale; exact integers where the levels are.
+    """The sums of a binary conv before scaling; exact integers where the levels are integers.
 
-    With `pop` the number of ones in a word: weights are +1 and -1 where the bits w are 1 and 0, so
-    those under the ones of b add up to `2 pop(b & w) - pop(b)`. Each of these counts `high - low`.
-    To that, `low` times the sum of all weights under the image is added: not of those under the
-    padding, whose value is 0 rather than a level.
+    Let `pop` be the number of ones in a word. Weights are +1 where the bits `w` are 1, and -1 where
+    they are 0, so the weights under the ones of the input bits `b` add up to `2 pop(b & w) -
+    pop(b)`. An input is `low + (high - low) b`, so the sum is `high - low` times this, plus `low`
+    times the sum of the weights that are over the image. Weights over the padding are left out of
+    the latter, because the padding is 0, not `low`.
 
     Args:
         x: Input, n x in x h x w.
-        weights: As `words` makes them of the signs.
-        layer: The conv.
+        weights: Signs of the weights, packed by `words`.
+        layer: Spec of the conv.
 
     Returns:
         n x out x size x size.
@@ -163,13 +164,13 @@ def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.floating[An
 
 
 def words(bits: Bools) -> Words:
-    """Bits in words of 64.
+    """Packs bits into words of 64 bits.
 
     Args:
-        bits: Of shape n x ...; each of the n is packed by itself.
+        bits: Bits of shape n x ...; each of the n rows is packed separately.
 
     Returns:
-        n x words, the last one filled up with zeros.
+        n x words; the last word of each row is filled up with zeros.
     """
     rows = np.packbits(bits.reshape(len(bits), -1), axis=1)
     filled = np.zeros((len(rows), -(-rows.shape[1] // 8)), np.uint64)
@@ -178,11 +179,13 @@ def words(bits: Bools) -> Words:
 
 
 def _sums_of_ones(ones: Bools, weights: Words, layer: Layer) -> NDArray[np.int32]:
-    """The sums of the weights under ones, n x out x size x size."""
+    """The sums of the weights that are over ones, n x out x size x size."""
     windows = _windows(ones, layer, fill=False).transpose(0, 2, 3, 1, 4, 5)
     n, height, width = windows.shape[:3]
     rows = words(windows.reshape(n * height * width, -1))
     sums = np.empty((len(rows), len(weights)), np.int32)
+    # All windows against all filters, a block of windows at a time. One word of each is compared
+    # per pass, so that the largest array has an element per window and filter, not per word too.
     at_once = max(1, _PAIRS // len(weights))
     for start in range(0, len(rows), at_once):
         some = rows[start : start + at_once]
@@ -216,7 +219,7 @@ def _most(windows: NDArray[np.float32]) -> Floats:
 
 
 def _windows(x: NDArray[Any], layer: Layer, fill: float) -> NDArray[Any]:
-    """What each output of a conv or pool looks at: n x c x size x size x kernel x kernel."""
+    """The window of each output of a conv or pool, n x c x size x size x kernel x kernel."""
     p, k, s = layer.padding, layer.kernel, layer.stride
     padded = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)), constant_values=fill)
     return sliding_window_view(padded, (k, k), axis=(2, 3))[:, :, ::s, ::s]

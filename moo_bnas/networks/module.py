@@ -1,4 +1,8 @@
-"""Builds a torch module from layer specs."""
+"""Builds torch modules from layer specs.
+
+Weights and activations are binarized by the binarizer that the module is built with; `set_progress`
+passes on how much of the training is done.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,9 @@ from moo_bnas.networks.binarizers import BINARIZERS, Binarizer, check_binarizer
 from moo_bnas.networks.layers import INPUT, LayerSpec
 
 _RISE_OF_MAXIMUM = 0.5
-"""By how many standard deviations the maximum over a stem's windows lies above the mean.
+"""How far the mean after the stem's max-pool is above the mean before, in standard deviations.
 
-Measured on photographs (0.52; their smoothness decides, independent pixels would give 1.4).
+Measured on photographs: 0.52. It depends on their smoothness; independent pixels would give 1.4.
 """
 
 
@@ -28,8 +32,8 @@ class Conv2d(nn.Conv2d):
 
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.kernel_size == (1, 1) and self.stride != (1, 1):
-            # The same sums, without those that the stride drops. (Besides, torch 2.15 corrupts
-            # memory on CPUs in the backward of a strided 1x1 conv, channels last.)
+            # The same sums, from the pixels that the stride keeps. torch 2.15 corrupts memory on
+            # CPUs in the backward pass of a strided 1x1 conv in channels-last format.
             x = x[:, :, :: self.stride[0], :: self.stride[1]]
             return functional.conv2d(x, weight)
         return functional.conv2d(x, weight, None, self.stride, self.padding)
@@ -95,7 +99,10 @@ class GlobalAveragePool(nn.Module):
 
 
 class SpecModule(nn.Module):
-    """A network as its specs say; maps n x channels x size x size images to n x classes logits."""
+    """A network made from its specs.
+
+    Maps images, n x channels x size x size, to logits, n x classes.
+    """
 
     def __init__(self, specs: Sequence[LayerSpec], binarizer: Binarizer) -> None:
         super().__init__()
@@ -113,6 +120,7 @@ class SpecModule(nn.Module):
                 self._balance(steps, spec.inputs[0], binarizer, binarizer.middle)
 
     def forward(self, images: Tensor) -> Tensor:
+        # Outputs are dropped after their last reader, which frees memory early.
         values = {INPUT: images}
         out = images
         for name, layer in self.layers.items():
@@ -126,11 +134,11 @@ class SpecModule(nn.Module):
     def _balance(
         self, steps: Mapping[str, LayerSpec], name: str, binarizer: Binarizer, middle: float
     ) -> None:
-        """Starts the batch norms behind a step so that half of its outputs are above `middle`.
+        """Initialises the batch norms that feed a step, so that half its outputs exceed `middle`.
 
-        Their standard deviation is the distance over which the binarizer passes gradient, so about
-        68% of it passes. In a sum the first input is the branch and the second the shortcut: the
-        shortcut brings the middle, the branch adds to it around 0.
+        Their standard deviation is half the width of the binarizer's window, so about 68 % of the
+        activations start inside the window. In a sum the first input is the branch and the second
+        the shortcut: the outputs of the shortcut are around `middle`, those of the branch around 0.
         """
         step = steps[name]
         if step.kind == "batch_norm":

@@ -18,7 +18,7 @@ def _binarizers_of_tests() -> Iterator[None]:
 
 @pytest.fixture(params=CASES)
 def model(request: pytest.FixtureRequest) -> Model:
-    """Each kind of network, trained."""
+    """The trained network of each case."""
     return trained(request.param)
 
 

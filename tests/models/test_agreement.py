@@ -1,4 +1,4 @@
-"""The formats at the edges of what a step does, where trained networks seldom come."""
+"""All formats agree at edge cases that trained networks rarely reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files carry what is needed to run them, and read as before where they do not."""
+"""Files hold the encoding of their binarizer; those of version 0.1 are read without one."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_cards_of_the_first_two_binarizers_stay_as_they_were(name: str) -> None:
 
 
 def _by_hand(binarizer: str) -> Model:
-    """A network of numbers that no machine rounds."""
+    """A network whose numbers no machine rounds."""
     net = LayerList(ImageShape(2, 1, 2), "binary")
     net.batch_norm("bn")
     net.activation("act")

@@ -63,7 +63,7 @@ VGG = "vgg_small dorefa"
         ({"binarizer": "xnor"}, "m has the binarizer 'xnor', expected one of dorefa, sign"),
         (
             {"layers": trained("vgg_small sign").card.layers},
-            "m does not hold the network that its card describes: of layers.bn1.bias it has "
+            "m does not hold the network that its card describes: for layers.bn1.bias got "
             "float32 of shape [8], expected float32 of shape [7]; it was made from another",
         ),
     ],
@@ -78,8 +78,8 @@ def test_what_cannot_be_exported_is_refused(changes: dict[str, Any], message: st
 def test_a_tensor_too_few_or_too_many_is_named() -> None:
     model = trained(VGG)
     fewer = {k: v for k, v in model.arrays.items() if k != "layers.conv3.weight"}
-    with pytest.raises(ModelFileError, match="of layers.conv3.weight it has none, expected float"):
+    with pytest.raises(ModelFileError, match="for layers.conv3.weight got none, expected float"):
         fold(replace(model, arrays=fewer), "m")
     more = {**model.arrays, "layers.conv7.weight": np.zeros(3)}
-    with pytest.raises(ModelFileError, match="of layers.conv7.weight it has float64 of shape "):
+    with pytest.raises(ModelFileError, match="for layers.conv7.weight got float64 of shape "):
         fold(replace(model, arrays=more), "m")

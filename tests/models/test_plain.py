@@ -59,5 +59,5 @@ def test_it_runs_where_moo_bnas_cannot_be_imported(name: str, tmp_path: Path) ->
 
 
 def test_other_files_are_refused(trained_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"is no plain network \(trained\); make one with"):
+    with pytest.raises(ValueError, match=r"is not a plain network \(trained\); make one with"):
         plain.load(trained_path)

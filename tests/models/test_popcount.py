@@ -140,7 +140,7 @@ def test_how_many_images_go_in_at_once_changes_nothing() -> None:
 
 @pytest.mark.parametrize("binarizer", ONE_BIT)
 def test_a_binary_conv_of_what_is_no_longer_bits(binarizer: str) -> None:
-    """Networks of other packages may pool between binarizer and conv."""
+    """Networks of other packages may have a pool between binarizer and conv."""
     net = LayerList(ImageShape(8, 2, 10), "binary")
     net.batch_norm("bn")
     net.activation("act")

@@ -1,4 +1,4 @@
-"""Trained networks to export, small, but with batch norm statistics of real images."""
+"""Small trained networks to export, with batch norm statistics of real images."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ CASES = {
 
 @cache
 def trained(name: str) -> Model:
-    """A case, trained on digits for three epochs, with its card."""
+    """The network of a case, trained on digits for three epochs, with its card."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     case, digits = CASES[name], Digits()
@@ -105,14 +105,14 @@ def digits_images() -> NDArray[np.uint8]:
 
 
 def inputs_of(model: Model) -> NDArray[np.float32]:
-    """Those images as the network takes them: normalised as in training."""
+    """The test images as inputs of the network: normalised as in training."""
     image = model.card.image
     mean, std = (np.array(v, np.float32)[:, None, None] for v in (image.mean, image.std))
     return (digits_images().astype(np.float32) - mean) / std
 
 
 def logits_of(model: Model) -> NDArray[np.float32]:
-    """What the network that was trained says of those images."""
+    """The logits of the trained network for the test images."""
     with torch.inference_mode():
         logits: NDArray[np.float32] = restore(model)(torch.from_numpy(inputs_of(model))).numpy()
     return logits
@@ -121,8 +121,8 @@ def logits_of(model: Model) -> NDArray[np.float32]:
 def assert_same(model: Model, logits: NDArray[np.float32]) -> None:
     """Asserts that these are the logits of the network that was trained, within 1e-4.
 
-    But for images in which something lies so near the threshold of a binarizer that the order of a
-    sum decides the bit; on most machines there is none.
+    Images are left out in which an activation is so close to the threshold of a binarizer that the
+    order of a sum decides the bit; on most machines there are none.
     """
     near = np.zeros(len(logits), np.bool_)
 
