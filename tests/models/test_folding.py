@@ -60,7 +60,7 @@ VGG = "vgg_small dorefa"
     [
         ({"kind": "packed"}, "m is an exported network (packed), expected a trained one; give"),
         ({"own_module": True}, "m holds the network vgg_small, whose module another package made"),
-        ({"binarizer": "xnor"}, "m has the binarizer 'xnor', expected one of dorefa, sign"),
+        ({"binarizer": "none"}, "m has the binarizer 'none', expected one of dorefa, sign"),
         (
             {"layers": trained("vgg_small sign").card.layers},
             "m does not hold the network that its card describes: for layers.bn1.bias got "
