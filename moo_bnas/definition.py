@@ -12,7 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from moo_bnas.data import DataSet
 from moo_bnas.errors import DefinitionError
@@ -20,6 +27,7 @@ from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import PAPER_RATIOS, SearchSpace
 from moo_bnas.fingerprint import fingerprint
 from moo_bnas.networks import make_network, source_of
+from moo_bnas.networks.binarizers import check_binarizer
 from moo_bnas.networks.cost import COSTS, FLOPS, MEMORY, LayerCost
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
@@ -38,7 +46,7 @@ class NetworkOptions(Section):
     model_config = ConfigDict(extra="allow")
 
     name: str
-    binarizer: Literal["dorefa", "sign"] = "dorefa"
+    binarizer: Annotated[str, AfterValidator(check_binarizer)] = "dorefa"
     base_width: AtLeastOne | None = None
     stem: Literal["imagenet", "small"] | None = None
 

@@ -41,7 +41,7 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     assert "recipe.epochs: missing; add it" in told
     assert "recipe.epoch: unknown key; remove it or mend its name" in told
     assert "search.population: Input should be a valid integer, got 'six'" in told
-    assert "network.binarizer: Input should be 'dorefa' or 'sign', got 'ternary'" in told
+    assert "network.binarizer: got binarizer 'ternary', expected one of dorefa, sign" in told
 
 
 @pytest.mark.parametrize(

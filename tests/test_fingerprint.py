@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from moo_bnas.definition import Definition, parse_definition
+from moo_bnas.definition import Definition, load_definition, parse_definition
 from moo_bnas.fingerprint import candidate_seed, fingerprint
 
 
@@ -53,3 +53,9 @@ def test_a_candidates_seed_depends_on_recipe_and_genotype_alone() -> None:
     digest = hashlib.sha256(b"7:0,3,2").digest()
     assert candidate_seed(7, (0, 3, 2)) == int.from_bytes(digest[:8], "big") >> 1
     assert candidate_seed(7, (0, 3, 2)) < 2**63
+
+
+def test_fingerprints_of_version_0_1_stay() -> None:
+    digits = load_definition("digits")
+    assert digits.fingerprint("binary", "h").startswith("b7e49be28bf0e41d7a0d682fcb3996b5")
+    assert digits.fingerprint("full", "h").startswith("494a41dc3b612c447cbfe44985f02827")

@@ -47,7 +47,7 @@ def test_an_installed_network_is_searched(installed: Path, tmp_path: Path, cli: 
     without = cli("worker")
     assert without.returncode == 2
     assert "got network 'two_convs'" in without.stderr
-    assert "install the package that brings it" in without.stderr
+    assert "install the package that provides it" in without.stderr
 
 
 def test_its_costs_are_shown_too(installed: Path, cli: Cli) -> None:
@@ -113,4 +113,4 @@ def test_faults_of_its_package_are_reported_as_such(
     assert ran.returncode == 2
     assert "network two_convs cannot be used: own_network raised" in ran.stderr
     assert told in ran.stderr
-    assert "mend that package" in ran.stderr
+    assert "fix that package" in ran.stderr
