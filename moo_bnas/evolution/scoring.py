@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 import numpy as np
 
+from moo_bnas.evolution.cost import Cost
 from moo_bnas.evolution.space import FloatArray
+
+Mode = Literal["scalar", "pareto"]
+"""What a search optimises: the fitness of Eq. 4, or accuracy and cost at once."""
 
 Number = TypeVar("Number", float, FloatArray)
 Numbers = Sequence[float] | FloatArray
@@ -30,6 +35,39 @@ def unclipped_fitness(
 def fitness(accuracy: float, cost: float, reference_cost: float, trade_off: float) -> float:
     """Eq. 4 of Shen et al. 2019: `max(accuracy - trade_off * cost / reference_cost, 0)`."""
     return max(unclipped_fitness(accuracy, cost, reference_cost, trade_off), 0.0)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a search optimises.
+
+    Attributes:
+        mode: `scalar`, the fitness of Eq. 4; or `pareto`, accuracy and cost at once.
+        cost: Cost that is weighed against the accuracy.
+        reference_cost: Cost that Eq. 4 divides by.
+        trade_off: Lambda of Eq. 4.
+    """
+
+    mode: Mode
+    cost: Cost
+    reference_cost: float
+    trade_off: float
+
+    def minimized(self, accuracies: FloatArray, costs: FloatArray) -> FloatArray:
+        """The values that the genetic algorithm minimises.
+
+        Args:
+            accuracies: Percent, shape (n,).
+            costs: Cost of each, shape (n,).
+
+        Returns:
+            The negative fitness, shape (n, 1), in scalar mode; the negative accuracy and the log
+            cost, shape (n, 2), in pareto mode.
+        """
+        if self.mode == "pareto":
+            return np.column_stack([-accuracies, np.log(costs)])
+        # Unclipped: networks that Eq. 4 clips to 0 must still rank among each other.
+        return -unclipped_fitness(accuracies, costs, self.reference_cost, self.trade_off)[:, None]
 
 
 def front(accuracies: Numbers, costs: Numbers) -> list[int]:
