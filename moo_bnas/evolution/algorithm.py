@@ -1,7 +1,8 @@
-"""The search: an integer-coded pymoo problem, asked and told.
+"""The algorithm of a search: `ask` proposes genotypes, `tell` takes their accuracies.
 
-`Search` holds the pymoo algorithm and the history of evaluations: it neither trains nor stores, and
-evaluations come back by genotype, in any order.
+`Search` holds the pymoo algorithm and the history of evaluations. It neither trains nor stores;
+evaluations come back by genotype, in any order. Equal seeds and equal evaluations give equal
+proposals, so a run resumes by asking and telling again from the first generation.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from moo_bnas.evolution.space import Genotype, IntArray
 
 
 class Search:
-    """A seeded GA (scalar) or NSGA-II (pareto) over integer genotypes, asked and told.
+    """A seeded GA (scalar) or NSGA-II (pareto) over integer genotypes.
 
     Every genotype is proposed once: both algorithms keep the best of parents and offspring, so one
     that was evaluated before could not change the population. Offspring over a budget are narrowed
@@ -38,8 +39,7 @@ class Search:
         cost: Cost that is weighed against the accuracy.
         mode: `scalar`, Eq. 4 of the paper; or `pareto`, accuracy against log cost.
         population: Genotypes per generation.
-        seed: Seed of all random numbers; equal seeds and equal evaluations give equal proposals
-            in one version of pymoo.
+        seed: Seed of all random numbers. Other versions of pymoo and numpy may draw others.
         reference_cost: Cost that Eq. 4 divides by: the cost of the uniform 1x network.
         trade_off: Lambda of Eq. 4, in percent of accuracy per reference cost.
         budgets: Limits that every proposal keeps.
@@ -96,17 +96,20 @@ class Search:
 
     @property
     def history(self) -> History:
-        """All evaluations that were told so far."""
+        """All evaluations given to `tell` so far."""
         return self._history
 
     def ask(self) -> list[Genotype]:
         """Proposes the next generation: distinct genotypes, none proposed before.
 
-        Where mating, or the screen, finds too few new ones, random new ones make up the number.
+        Where mating or the screen yields too few, random genotypes make up the number.
 
         Returns:
-            One population of genotypes; fewer, or none, once the space has no more within the
-            budgets.
+            As many genotypes as the population; fewer, or none, once the space has no more within
+            the budgets.
+
+        Raises:
+            DefinitionError: Where the screen chose a genotype that must not be proposed.
         """
         rng = self._rng
         if self._screen is not None and np.isfinite(self._history.accuracies).any():
@@ -123,12 +126,12 @@ class Search:
         return list(genotypes)
 
     def tell(self, accuracies: Mapping[Genotype, float | None]) -> None:
-        """Gives the generation its evaluations.
+        """Takes the evaluations of a generation.
 
         Args:
-            accuracies: Percent by genotype, of all that `ask` returned last (or of others that
-                were evaluated in their place); None for a genotype whose evaluation failed for
-                good. It ranks below all others.
+            accuracies: Accuracy in percent of each genotype that `ask` returned last, or of
+                others that were evaluated in their place. None marks a genotype whose evaluation
+                failed for good; it ranks below all others.
         """
         if not accuracies:
             return

@@ -1,7 +1,7 @@
 """Genotypes that a search may propose: within its budgets, none proposed before.
 
 They are drawn at random, spread over the levels of cost, or bred from parents by pymoo's
-operators. Every source of random numbers is an argument, so that equal seeds give equal genotypes.
+operators. Generators of random numbers are arguments, so equal seeds give equal genotypes.
 """
 
 from __future__ import annotations
@@ -30,12 +30,16 @@ _CROSSOVER = 0.9  # the share of pairs that mix their genes before they mutate
 class Candidates:
     """Sources of genotypes within the budgets that were not proposed before.
 
-    Each source returns distinct genotypes of shape (n, genes), as many as it is asked for, or
-    fewer where it finds no more. Those over a budget are narrowed one gene at a time until they
-    fit.
+    `random`, `spread` and `mate` return distinct genotypes of shape (n, genes), as many as they
+    are asked for, or fewer where they find no more. Genotypes over a budget are narrowed, one gene
+    at a time, until they fit.
+
+    Args:
+        choices: The number of choices of each gene.
+        budgets: Limits that every genotype keeps.
 
     Attributes:
-        choices: The number of choices of each gene.
+        choices: The number of choices of each gene, shape (genes,).
         seen: Genotypes proposed or evaluated so far.
         crossover: Operator of pymoo that mixes two parents.
         mutation: Operator of pymoo that changes single genes.
@@ -81,7 +85,11 @@ class Candidates:
         )
 
     def uniform(self) -> IntArray:
-        """The genotypes with the same choice for each gene, within budget; proposed ones too."""
+        """The genotypes with the same choice for each gene, within budget, shape (n, genes).
+
+        Genotypes that were proposed before are included. A gene with fewer choices than the others
+        keeps its last one.
+        """
         uniform = np.minimum(np.arange(self.choices.max())[:, None], self.choices - 1)
         return uniform[self.within_budget(uniform)]
 
@@ -101,9 +109,9 @@ class Candidates:
     def spread(self, number: int, rng: np.random.Generator) -> IntArray:
         """Random genotypes of all levels of cost, from the smallest to the largest.
 
-        Each genotype has a level between 0 and 1 about which its genes vary: their indices are
-        binomial. Over all levels each choice of a gene is as likely as the others, as in `random`,
-        of which the costs crowd in the middle.
+        Each genotype has a random level between 0 and 1, and each of its genes is binomial with
+        that level. Over all levels each choice of a gene is as likely as the others, as it is in
+        `random`; but the costs of `random` genotypes crowd in the middle.
 
         Args:
             number: Genotypes to return.
@@ -142,6 +150,7 @@ class Candidates:
         genotypes = genotypes.copy()
         over = np.flatnonzero(~self.within_budget(genotypes))
         while len(over):
+            # One by one: a run repeats only if random numbers are drawn in the same order.
             for i in over:
                 gene = rng.choice(np.flatnonzero(genotypes[i]))
                 genotypes[i, gene] -= 1
@@ -171,7 +180,7 @@ class Candidates:
         besides: Collection[Genotype],
     ) -> dict[Genotype, None]:
         """New genotypes out of several draws, in the order they were found."""
-        found: dict[Genotype, None] = {}
+        found: dict[Genotype, None] = {}  # a set that keeps its order
         for _ in range(_TRIES):
             if len(found) >= number:
                 break

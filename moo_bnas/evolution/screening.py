@@ -25,7 +25,7 @@ from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
 
 @dataclass(frozen=True)
 class History:
-    """All evaluations that a search was told of, generation by generation.
+    """All evaluations that were given to a search, generation by generation.
 
     Attributes:
         genotypes: Evaluated genotypes, shape (n, genes).
