@@ -11,8 +11,9 @@ from typing import Any
 
 from moo_bnas.definition import Definition
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evolution.algorithm import Mode, Search
+from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.cost import Budget
+from moo_bnas.evolution.scoring import Mode
 from moo_bnas.storage import (
     PARETO_METRICS,
     SCALAR_METRICS,

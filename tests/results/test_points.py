@@ -10,7 +10,7 @@ from moo_bnas.driver.run import Run, open_run
 from moo_bnas.driver.search_loop import Driver
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import Precision
-from moo_bnas.evolution.algorithm import Mode
+from moo_bnas.evolution.scoring import Mode
 from moo_bnas.report.files import as_json, write
 from moo_bnas.report.tables import as_table
 from moo_bnas.results.convergence import convergence
