@@ -1,7 +1,7 @@
-# `make demo` and `make test` set up everything they need in .venv, on any machine with Python 3.11+.
+# `make demo` and `make test` set up everything they need in .venv; they need Python 3.11 or later.
 PYTHON ?= python3
 BIN := .venv/bin
-# One thread a process: two of them on a busy machine can be ten times slower than one.
+# One thread per process: on a busy machine, two can be ten times slower than one.
 export OMP_NUM_THREADS := 1
 
 .PHONY: demo test test-slow lint clean
@@ -13,7 +13,7 @@ demo: .venv/installed
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
-test-slow: .venv/installed-test  # kills at random moments, whole machines: what guards data and takes long
+test-slow: .venv/installed-test  # long tests that guard data: random kills, lost machines
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
 
 lint: .venv/installed-test
@@ -24,7 +24,7 @@ lint: .venv/installed-test
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "moo-bnas needs Python 3.11 or later; name one with make PYTHON=...")'
-	@echo "setting up .venv; torch is large, this takes some minutes"
+	@echo "setting up .venv; this takes some minutes, as torch is large"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
@@ -33,5 +33,5 @@ lint: .venv/installed-test
 	@$(BIN)/python -m pip install --quiet --editable '.[test,dashboard,mysql,onnx,postgres,s3,tensorboard]'
 	@touch $@
 
-clean:  # keeps runs and storages: they may hold days of work
+clean:  # keeps runs and storages, which may hold days of work
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,14 +1,16 @@
-"""How well short trainings rank architectures, with inherited weights and from scratch.
+"""Measures how well short training runs rank architectures, inherited or from scratch.
 
     python benchmarks/inheritance.py --architectures 24 --long 30 --seeds 3
 
-Random architectures of a definition with a [parent] are trained long, from scratch: that is the
-truth. Then short, as its candidates are (they inherit the first channels of the trained parent);
-from scratch for as long; and from scratch for twice as long. All that begins from scratch is
-trained as the parent is, but for its epochs. `kendall_tau` is the rank correlation of each way
-with the truth, over architectures (1: the same order); `seed_sd` the standard deviation, in points
-of accuracy, of one architecture's accuracy over seeds. Values are means, of tau over the seeds of
-the short trainings; the truth is the mean of `--long-seeds` trainings.
+Random architectures of a definition with a [parent] are trained from scratch for `--long` epochs;
+their mean accuracy over `--long-seeds` seeds is the truth. They are then trained briefly in three
+ways: as candidates of the definition (with the first channels of the trained parent), from scratch
+for as many epochs, and from scratch for twice as many. Training from scratch uses the parent's
+recipe, except for its epochs.
+
+`kendall_tau` is the rank correlation of each way with the truth (1: the same order), averaged over
+the seeds of the short training runs. `seed_sd` is the standard deviation of an architecture's
+accuracy over seeds, in points, averaged over architectures.
 """
 
 from __future__ import annotations
@@ -42,19 +44,19 @@ def parse() -> argparse.Namespace:
         description=__doc__.splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--definition", default="digits_inherited")
+    parser.add_argument("--definition", default="digits_inherited", help="name or file")
     parser.add_argument("--data-root", type=Path, default=Path("~/.cache/moo-bnas").expanduser())
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--architectures", type=int, default=24)
-    parser.add_argument("--long", type=int, default=30, help="epochs of the truth")
-    parser.add_argument("--seeds", type=int, default=3, help="of short trainings")
-    parser.add_argument("--long-seeds", type=int, default=3, help="of long ones")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
+    parser.add_argument("--architectures", type=int, default=24, help="number of architectures")
+    parser.add_argument("--long", type=int, default=30, help="epochs of the long training runs")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of the short training runs")
+    parser.add_argument("--long-seeds", type=int, default=3, help="seeds of the long training runs")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Trains, correlates, prints."""
+    """Trains, correlates and prints."""
     options = parse()
     torch.set_num_threads(1)
     began = time.perf_counter()
@@ -87,10 +89,10 @@ def main() -> None:
     random = np.random.default_rng(0)
     shape = (options.architectures, len(space.genes))
     genotypes = [tuple(int(g) for g in row) for row in random.integers(0, len(space.ratios), shape)]
-    trained = train(space.uniform(space.ratios[-1]), scratch, 0)
+    trained = train(space.uniform(space.ratios[-1]), scratch, 0)  # the parent
     parent = {k: v.cpu() for k, v in trained.network.state_dict().items()}
     truth = [
-        statistics.mean(
+        statistics.mean(  # over seeds of its own, so that noise is not shared with short runs
             train(g, from_scratch(options.long), 100 + s).accuracies[-1]
             for s in range(options.long_seeds)
         )

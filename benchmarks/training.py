@@ -1,17 +1,16 @@
-"""How fast candidates are trained, beside the usual PyTorch loop, in one run.
+"""Measures how fast candidates are trained, beside the usual PyTorch loop, in one run.
 
     python benchmarks/training.py --network vgg_small --base-width 32 --batch-size 128 --device cpu
 
 Two systems train the same network on the same images, in turns:
 
-- moo-bnas: its training engine, in bf16 where the processor has it in hardware, else fp32
-- usual: a DataLoader with torchvision's transforms for each sample, fp32, a binarizer written with
-  clamp, round and detach, torch's SGD as it comes
+- moo-bnas: its training engine, in bf16 if the processor supports it in hardware, else in fp32
+- usual: the loop of PyTorch tutorials (benchmarks/usual_loop.py)
 
-`images_per_second` is of the training alone. `peak_share` is the engine's arithmetic (3 times the
-forward pass) as a share of the fastest convolution or matrix product measured on the device.
-`--epochs 10` measures whole candidates too (45,000 images to train on, 5,000 to score on), with
-`--processes 1 2 4` several at once on one device.
+`images_per_second` counts training steps only, without scoring. `peak_share` is the arithmetic of
+moo-bnas (3 times the forward pass) as a share of the fastest convolution or matrix product measured
+on the device. `--epochs 10` also measures whole candidates (45,000 images to train on, 5,000 to
+score on); `--processes 1 2 4` trains several at once on one device.
 """
 
 from __future__ import annotations
@@ -31,42 +30,38 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
+from usual_loop import SHIFT, usual_loop
 
 from moo_bnas.data import ImageData, Split
 from moo_bnas.networks import make_network
 from moo_bnas.networks.cost import macs
 from moo_bnas.networks.layers import ImageShape, LayerSpec
-from moo_bnas.networks.module import Activation, BinaryConv2d, SpecModule, build
+from moo_bnas.networks.module import build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.loop import Training, to_device
 
 ROUNDS = 5
-SHIFT = 4
 
 
 @dataclass(frozen=True)
 class Task:
-    """What both systems train."""
+    """The network that both systems train, and on how many images."""
 
     specs: list[LayerSpec]
     image: ImageShape
     batch_size: int
-    steps: int  # a round
+    steps: int  # per round
     device: torch.device
 
     @property
     def forward_flops(self) -> float:
-        """Floating point operations of one image, two a multiply-accumulate."""
+        """Floating point operations per image, two for each multiply-accumulate."""
         return 2.0 * sum(float(macs(spec)) for spec in self.specs)
 
 
 def random_images(image: ImageShape, train: int, scoring: int) -> ImageData:
-    """Noise: what is in the images takes no time."""
+    """Images of noise, as the content of images does not change how fast they are trained on."""
     random = np.random.default_rng(0)
     n = train + scoring
     shape = (n, image.channels, image.size, image.size)
@@ -83,7 +78,7 @@ def random_images(image: ImageShape, train: int, scoring: int) -> ImageData:
 
 
 def recipe_of(task: Task, dtype: str, epochs: int = 1000) -> Recipe:
-    """A recipe as those of CIFAR-10: crops, flips, SGD."""
+    """A recipe like those of the CIFAR-10 definitions: crops, flips, SGD."""
     return Recipe(
         epochs=epochs,
         batch_size=task.batch_size,
@@ -96,97 +91,15 @@ def recipe_of(task: Task, dtype: str, epochs: int = 1000) -> Recipe:
 
 
 def engine(task: Task, dtype: str) -> Callable[[], None]:
-    """A round of moo-bnas."""
+    """A function that trains one round with moo-bnas."""
     data = random_images(task.image, task.steps * task.batch_size, 2)
     on_device = to_device(data, task.image.size, task.device)
     training = Training(build(task.specs), on_device, recipe_of(task, dtype), seed=0)
     return training.run_epoch
 
 
-class UsualConv2d(BinaryConv2d):
-    """A binary convolution as tutorials write it."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        w = self.weight
-        binary = torch.sign(w) * w.abs().mean()
-        return functional.conv2d(x, (binary - w).detach() + w, None, self.stride, self.padding)
-
-
-class UsualActivation(nn.Module):
-    """An activation as tutorials write it."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x.clamp(0, 1)
-        return (x.round() - x).detach() + x
-
-
-def usual_network(specs: list[LayerSpec]) -> SpecModule:
-    """The same network with the usual binarizers."""
-    network = build(specs)
-    for name, layer in network.layers.items():
-        if isinstance(layer, BinaryConv2d):
-            layer.__class__ = UsualConv2d
-        elif isinstance(layer, Activation):
-            network.layers[name] = UsualActivation()
-    return network
-
-
-class UsualDataset(Dataset[tuple[Tensor, int]]):
-    """As torchvision's CIFAR10: an array, a PIL image of each sample, transforms."""
-
-    def __init__(self, data: ImageData, size: int) -> None:
-        images = data.train.images[data.train.rows].transpose(0, 2, 3, 1)
-        self._images = images.squeeze(3) if images.shape[3] == 1 else images
-        self._labels = data.train.labels
-        channels = data.train.images.shape[1]
-        self._transform = transforms.Compose(
-            [
-                transforms.RandomCrop(size, padding=SHIFT),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize((0.5,) * channels, (0.25,) * channels),
-            ]
-        )
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = Image.fromarray(self._images[index])
-        return self._transform(image), int(self._labels[index])
-
-
-def usual(task: Task, loader_workers: int) -> Callable[[], None]:
-    """A round of the usual loop."""
-    data = random_images(task.image, task.steps * task.batch_size, 0)
-    on_gpu = task.device.type == "cuda"
-    loader = DataLoader(
-        UsualDataset(data, task.image.size),
-        batch_size=task.batch_size,
-        shuffle=True,
-        num_workers=loader_workers,
-        pin_memory=on_gpu,
-        persistent_workers=loader_workers > 0,
-    )
-    network = usual_network(task.specs).to(task.device).train()
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, weight_decay=1e-4)
-
-    def run() -> None:
-        loss_sum = 0.0
-        for images, labels in loader:
-            x = images.to(task.device, non_blocking=True)
-            y = labels.to(task.device, non_blocking=True)
-            optimizer.zero_grad()
-            loss = functional.cross_entropy(network(x), y)
-            loss.backward()
-            optimizer.step()
-            loss_sum += loss.item()
-
-    return run
-
-
 def seconds(run: Callable[[], Any], device: torch.device) -> float:
-    """How long something takes, with all that it started on a GPU."""
+    """Seconds that `run` takes, including the work that it starts on a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     began = time.perf_counter()
@@ -197,10 +110,11 @@ def seconds(run: Callable[[], Any], device: torch.device) -> float:
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
-    """The fastest of some large convolutions and a matrix product, in operations a second."""
-    scale = 16 if device.type == "cuda" else 1
+    """Operations per second of the fastest among three large convolutions and a matrix product."""
+    scale = 16 if device.type == "cuda" else 1  # a GPU needs larger ones to be fully used
     best = 0.0
     with torch.inference_mode():
+        # The shapes of VGG-small's most expensive convolutions.
         for channels, size, n in ((128, 32, 8), (256, 16, 16), (512, 8, 32)):
             x = torch.randn(n * scale, channels, size, size, device=device, dtype=dtype)
             w = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype)
@@ -217,10 +131,10 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
 
 def _fastest(run: Callable[[], Any], device: torch.device) -> float:
     def often() -> None:
-        for _ in range(10):
+        for _ in range(10):  # so that starting a kernel and reading the clock hardly count
             run()
 
-    often()
+    often()  # warms up: chooses algorithms and fills caches
     return min(seconds(often, device) for _ in range(ROUNDS)) / 10
 
 
@@ -232,7 +146,10 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def candidate(task: Task, dtype: str, epochs: int) -> Callable[[], Any]:
-    """One whole candidate of CIFAR-10's size; what all share is made before."""
+    """A function that trains one candidate on as many images as CIFAR-10 has.
+
+    The images, which all candidates of a process share, are made before.
+    """
     data = to_device(random_images(task.image, 45_000, 5_000), task.image.size, task.device)
     recipe = recipe_of(task, dtype, epochs)
     return lambda: Training(build(task.specs), data, recipe, 0).run()
@@ -240,7 +157,7 @@ def candidate(task: Task, dtype: str, epochs: int) -> Callable[[], Any]:
 
 @contextlib.contextmanager
 def beside(count: int, arguments: list[str]) -> Iterator[None]:
-    """Other processes that train candidates without end, all past their first."""
+    """Keeps other processes training candidates; begins when each has finished its first."""
     others = [
         subprocess.Popen(
             [sys.executable, __file__, *arguments, "--endless"], stdout=subprocess.PIPE, text=True
@@ -250,7 +167,7 @@ def beside(count: int, arguments: list[str]) -> Iterator[None]:
     try:
         for other in others:
             if other.stdout is not None:
-                other.stdout.readline()
+                other.stdout.readline()  # written after the first candidate
         yield
     finally:
         for other in others:
@@ -259,7 +176,7 @@ def beside(count: int, arguments: list[str]) -> Iterator[None]:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What was measured on."""
+    """The machine that was measured on."""
     name = "cpu"
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
@@ -277,7 +194,7 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def row(system: str, metric: str, values: list[float], **more: Any) -> dict[str, Any]:
-    """A row of the report: the median and the range of what was measured."""
+    """A row of the report: median and range of the measured values."""
     return {
         "system": system,
         "metric": metric,
@@ -295,27 +212,41 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--network", default="vgg_small", choices=["vgg_small", "resnet18"])
     parser.add_argument(
-        "--base-width", type=int, help="channels of the first layer; None: the paper's"
+        "--base-width", type=int, help="channels of the first layer (None: as in the paper)"
     )
-    parser.add_argument("--ratios", default="1", help="one for all layers, or one a gene")
-    parser.add_argument("--stem", choices=["imagenet", "small"], help="of resnet18")
+    parser.add_argument("--ratios", default="1", help="one for all genes, or one per gene")
+    parser.add_argument("--stem", choices=["imagenet", "small"], help="stem of resnet18")
     parser.add_argument("--image", default="32,3,10", help="size, channels, classes")
-    parser.add_argument("--batch-size", type=int, default=128, help="images a step")
-    parser.add_argument("--steps", type=int, default=10, help="of a round")
+    parser.add_argument("--batch-size", type=int, default=128, help="images per step")
+    parser.add_argument("--steps", type=int, default=10, help="steps per round")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     parser.add_argument(
-        "--dtype", choices=["fp32", "bf16"], help="None: bf16 where the hardware has it"
+        "--dtype",
+        choices=["fp32", "bf16"],
+        help="number format (None: bf16 if the hardware supports it)",
     )
-    parser.add_argument("--loader-workers", type=int, help="None: 0 on a CPU, 8 on a GPU")
-    parser.add_argument("--epochs", type=int, help="measure whole candidates of so many epochs")
-    parser.add_argument("--processes", type=int, nargs="+", default=[1], help="that train them")
+    parser.add_argument(
+        "--loader-workers",
+        type=int,
+        help="processes of the usual loop that load images (None: 0 on a CPU, 8 on a GPU)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, help="also measure whole candidates of this many epochs"
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        nargs="+",
+        default=[1],
+        help="processes that train candidates at once",
+    )
     parser.add_argument("--endless", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser.parse_args()
 
 
 def task_of(options: argparse.Namespace) -> Task:
-    """What the options name."""
+    """The task that the options describe."""
     image = ImageShape(*(int(n) for n in options.image.split(",")))
     network = make_network(options.network, image, base_width=options.base_width, stem=options.stem)
     ratios = [float(r) for r in options.ratios.split(",")]
@@ -326,12 +257,14 @@ def task_of(options: argparse.Namespace) -> Task:
 
 
 def side_by_side(task: Task, dtype: str, loader_workers: int) -> list[dict[str, Any]]:
-    """Both systems in turns."""
-    systems = {"moo-bnas": engine(task, dtype), "usual": usual(task, loader_workers)}
+    """Rows of both systems, measured in turns."""
+    data = random_images(task.image, task.steps * task.batch_size, 0)
+    usual = usual_loop(data, task.specs, task.batch_size, task.device, loader_workers)
+    systems = {"moo-bnas": engine(task, dtype), "usual": usual}
     speeds: dict[str, list[float]] = {name: [] for name in systems}
-    for run in systems.values():
+    for run in systems.values():  # warms up
         run()
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS):  # in turns, so that a machine that slows down slows both
         for name, run in systems.items():
             speeds[name].append(task.steps * task.batch_size / seconds(run, task.device))
     peak = peak_flops(task.device, torch.bfloat16 if dtype == "bf16" else torch.float32)
@@ -347,7 +280,7 @@ def side_by_side(task: Task, dtype: str, loader_workers: int) -> list[dict[str, 
 def whole_candidates(
     task: Task, dtype: str, epochs: int, processes: list[int]
 ) -> Iterator[dict[str, Any]]:
-    """Whole candidates, in so many processes at once."""
+    """Rows of whole candidates, trained by each number of processes at once."""
     run = candidate(task, dtype, epochs)
     run()
     for count in processes:

@@ -1,18 +1,19 @@
 #!/bin/bash
 # sbatch --array=0-199%64 docker/slurm.sh worker --study-name STUDY
 #
-# Runs a command of moo-bnas on a Slurm cluster. Here that is 200 workers, one a task, at most 64 at
-# a time: as the time of one is up the next begins, and those left when the run is over end at once.
-# On GPUs, add `--gres=gpu:1 --mem=8G` for sbatch before docker/slurm.sh.
+# Runs a command of moo-bnas on a Slurm cluster. The command above submits 200 workers, one per
+# task, of which at most 64 run at a time: when the time of one is up the next begins, and those
+# left when the run is over exit at once. For GPUs, insert `--gres=gpu:1 --mem=8G` before
+# docker/slurm.sh.
 #
-# The driver goes first. It trains nothing, so a login node will do, else a job of its own:
+# Start the driver first. It trains nothing, so it can run on a login node, or as a job of its own:
 #   docker/slurm.sh run DEFINITION --workers 0 --study-name STUDY
 #   sbatch --time=7-0 docker/slurm.sh run DEFINITION --workers 0 --study-name STUDY
-# When its time is up, the same command goes on.
+# When its time is up, the same command continues the run.
 #
-# The URL of the storage is read from the file ~/.moo-bnas-storage, which only you may read (chmod
-# 600), unless the environment has it as MOO_BNAS_STORAGE. PostgreSQL's password may also stand in
-# ~/.pgpass, and not in the URL. `moo-bnas` must be in the PATH of the shell that calls sbatch.
+# The URL of the storage is taken from MOO_BNAS_STORAGE in the environment, or else from the file
+# ~/.moo-bnas-storage, which only you may read (chmod 600). PostgreSQL's password may be in
+# ~/.pgpass instead of the URL. `moo-bnas` must be in the PATH of the shell that calls sbatch.
 #SBATCH --job-name=moo-bnas
 #SBATCH --output=moo-bnas-%j.log
 #SBATCH --open-mode=append
@@ -36,9 +37,9 @@ if [[ -z ${MOO_BNAS_STORAGE:-} ]]; then
     MOO_BNAS_STORAGE=$(<"$file")
     export MOO_BNAS_STORAGE
 fi
-# One thread a process: two of them on a busy machine can be ten times slower than one.
+# One thread per process: on a busy machine, two can be ten times slower than one.
 export OMP_NUM_THREADS=1
 
-# exec: the SIGTERM of scancel, or that 60 s before the time is up, reaches the worker itself, which
-# gives back what it trains.
+# exec, so that SIGTERM (from scancel, or from Slurm 60 s before the time is up) reaches the worker
+# itself, which then returns the candidate that it is training.
 exec moo-bnas "$@"

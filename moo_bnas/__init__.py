@@ -1,7 +1,7 @@
 """moo-bnas: searches the layer widths of binary neural networks.
 
-From Python, without a storage: `search` finds the front of any integer space with any accuracy and
-cost function. `predict` runs the file of a trained network on images.
+Two functions need no storage: `search` finds the front of any integer space with any accuracy and
+cost function, and `predict` runs the file of a trained network on images.
 
     >>> from moo_bnas import search
     >>> found = search(lambda g: 90 + sum(g), lambda g: 1 + sum(g), choices=[3, 3], generations=2)
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Imported when first used: the command line must not wait for pymoo to print its help.
+# Imported on first use, so that `moo-bnas --help` does not wait for pymoo to load.
 _HOMES = {
     "Evaluation": "moo_bnas.evolution.direct",
     "MooBnasError": "moo_bnas.errors",

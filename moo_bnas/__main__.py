@@ -1,4 +1,4 @@
-"""`python -m moo_bnas`."""
+"""The command `python -m moo_bnas`, which equals `moo-bnas`."""
 
 from moo_bnas.cli import main
 

@@ -12,7 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from moo_bnas.data import DataSet
 from moo_bnas.errors import DefinitionError
@@ -20,7 +27,8 @@ from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import PAPER_RATIOS, SearchSpace
 from moo_bnas.fingerprint import fingerprint
 from moo_bnas.networks import make_network, source_of
-from moo_bnas.networks.cost import flops
+from moo_bnas.networks.binarizers import check_binarizer
+from moo_bnas.networks.cost import COSTS, FLOPS, MEMORY, LayerCost
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
 from moo_bnas.recipe import Recipe
@@ -38,7 +46,7 @@ class NetworkOptions(Section):
     model_config = ConfigDict(extra="allow")
 
     name: str
-    binarizer: Literal["dorefa", "sign"] = "dorefa"
+    binarizer: Annotated[str, AfterValidator(check_binarizer)] = "dorefa"
     base_width: AtLeastOne | None = None
     stem: Literal["imagenet", "small"] | None = None
 
@@ -68,9 +76,9 @@ class SearchOptions(Section):
         population: Candidates a generation.
         generations: How many.
         trade_off: Lambda of Eq. 4.
-        max_flops: No candidate above it is trained; the references are (uniform and
-            full-precision networks).
-        max_memory: Likewise, in bits.
+        max_flops: Limit on FLOPs: no candidate above it is trained. The references (uniform and
+            full-precision networks) are trained all the same.
+        max_memory: The same limit on memory, in bits.
     """
 
     population: Annotated[int, Field(ge=2)] = 32
@@ -78,6 +86,12 @@ class SearchOptions(Section):
     trade_off: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4.0
     max_flops: Positive | None = None
     max_memory: Positive | None = None
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that are set, by the name of the cost."""
+        given = {FLOPS.name: self.max_flops, MEMORY.name: self.max_memory}
+        return {name: limit for name, limit in given.items() if limit is not None}
 
 
 class Definition(Section):
@@ -125,10 +139,23 @@ class Definition(Section):
         """Its search space."""
         return SearchSpace(self.make_network().genes, self.space.ratios)
 
-    def reference_flops(self) -> float:
-        """FLOPs of the uniform 1x binary network, by which Eq. 4 divides."""
+    def costs(self) -> dict[str, LayerCost]:
+        """All that a network costs, by name; the first is the one that the search weighs."""
+        return COSTS
+
+    @property
+    def cost(self) -> LayerCost:
+        """What a search weighs accuracy against: FLOPs."""
+        return self.costs()[FLOPS.name]
+
+    def cost_range(self) -> tuple[float, float]:
+        """Costs of the cheapest and of the most expensive binary network of the space."""
+        return self.cost.ends(self.make_network(), self.make_space())
+
+    def reference_cost(self) -> float:
+        """Cost of the uniform 1x binary network, by which Eq. 4 divides."""
         network = self.make_network()
-        return flops(network, network.base_widths)
+        return self.cost.of(network, network.base_widths)
 
     def fingerprint(
         self, precision: Precision, data_hash: str, parent_hash: str | None = None

@@ -1,13 +1,13 @@
 """The errors that moo-bnas raises.
 
-Each message says what is wrong, what was found, what was expected and how to mend it, in one or
-two lines. The command line prints it and exits with `exit_code`; it shows no traceback.
+Each message says in one or two lines what is wrong, what was found, what was expected and what to
+do about it. The command line prints it, without a traceback, and exits with `exit_code`.
 """
 
 from __future__ import annotations
 
-EXIT_LIKEWISE = 3
-"""A worker that ends with it says that another one on its machine would fail likewise."""
+EXIT_NO_RESTART = 3
+"""Exit code of a worker whose error would stop every other worker on its machine as well."""
 
 
 class MooBnasError(Exception):
@@ -23,15 +23,15 @@ class DefinitionError(MooBnasError, ValueError):
 
 
 class StorageError(MooBnasError, RuntimeError):
-    """The storage cannot be reached, or holds something else than expected."""
+    """The storage cannot be reached, or its contents are not what was expected."""
 
 
 class StorageAwayError(StorageError):
-    """The storage's server cannot be reached now; it may come back."""
+    """The storage's server cannot be reached at the moment; it may come back."""
 
 
 class StorageBusyError(StorageAwayError):
-    """The storage's server is there and asks to try again: it is full, starting, or in conflict."""
+    """The storage's server answers but asks to try again: it is full, starting, or in conflict."""
 
 
 class StudyHeldError(StorageError):
@@ -41,13 +41,13 @@ class StudyHeldError(StorageError):
 class DataError(MooBnasError, RuntimeError):
     """A data set is missing, broken, or not the one that the study was started with."""
 
-    exit_code = EXIT_LIKEWISE
+    exit_code = EXIT_NO_RESTART
 
 
 class ArtifactsError(MooBnasError, RuntimeError):
     """The artifact store cannot be used, or lacks what it should hold."""
 
-    exit_code = EXIT_LIKEWISE
+    exit_code = EXIT_NO_RESTART
 
 
 class ParentError(MooBnasError, RuntimeError):
@@ -71,11 +71,11 @@ class DeviceError(MooBnasError, RuntimeError):
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
-    """The device has not enough memory left, which others may use at the same time."""
+    """The device has too little free memory; other processes may be using it."""
 
 
-class Interrupted(MooBnasError):  # noqa: N818 (no error, but a wish fulfilled)
-    """A training was told to stop; nothing of it is kept."""
+class Interrupted(MooBnasError):  # noqa: N818 (a request that was met, not an error)
+    """A training run was asked to stop; nothing of it is kept."""
 
 
 class DashboardError(MooBnasError, RuntimeError):
@@ -87,4 +87,4 @@ class ImagesError(MooBnasError, RuntimeError):
 
 
 class WorkersError(MooBnasError, RuntimeError):
-    """The local workers of a run keep dying."""
+    """The local workers of a run keep failing."""

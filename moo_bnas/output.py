@@ -1,4 +1,4 @@
-"""Writes files that others may read at any moment: whole or not at all."""
+"""Writes files that may be read at any moment: completely or not at all."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file under another name first, then gives it its own.
+    """Writes a file under another name, then renames it.
 
     Raises:
-        OSError: Where that fails; then what was there before is still there, and nothing else.
+        OSError: If writing or renaming fails; an earlier file of that name is then unchanged, and
+            nothing is left beside it.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -1,4 +1,7 @@
-"""Keeps passwords in URLs from being shown."""
+"""Keeps passwords in URLs out of everything that is shown.
+
+URLs are hidden before they are parsed, so mistyped ones are hidden as well.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ import sys
 
 STORAGE_VARIABLE = "MOO_BNAS_STORAGE"
 
-# From the first colon up to the last @, as a user may hold an @ and so may a password that was not
-# escaped as URLs want it. Also where the scheme, or slashes of it, were forgotten.
+# The password reaches from the first colon to the last @: a user name may contain an @, and so may
+# a password that was not escaped. The scheme, or its slashes, may be missing.
 _LOGIN = re.compile(
     r"(?!sqlite:///)"
     r"(?P<user>(?:[\w+]+:/+|(?:postgres|postgresql|mysql|mariadb)(?:\+\w+)?:)?+[^:]*):"
@@ -21,27 +24,28 @@ _QUERY = re.compile(r"\?\w+=.*", re.DOTALL)
 
 
 def hide_password(url: str) -> str:
-    """`url` as it may be shown: `***` stands for its password, and for secrets in its query."""
+    """`url` with `***` in place of its password and of secrets in its query."""
     login = _LOGIN.match(url)
     shown, rest = ("", url) if login is None else (f"{login['user']}:***@", url[login.end() :])
     if login is not None and _IN_QUERY.search(login["password"]):
-        return shown.removesuffix("@")  # where the secrets end cannot be told
+        return shown.removesuffix("@")  # it is unclear where the secrets end
     return shown + _IN_QUERY.sub(r"\1***", rest)
 
 
 def is_escaped(url: str) -> bool:
-    """Whether an @ in the password, if there is one, is written %40.
+    """Whether an @ in the password, if there is one, is written as %40.
 
-    Otherwise a part of the password is taken for the host, and shown by whoever looks for it.
+    Otherwise a part of the password is taken for the host, and appears in errors about the host.
     """
     login = _LOGIN.match(_QUERY.sub("", url))
     return login is None or "@" not in login["password"]
 
 
 def hide_from_ps() -> None:
-    """Begins this command anew where its arguments hold a password, which `ps` shows to everybody.
+    """Starts this command again without the passwords in its arguments, which `ps` shows to all.
 
-    The URL moves into the environment, which other users cannot read.
+    The URL moves into the environment, which other users cannot read. Arguments without a password
+    are left alone.
     """
     shown, url = [], None
     for before, argument in zip(sys.argv, sys.argv[1:], strict=False):
@@ -59,7 +63,7 @@ def hide_from_ps() -> None:
 
 
 def with_password(url: str) -> str | None:
-    """The URL that `url` shows, from the environment; None where that holds another one."""
+    """`url` with the password that it hides, from the environment; None if it is not there."""
     if "***" not in url:
         return url
     full = os.environ.get(STORAGE_VARIABLE, "")

@@ -1,4 +1,4 @@
-"""Processes: this one, the cores it may use, and which others are known to be gone."""
+"""Processes: how this one is named, its cores, and whether another one has exited."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def here() -> tuple[str, int]:
-    """Host and process id of this process, as storages name it.
+    """Host and process id that identify this process in a storage.
 
-    The host is its name, and on Linux behind a slash what tells containers and cloned machines of
-    equal names apart: the boot and the namespace of process ids.
+    On Linux, ids of the boot and of the process namespace follow the host name after a slash; they
+    distinguish containers and cloned machines of equal names.
     """
     host = socket.gethostname()
     boot = Path("/proc/sys/kernel/random/boot_id")
@@ -22,20 +22,20 @@ def here() -> tuple[str, int]:
 
 
 def count_cores() -> int:
-    """The cores that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def is_gone(host: str, pid: int) -> bool:
-    """Whether a process is known to be gone; of other hosts nothing is known."""
+def has_exited(host: str, pid: int) -> bool:
+    """Whether a process is known to have exited; False for processes of other hosts."""
     if host != here()[0]:
         return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except PermissionError:  # it lives, and is another user's
+    except PermissionError:  # it runs, and belongs to another user
         return False
     return False

@@ -1,4 +1,7 @@
-"""Recipes: how a network is trained."""
+"""Recipes: how a network is trained.
+
+Every key enters the fingerprint of an evaluation.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,25 @@ class Recipe(Section):
 
     Attributes:
         epochs: Passes over the training images.
-        batch_size: Images a step, at least; all steps of an epoch are equal, what is left over
-            (less than one image a step) waits for another epoch.
-        learning_rate: At its peak.
+        batch_size: Smallest number of images per step. All steps of an epoch have equally many;
+            the images left over, fewer than one per step, are left out of that epoch.
+        learning_rate: Peak learning rate.
         schedule: `one_cycle` rises to the peak and falls to 0; `steps` begins at the peak and
             falls to a tenth at each milestone.
-        warmup: Of one cycle: the share of steps over which it rises, linearly; then it falls as a
-            cosine to 0.
-        milestones: Of steps: epochs.
+        warmup: Share of the steps over which `one_cycle` rises, linearly, before it falls to 0 as a
+            cosine.
+        milestones: Epochs at which `steps` lowers the learning rate.
         optimizer: `sgd`, with Nesterov momentum, or `adam`.
-        momentum: Of SGD; of Adam the first beta.
-        weight_decay: On all parameters.
-        label_smoothing: Of the cross entropy.
-        shift: Training images move by up to this many pixels each way (a random crop of the image
-            padded by so many zeros).
-        flip: Half of the training images are mirrored.
-        random_resized_crop: Training images are random parts of the stored ones, resized.
-        dtype: Of the layers' arithmetic in training; weights and scoring are fp32 always.
-        seed: Of the split, the initial weights and the order of images.
+        momentum: Momentum of SGD, or the first beta of Adam.
+        weight_decay: Weight decay of all parameters.
+        label_smoothing: Label smoothing of the cross entropy.
+        shift: Pixels by which training images move at most in each direction: random crops of the
+            image padded with that many zeros.
+        flip: Whether half of the training images are mirrored.
+        random_resized_crop: Whether training images are random parts of the stored ones, resized.
+        dtype: Number format of the layers' arithmetic in training; weights and scoring are always
+            fp32.
+        seed: Seed of the split, the initial weights and the order of images.
     """
 
     epochs: AtLeastOne
@@ -55,22 +59,23 @@ class Recipe(Section):
     def _milestones_are_of_steps(self) -> Recipe:
         if (self.schedule == "steps") != bool(self.milestones):
             raise ValueError(
-                f"got schedule {self.schedule!r} with milestones {list(self.milestones)}; steps "
-                "needs milestones such as [60, 120], and only steps does"
+                f"got schedule {self.schedule!r} with milestones {list(self.milestones)}, expected "
+                "milestones such as [60, 120] with 'steps' and none with 'one_cycle'; add or "
+                "remove them"
             )
         inside = all(milestone < self.epochs for milestone in self.milestones)
         if not inside or list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError(
                 f"got milestones {list(self.milestones)} of {self.epochs} epochs, expected them to "
-                "ascend without repeats and to lie before the end; mend them"
+                f"ascend without repeats and to be below {self.epochs}; correct them"
             )
         return self
 
     def lasting(self, epochs: int) -> Recipe:
-        """This recipe over another number of epochs; milestones keep their shares of it.
+        """This recipe over another number of epochs; milestones keep their relative places.
 
         Raises:
-            DefinitionError: Where so few epochs leave no room for a milestone.
+            DefinitionError: If so few epochs leave no room for a milestone.
         """
         milestones = self._milestones_of(epochs)
         if self.milestones and not milestones:

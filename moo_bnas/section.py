@@ -1,4 +1,4 @@
-"""What the sections of a definition are made of."""
+"""The base class of a definition's sections, and types of numbers that several of them share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ still known. Its default must therefore mean what the code did before.
 
 
 class Section(BaseModel):
-    """A part of a definition: unknown keys are refused, and nothing is converted or changed."""
+    """A part of a definition: frozen, refuses unknown keys, and never converts values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 

@@ -1,4 +1,4 @@
-"""Opens a page in a real browser and tells what it sees."""
+"""Opens a page in a real browser and returns what it sees."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Seen:
     """What a browser saw of a page.
 
     Attributes:
-        complaints: What it wrote to its console, and errors of scripts.
-        requests: Addresses it asked for beside the page.
-        answers: What the expressions came to.
+        complaints: Lines of its console, and errors of scripts.
+        requests: Addresses that it requested, other than the page.
+        answers: Values of the expressions.
     """
 
     complaints: list[str]
@@ -27,7 +27,7 @@ class Seen:
 
 
 def look(page: Path, expressions: list[str], screens: list[tuple[int, str]]) -> list[Seen]:
-    """Loads a page on screens, each so many pixels wide and of a colour scheme."""
+    """Loads a page on several screens, each with a width in pixels and a colour scheme."""
     if shutil.which("chromium") is None:
         pytest.skip("chromium is not installed")
     pytest.importorskip("choreographer", reason="choreographer, which comes with kaleido, is not")
@@ -68,6 +68,6 @@ async def _see(tab: Any, page: Path, expressions: list[str], width: int, scheme:
     answers = []
     for expression in expressions:
         asked = {"expression": expression, "returnByValue": True}
-        told = await tab.send_command("Runtime.evaluate", asked)
-        answers.append(told["result"]["result"].get("value"))
+        reply = await tab.send_command("Runtime.evaluate", asked)
+        answers.append(reply["result"]["result"].get("value"))
     return Seen(complaints, [r for r in requests if r != page.as_uri()], answers)

@@ -1,11 +1,11 @@
-"""Kills what makes a run, at random moments, and compares its result with the undisturbed one.
+"""Kills the processes of a run at random moments and compares its result with an undisturbed run.
 
     python -m tests.chaos --storage postgresql --kills 30 --restarts 3
 
-A driver with a local worker and a worker that joined by hand are killed (SIGKILL), one or all at
-once, and started again, as a cluster would; PostgreSQL is restarted, politely and not. In the end
-every genotype has one finished trial, nothing waits or runs, and the points of `pareto.json` are
-those of a run that nobody disturbed.
+A driver with a local worker, and a worker that was started by hand, are killed (SIGKILL), one or
+all at once, and started again, as a cluster would; PostgreSQL is shut down or crashed, and started
+again. In the end every genotype has one finished trial, nothing waits or runs, and the points of
+`pareto.json` equal those of an undisturbed run.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Chaos:
     """One run that is disturbed.
 
     Args:
-        folder: To run in; logs are left there.
-        url: Of a fresh storage.
-        server: Of the storage, to be restarted; None: it is not.
-        generations: Of the run.
-        seed: Of all random choices.
+        folder: Folder in which the run takes place and leaves its logs.
+        url: URL of a fresh storage.
+        server: Server of the storage, which is to be restarted; None: it is not.
+        generations: Number of generations of the run.
+        seed: Seed of all random choices.
     """
 
     def __init__(
@@ -58,21 +58,21 @@ class Chaos:
         self._definition.write_text(TINY)
 
     def undisturbed(self) -> list[dict[str, Any]]:
-        """The points of the same run on SQLite, left in peace."""
+        """The points of the same run on SQLite, undisturbed."""
         calm = self._command("run", "calm", self._run_options(workers=2))
         environment = self._environment(f"sqlite:///{self._folder}/calm.db")
         subprocess.run(calm, cwd=self._folder, env=environment, check=True, capture_output=True)
         return self._points("calm")
 
     def disturbed(self, kills: int, restarts: int) -> tuple[list[dict[str, Any]], Counter[str]]:
-        """The points of the run, and what was done to it meanwhile."""
+        """The points of the run, and the events that disturbed it."""
         events = [VICTIMS[i % len(VICTIMS)] for i in range(kills)]
         events += ["restart" if i % 2 else "crash" for i in range(restarts)]
         self._rng.shuffle(events)
         done: Counter[str] = Counter()
         self._driver, self._joined = self._start_driver(), self._start_worker()
         for event in events:
-            self._let_it_go_on(self._rng.randint(1, 3))
+            self._let_it_continue(self._rng.randint(1, 3))
             if self._driver.poll() == 0:
                 break
             while not self._do(event) and self._driver.poll() != 0:
@@ -101,8 +101,8 @@ class Chaos:
         for process in (self._driver, self._joined):
             process.kill()
 
-    def _let_it_go_on(self, evaluations: int) -> None:
-        """Until so many more were finished, and then for a random moment."""
+    def _let_it_continue(self, evaluations: int) -> None:
+        """Waits until that many more evaluations have finished, and then for a random moment."""
         target = self._finished() + evaluations
         while self._driver.poll() != 0 and self._finished() < target:
             self._revive()
@@ -139,7 +139,7 @@ class Chaos:
         self._server.start()
 
     def _revive(self) -> None:
-        """Starts again what has died, as a cluster does."""
+        """Restarts processes that have exited, as a cluster does."""
         if self._driver.poll() not in (None, 0):
             self._driver = self._start_driver()
         if self._joined.poll() not in (None, 0):

@@ -1,4 +1,4 @@
-"""Parts that many tests use."""
+"""Fixtures that many tests use."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def tiny(tiny_path: Path) -> Definition:
 
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A PostgreSQL server of this session's own, with default settings."""
+    """A PostgreSQL server of this test session, with default settings."""
     server = get_server(tmp_path_factory.mktemp("pg") / "data")
     yield server
     server.cleanup()
@@ -61,7 +61,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresSer
 
 @pytest.fixture(scope="session")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDBServer]:
-    """A MariaDB server of this session's own, with default settings."""
+    """A MariaDB server of this test session, with default settings."""
     if not is_installed():
         pytest.skip(NO_MARIADB)
     server = MariaDBServer(tmp_path_factory.mktemp("mariadb"))

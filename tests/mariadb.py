@@ -16,11 +16,11 @@ NO_MARIADB = "mariadbd is not installed (.ci/run installs Debian's mariadb-serve
 
 
 class MariaDBServer:
-    """A server of one's own, with default settings, reached through a Unix socket."""
+    """A private server with default settings, reached through a Unix socket."""
 
     def __init__(self, folder: Path) -> None:
         self._data = folder / "data"
-        # The path of a socket may have 107 bytes.
+        # Not in `folder`: the path of a socket may have at most 107 bytes.
         self._run = Path(tempfile.mkdtemp(prefix="mariadb"))
         self._socket = self._run / "s"
         self._log = folder / "log"
@@ -29,7 +29,7 @@ class MariaDBServer:
         self.start()
 
     def start(self) -> None:
-        """Returns once it answers."""
+        """Returns once the server answers."""
         command = [_mariadbd() or "mariadbd", *self._options()]
         command += [f"--socket={self._socket}", "--skip-networking"]
         with self._log.open("ab") as log:
@@ -42,7 +42,7 @@ class MariaDBServer:
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        """Returns once it is gone."""
+        """Returns once the server has exited."""
         if self._process.poll() is None:
             self._process.terminate()
         self._process.wait(60)

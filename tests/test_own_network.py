@@ -53,11 +53,11 @@ def test_an_installed_network_is_searched(
 
     stored = Storage(f"sqlite:///{tmp_path}/moo-bnas.db").studies.open("own-pareto-s0")
     monkeypatch.setattr(networks, "entry_points", lambda group: EntryPoints())
-    with pytest.raises(DefinitionError, match="'two_convs'.*install the package that brings it"):
+    with pytest.raises(DefinitionError, match="'two_convs'.*install the package that provides it"):
         stored_definition(stored.attributes["definition"])  # as a worker without it does
 
 
-def test_costs_are_told_of_it_too(installed: Path, cli: Cli) -> None:
+def test_its_costs_are_shown_too(installed: Path, cli: Cli) -> None:
     told = cli("cost", "two_convs", "--json", PYTHONPATH=str(installed))
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["widths"] == [4, 4]
@@ -70,7 +70,7 @@ def test_costs_are_told_of_it_too(installed: Path, cli: Cli) -> None:
         ("temperature = 2.0", "heat = 2.0", "got the option 'heat', expected only base_width"),
     ],
 )
-def test_what_it_does_not_know_is_told(
+def test_what_it_does_not_know_is_reported(
     installed: Path, tmp_path: Path, cli: Cli, old: str, new: str, told: str
 ) -> None:
     path = tmp_path / "own.toml"
@@ -106,7 +106,7 @@ def test_changed_code_is_another_network(installed: Path, tmp_path: Path, cli: C
         ("GENES = (", "GENES = ((", "SyntaxError"),
     ],
 )
-def test_faults_of_its_package_are_told_as_such(
+def test_faults_of_its_package_are_reported_as_such(
     installed: Path, tmp_path: Path, cli: Cli, old: str, new: str, told: str
 ) -> None:
     path = tmp_path / "own.toml"
@@ -120,4 +120,4 @@ def test_faults_of_its_package_are_told_as_such(
     assert ran.returncode == 2
     assert "network two_convs cannot be used: own_network raised" in ran.stderr
     assert told in ran.stderr
-    assert "mend that package" in ran.stderr
+    assert "fix that package" in ran.stderr

@@ -1,4 +1,4 @@
-"""What a user gets who installs the wheel instead of cloning."""
+"""What users get who install the wheel instead of cloning the repository."""
 
 from __future__ import annotations
 

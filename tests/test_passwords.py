@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+import os
 from pathlib import Path
 
 import pytest
@@ -72,7 +72,7 @@ def test_a_shown_url_finds_its_password_in_the_environment(monkeypatch: pytest.M
     assert with_password("sqlite:///x.db") == "sqlite:///x.db"
 
 
-def test_a_hidden_password_that_cannot_be_found_is_told(cli: Cli) -> None:
+def test_a_hidden_password_that_cannot_be_found_is_reported(cli: Cli) -> None:
     ended = cli("status", "--storage", "postgresql://me:***@host/db")
     assert ended.returncode == 2
     assert f"whose password is hidden; set {STORAGE_VARIABLE} to the whole URL" in ended.stderr
@@ -98,6 +98,15 @@ def test_errors_show_no_password(cli: Cli, url: str, message: str) -> None:
     assert "RET" not in ended.stderr
 
 
+# Python runs this before anything else: it records what `ps` shows of every process that starts.
+_RECORD = """
+import os
+from pathlib import Path
+with open(os.environ["STARTS"], "a") as file:
+    file.write(Path("/proc/self/cmdline").read_bytes().decode().replace("\\0", " ") + "\\n")
+"""
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads the arguments of a process")
 @pytest.mark.parametrize("form", [["--storage", "{}"], ["--storage={}"]])
 @pytest.mark.parametrize(
@@ -109,13 +118,15 @@ def test_errors_show_no_password(cli: Cli, url: str, message: str) -> None:
     ],
 )
 def test_ps_does_not_show_the_password_of_a_url(tmp_path: Path, form: list[str], url: str) -> None:
-    process = start_cli("status", *[part.format(url) for part in form], cwd=tmp_path)
-    arguments = Path(f"/proc/{process.pid}/cmdline")
-    # Until it has started anew, which is a moment after Python itself is up.
-    while b"***" not in (shown := arguments.read_bytes()) and process.poll() is None:
-        time.sleep(0.001)
-    assert b"secret" not in shown
+    (tmp_path / "sitecustomize.py").write_text(_RECORD)
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    arguments = [part.format(url) for part in form]
+    environment = {"PYTHONPATH": path, "STARTS": str(tmp_path / "starts")}
+    process = start_cli("status", *arguments, cwd=tmp_path, **environment)
     out, err = process.communicate()
+    first, second = (tmp_path / "starts").read_text().splitlines()
+    assert url in first
+    assert second.endswith(" ".join(["status", *form]).format(hide_password(url)) + " ")
     assert process.returncode == 1
     assert f"storage {hide_password(url)}" in err
     assert "secret" not in out + err

@@ -14,7 +14,7 @@ from moo_bnas.definition import shipped
 from tests.conftest import Cli
 from tests.data.trees import image
 
-SHRINK = {  # key: value, wherever a definition has it
+SHRINK = {  # values that replace those of a definition
     "base_width": 4,
     "epochs": 2,
     "batch_size": 8,
@@ -29,7 +29,7 @@ CIFAR10 = [name for name in shipped() if "cifar10" in name]
 
 
 def _shrunk(name: str, tmp_path: Path) -> Path:
-    """The definition with smaller numbers, the rest of it untouched."""
+    """The definition with smaller numbers and nothing else changed."""
     text = shipped()[name].read_text()
     text = re.sub(r"milestones = .*", "milestones = [1]", text)
     text = re.sub(r"ratios = .*", "ratios = [0.25, 1]", text)
@@ -83,7 +83,7 @@ def test_imagenet_definitions_run_on_a_small_tree(name: str, tmp_path: Path, cli
     assert (made["train_images"], made["test_images"]) == (7 * CLASSES, CLASSES)
 
 
-def test_a_broken_image_of_imagenet_is_told_by_name(tmp_path: Path, cli: Cli) -> None:
+def test_a_broken_image_of_imagenet_is_named(tmp_path: Path, cli: Cli) -> None:
     folder = tmp_path / "data" / "imagenet"
     _plant_imagenet(folder)
     for broken in sorted((folder / "train" / "n00000003").iterdir()):
@@ -94,7 +94,7 @@ def test_a_broken_image_of_imagenet_is_told_by_name(tmp_path: Path, cli: Cli) ->
     ran = cli("run", path, "--data-root", tmp_path / "data", "--workers", "1")
     assert ran.returncode == 1
     assert re.search(r"cannot read the image .*train/n00000003/n00000003_\d.JPEG: ", ran.stderr)
-    assert "mend or remove that file" in ran.stderr
+    assert "replace or remove that file" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
@@ -140,7 +140,7 @@ def test_the_definition_for_own_images_runs_as_it_says(tmp_path: Path, cli: Cli)
     assert ran.returncode == 0, ran.stderr
 
 
-def test_every_definition_tells_what_it_needs_and_costs() -> None:
+def test_every_definition_says_what_it_needs_and_costs() -> None:
     for name, path in shipped().items():
         head = path.read_text().split("\n\n")[0]
         assert head.startswith(f"# moo-bnas run {name}"), name

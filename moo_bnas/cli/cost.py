@@ -66,8 +66,7 @@ def cost(
 
     from moo_bnas.evolution.space import SearchSpace
     from moo_bnas.networks import make_network
-    from moo_bnas.networks.cost import flops, layer_flops, layer_memory, memory_bits
-    from moo_bnas.units import quantity
+    from moo_bnas.networks.cost import COSTS, FLOPS
 
     image = make_network(network_name).image
     sizes = {"size": image_size, "channels": channels, "classes": classes}
@@ -84,6 +83,7 @@ def cost(
             f"got a base width that leaves {network.genes[widths.index(0)]} without channels; "
             "raise --base-width"
         )
+    specs = network.layers(widths, precision)
     layers: list[dict[str, Any]] = [
         {
             "name": layer.name,
@@ -92,41 +92,40 @@ def cost(
             "in_channels": int(layer.in_channels),
             "out_channels": int(layer.out_channels),
             "out_size": layer.out_size,
-            "flops": float(layer_flops(layer)),
-            "memory_bits": int(layer_memory(layer)),
+            **{name: c.total([layer]) for name, c in COSTS.items()},
         }
-        for layer in network.layers(widths, precision)
+        for layer in specs
     ]
-    total = flops(network, widths, precision)
+    totals = {name: c.total(specs) for name, c in COSTS.items()}
+    twin = FLOPS.of(network, network.base_widths, "full")
     document = {
         "network": network.name,
         "ratios": list(space.decode(genotype)),
         "widths": list(widths),
-        "flops": total,
-        "memory_bits": memory_bits(network, widths, precision),
-        "speedup": flops(network, network.base_widths, "full") / total,
+        **totals,
+        "speedup": twin / totals[FLOPS.name],
         "layers": layers,
     }
     if as_json:
         click.echo(json.dumps(document))
         return
+    amounts = "".join(f"{c.title:<8} {c.amount(totals[n])}\n" for n, c in COSTS.items())
     click.echo(
         f"{network.name}, {precision} precision, {image.size}x{image.size}x{image.channels}, "
         f"{image.classes} classes\n"
         f"ratios   {' '.join(f'{r:g}' for r in space.decode(genotype))}\n"
         f"widths   {' '.join(map(str, widths))}\n"
-        f"FLOPs    {quantity(total)}\n"
-        f"memory   {quantity(memory_bits(network, widths, precision))}bit\n"
+        f"{amounts}"
         f"speedup  {document['speedup']:.1f}x\n"
     )
     click.echo(
         f"{'layer':<16} {'kind':<12} {'precision':<9} {'in':>5} {'out':>5} {'size':>5}"
-        f" {'FLOPs':>10} {'memory':>12}"
+        + "".join(f" {c.title:>12}" for c in COSTS.values())
     )
     for entry in layers:
-        if entry["flops"] or entry["memory_bits"]:
+        if any(entry[name] for name in COSTS):
             click.echo(
                 f"{entry['name']:<16} {entry['kind']:<12} {entry['precision']:<9}"
                 f" {entry['in_channels']:>5} {entry['out_channels']:>5} {entry['out_size']:>5}"
-                f" {quantity(entry['flops']):>10} {quantity(entry['memory_bits']) + 'bit':>12}"
+                + "".join(f" {c.amount(entry[name]):>12}" for name, c in COSTS.items())
             )

@@ -53,7 +53,7 @@ def export(model: Path, form: Format, out: Path | None) -> None:
     for name, size, note in (
         ("weights", sizes.weights, f"{counted:,} bits by the cost model{padding}"),
         ("batch norm", sizes.batch_norm, "a multiplier and an offset a channel"),
-        ("scales", sizes.scales, "one a binary layer"),
+        ("scales", sizes.scales, "one per binary layer, or per output channel of one"),
         ("header", sizes.header, "the card, and where each tensor lies"),
         ("file", sizes.total, ""),
     ):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from moo_bnas.definition import Definition
     from moo_bnas.driver.run import Run
     from moo_bnas.driver.search_loop import Driver
-    from moo_bnas.evolution.algorithm import Mode
+    from moo_bnas.evolution.scoring import Mode
 
 Result = TypeVar("Result")
 

@@ -1,8 +1,9 @@
-"""Data sets. Each is a section of a definition, and loads what it describes; none imports torch.
+"""Data sets. Each is a section of a definition and loads the images it describes, without torch.
 
-A data set has a `shape` and tells in `needs` where its images come from; neither costs any
-reading. `load(root, seed, purpose)` reads: for a search, images to train on and images to score
-on, none of them a test image; for a final training, all but the test images, and the test images.
+A data set's `shape` and `needs` (where its images come from) are known without reading a file.
+`load(root, seed, purpose)` reads the images. For a search it returns images to train on and images
+to score on, none of which is a test image; for a final training it returns all images but the test
+images to train on, and the test images to score on.
 """
 
 from __future__ import annotations

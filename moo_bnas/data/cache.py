@@ -1,15 +1,15 @@
-"""Decoded images on disk: made once a machine, mapped into memory by all of its workers.
+"""Decoded images on disk: made once per machine, mapped into memory by all of its workers.
 
-An entry is a folder `<data root>/cache/<key>/`, its key a hash of what it is made from (names,
-sizes and times of files, and how they are decoded), so that other files make another entry:
+An entry is a folder `<data root>/cache/<key>/`. Its key is a hash of the names, sizes and times of
+the source files and of how they are decoded, so changed files get an entry of their own. It holds:
 
 - `images.npy`: uint8, n x channels x size x size.
 - `labels.npy`: int64, n.
-- `about.json`: class names, the hash of the content, what it was made from and by whom.
+- `about.json`: class names, the hash of the content, and which files and process made the entry.
 
-It is written to `<key>.part` and renamed once it is whole, under a lock, so that one process makes
-it while others wait. The hash is verified whenever an entry is opened. Any entry may be deleted
-while nobody uses it: it is made again.
+An entry is written to `<key>.part` and renamed once it is complete. A lock makes other processes
+wait while one writes. The hash of the content is verified whenever an entry is opened. An entry
+that no process uses may be deleted; it is made again when it is needed.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from moo_bnas.processes import here
 
 log = logging.getLogger(__name__)
 
-_TELL_SECONDS = 10.0  # between two lines of progress
-_CHUNK = 2**24
+_LOG_SECONDS = 10.0  # between two lines of progress in the log
+_CHUNK = 2**24  # bytes hashed at once: few calls, little memory
 
 
 @dataclass(frozen=True)
 class Source:
-    """What an entry is made from.
+    """The files from which an entry is made.
 
     Attributes:
-        what: For people: which files.
-        key: SHA-256 of their names, sizes and times, and of how they are decoded.
+        what: Which files these are, as shown in logs and errors.
+        key: SHA-256 of the files' names, sizes and times, and of how they are decoded.
         classes: Names of the classes.
-        read: Reads the files: labels (int64, n), and all images in their order, in batches (uint8,
-            b x channels x size x size).
-        shape: Of one image: channels, size, size.
+        shape: Shape of one image: channels, size, size.
+        read: Function that reads the files. It returns the labels (int64, n) and the images in the
+            same order, in batches (uint8, b x channels x size x size).
     """
 
     what: str
@@ -65,8 +65,8 @@ class Entry:
     """Decoded images.
 
     Attributes:
-        images: uint8, n x channels x size x size, mapped from a file, to be read only.
-        labels: int64, n.
+        images: Pixels, uint8, n x channels x size x size; mapped from a file, read-only.
+        labels: Class of each image, int64, n.
         content_hash: SHA-256 of pixels, labels, class names and shape.
     """
 
@@ -76,31 +76,31 @@ class Entry:
 
 
 class _DamagedError(Exception):
-    """An entry is not what it was when it was written."""
+    """An entry differs from what was written."""
 
 
 def identity(status: os.stat_result) -> tuple[int, int, int]:
-    """What tells a file's content from another that it had before, without reading it.
+    """Size and times of a file, which change when its content does; the file is not read.
 
-    The time of the last change of status, too: archives and copies set the time of modification
-    as they like, and raw images are all of one size.
+    The time of the last status change (ctime) is included because unpacking and copying may set
+    any modification time, and uncompressed images all have one size.
     """
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def open_entry(root: Path, source: Source) -> Entry:
-    """The entry of a source, made if need be.
+    """Opens the entry of a source; makes it first if it is missing or damaged.
 
     Args:
-        root: The data root.
-        source: What it is made from.
+        root: Data root.
+        source: Files from which the entry is made.
 
     Raises:
-        DataError: Where a source file is broken, or the entry cannot be written.
+        DataError: If a source file is broken, or the entry cannot be written.
     """
     folder = root / "cache" / source.key
     try:
-        if folder.exists():  # needs no lock, nor the right to write
+        if folder.exists():  # reading needs neither the lock nor write permission
             try:
                 return _open(folder, source)
             except _DamagedError as error:
@@ -108,21 +108,21 @@ def open_entry(root: Path, source: Source) -> Entry:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _lock(folder, source):
             try:
-                return _open(folder, source)  # somebody else made it meanwhile
+                return _open(folder, source)  # another process made it while this one waited
             except _DamagedError:
                 _remove(folder)
             _make(folder, source)
     except OSError as error:
         raise DataError(
             f"cannot use the cache of {source.what} in {folder.parent}: "
-            f"{error.strerror or error}; mend that or give another --data-root"
+            f"{error.strerror or error}; make that folder writable, or give another --data-root"
         ) from error
     try:
         return _open(folder, source)
     except _DamagedError as error:
         raise DataError(
-            f"the cache {folder} was just written and reads otherwise ({error}); this disk loses "
-            "data: give another --data-root"
+            f"the cache {folder} was just written and reads back differently ({error}); this disk "
+            "loses data: give another --data-root"
         ) from error
 
 
@@ -153,7 +153,7 @@ def _maker(folder: Path) -> str:
 
 def _make(folder: Path, source: Source) -> None:
     part = _part(folder)
-    _remove(part)  # of a process that was killed
+    _remove(part)  # left over from a process that was killed
     try:
         part.mkdir()
         host, pid = here()
@@ -178,26 +178,27 @@ def _write_images(
     labels: NDArray[np.int64],
     batches: Iterable[NDArray[np.uint8]],
 ) -> str:
-    """Writes `images.npy`; returns the content hash."""
+    """Writes `images.npy` and returns the content hash."""
     shape = (len(labels), *source.shape)
     size = int(np.prod(shape))
     log.info("decoding %s: %d images, %.1f MB to %s", source.what, shape[0], size / 1e6, part)
     digest = _digest(source, labels)
-    done, told = 0, time.monotonic()
+    done, last_logged = 0, time.monotonic()
     try:
         if size > (free := shutil.disk_usage(part).free):
             raise OSError(None, f"{free:,} bytes are free")
-        # Not through a memory map: there, a full disk kills the process.
+        # Written to a file, not through a memory map: on a full disk a map kills the process.
         with (part / "images.npy").open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             npy.write_array_header_1_0(file, header)
             for batch in batches:
+                # Hashed while they are in memory, so that ImageNet is not read a second time.
                 pixels = np.ascontiguousarray(batch)
                 digest.update(pixels.data)
                 file.write(pixels.data)
                 done += len(batch)
-                if time.monotonic() - told > _TELL_SECONDS:
-                    told = time.monotonic()
+                if time.monotonic() - last_logged > _LOG_SECONDS:
+                    last_logged = time.monotonic()
                     log.info("decoding %s: %d of %d images", source.what, done, shape[0])
             _to_disk(file)
     except OSError as error:
@@ -212,25 +213,26 @@ def _open(folder: Path, source: Source) -> Entry:
     """Opens an entry and verifies its hash.
 
     Raises:
-        _DamagedError: Where it is cut, changed or missing.
+        _DamagedError: If the entry is incomplete, changed or missing.
     """
     try:
         about = json.loads((folder / "about.json").read_text())
         expected = str(about["content_hash"])
         labels = np.load(folder / "labels.npy")
         digest = _digest(source, labels)
-        with (folder / "images.npy").open("rb") as file:  # a map would turn errors into SIGBUS
+        # Read from the file once: in a memory map, a read error kills the process (SIGBUS).
+        with (folder / "images.npy").open("rb") as file:
             npy.read_magic(file)
-            npy.read_array_header_1_0(file)
+            npy.read_array_header_1_0(file)  # the hash is of the pixels alone
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
         images = np.load(folder / "images.npy", mmap_mode="r")
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise _DamagedError(str(error)) from error
     if (about["key"], images.shape) != (source.key, (len(labels), *source.shape)):
-        raise _DamagedError("it is another entry's")
+        raise _DamagedError("it belongs to another entry")
     if digest.hexdigest() != expected:
-        raise _DamagedError("its content has another hash than when it was written")
+        raise _DamagedError("the hash of its content differs from the one recorded")
     return Entry(images, labels, expected)
 
 

@@ -28,9 +28,9 @@ class Cifar10(Section):
     """CIFAR-10 from the archive that torchvision downloads.
 
     Attributes:
-        path: Of the folder that holds `cifar-10-batches-py`, below the data root.
-        validation: Taken from the training images of each class: a number, or a share.
-        train_per_class: A search trains on so many images of each class; None: on all.
+        path: Folder that holds `cifar-10-batches-py`, relative to the data root.
+        validation: Training images of each class that a search scores on: a number, or a share.
+        train_per_class: Images of each class that a search trains on; None: all.
     """
 
     name: Literal["cifar10"] = "cifar10"
@@ -52,12 +52,12 @@ class Cifar10(Section):
         """The images for a purpose.
 
         Args:
-            root: The data root.
-            seed: Of the validation images.
-            purpose: A search, or the training that ends it.
+            root: Data root.
+            seed: Seed that chooses the validation images.
+            purpose: Search or final training.
 
         Raises:
-            DataError: Where the archive is missing or damaged.
+            DataError: If the archive is missing or damaged.
         """
         seen = self._entry(root, train=True)
         validation, train = share_out(
@@ -82,10 +82,10 @@ class Cifar10(Section):
         )
 
     def download(self, root: Path) -> None:
-        """Fetches and unpacks the archive, unless it is there.
+        """Downloads and unpacks the archive, unless it is there already.
 
         Raises:
-            DataError: Where that fails.
+            DataError: If the download fails.
         """
         from torchvision.datasets import CIFAR10
 
@@ -109,7 +109,7 @@ class Cifar10(Section):
                 status = file.stat()
             except OSError as error:
                 raise DataError(
-                    f"looked for CIFAR-10 in {file.parent}, but {name}: {error.strerror}; run "
+                    f"looked for CIFAR-10 in {file.parent}; {name}: {error.strerror}; run "
                     "`moo-bnas data DEFINITION --download`, or give another --data-root"
                 ) from error
             listing.append([name, *identity(status)])
@@ -124,12 +124,12 @@ class Cifar10(Section):
 
 
 def _read(folder: Path, train: bool) -> tuple[NDArray[np.int64], list[NDArray[np.uint8]]]:
-    """Reads the archive, whose files torchvision knows by their MD5 sums.
+    """Reads the archive after checking its files against torchvision's MD5 sums.
 
     Raises:
-        DataError: Where one of them is missing, cannot be read, or has another sum.
+        DataError: If a file is missing, cannot be read, or has another MD5 sum.
     """
-    from torchvision.datasets import CIFAR10  # takes seconds, and only a cold cache needs it
+    from torchvision.datasets import CIFAR10  # slow to import, needed only to fill the cache
     from torchvision.datasets.utils import check_integrity
 
     meta = [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]
@@ -138,7 +138,9 @@ def _read(folder: Path, train: bool) -> tuple[NDArray[np.int64], list[NDArray[np
         try:
             intact = check_integrity(file, md5)
         except OSError as error:
-            raise DataError(f"cannot read {file}: {error.strerror}; mend that") from error
+            raise DataError(
+                f"cannot read {file}: {error.strerror}; check that the file is readable"
+            ) from error
         if not intact:
             raise DataError(
                 f"{file} is missing or damaged: expected a file of MD5 {md5}; run "

@@ -34,11 +34,11 @@ class Digits(Section):
         """The images for a purpose.
 
         Args:
-            root: Not used.
-            seed: Of the split.
-            purpose: A search, or the training that ends it.
+            root: Data root; not used.
+            seed: Seed of the split.
+            purpose: Search or final training.
         """
-        # Here and not above: it takes seconds, and the shape alone does not need it.
+        # Imported here because scikit-learn takes seconds to import, and `shape` does not need it.
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
 

@@ -1,4 +1,4 @@
-"""A user's own images, one folder a class."""
+"""A user's own images, one folder per class."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from moo_bnas.section import AtLeastOne, Section
 
 
 class Folder(Section):
-    """Images in `train/<class>/`, and if they exist in `val/<class>/` and `test/<class>/`.
+    """Images in `train/<class>/` and, if these exist, `val/<class>/` and `test/<class>/`.
 
     Attributes:
-        path: Of the folder that holds them, below the data root.
-        image_size: Height and width of what a network sees.
-        channels: 1: grey; 3: RGB.
-        classes: How many.
-        stored_size: Images are kept at this size, to cut random crops from; `image_size` if None.
-        validation: Taken from train/ where there is no val/: so many images of each class, or a
-            share of them.
-        test: Likewise where there is no test/.
-        train_per_class: A search trains on so many images of each class; None: on all.
+        path: Folder that holds the images, relative to the data root.
+        image_size: Height and width of the images that a network receives.
+        channels: 1 for grey, 3 for RGB.
+        classes: Number of classes.
+        stored_size: Height and width at which images are stored, from which random crops are cut;
+            None: `image_size`.
+        validation: Images of each class taken from train/ if there is no val/: a number, or a
+            share.
+        test: Images of each class taken from train/ if there is no test/: a number, or a share.
+        train_per_class: Images of each class that a search trains on; None: all.
     """
 
     name: Literal["folder"] = "folder"
@@ -50,7 +51,7 @@ class Folder(Section):
 
     @property
     def shape(self) -> ImageShape:
-        """As the definition says."""
+        """Size, channels and classes, as the definition says."""
         return ImageShape(self.image_size, self.channels, self.classes)
 
     @property

@@ -1,4 +1,4 @@
-"""What a data set is, once loaded, and how images are shared out to its parts."""
+"""Data sets in memory, and how images are divided among their parts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from moo_bnas.errors import DataError
 
 Purpose = Literal["search", "final"]
 Amount = int | float
-"""Of images of each class: a number, or a share between 0 and 1."""
+"""How many images of each class: a number (int), or a share between 0 and 1 (float)."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Split:
     """Some of the images of an array, which other splits may share.
 
     Attributes:
-        images: uint8, shape n x channels x size x size; may be mapped from a file, to be read only.
-        labels: int64, shape n, from 0.
-        rows: int64, ascending or not; which of the n are in this split.
+        images: Pixels, uint8, n x channels x size x size; read-only where mapped from a file.
+        labels: Class of each image, counted from 0, int64, n.
+        rows: Which of the n images are in this split, int64, in any order.
     """
 
     images: NDArray[np.uint8]
@@ -37,10 +37,10 @@ class ImageData:
     """A data set as one purpose needs it.
 
     Attributes:
-        train: To learn from.
-        scoring: To score on: the validation images for a search, the test images in the end.
-        test_images: How many test images there are; a search does not read them.
-        classes: Their names; labels are indices into them.
+        train: Images to train on.
+        scoring: Images to score on: validation images in a search, test images in final training.
+        test_images: Number of test images; a search does not read them.
+        classes: Names of the classes; labels are indices into them.
         content_hash: SHA-256 of all images and labels that were read, before they were split.
     """
 
@@ -52,7 +52,7 @@ class ImageData:
 
 
 def content_hash(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
-    """SHA-256 over shapes, images and labels: the identity of a data set in fingerprints."""
+    """SHA-256 of shapes, images and labels, which identifies a data set in fingerprints."""
     digest = hashlib.sha256(repr((images.shape, labels.shape)).encode())
     digest.update(np.ascontiguousarray(images).tobytes())
     digest.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
@@ -62,24 +62,25 @@ def content_hash(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
 def share_out(
     labels: NDArray[np.int64], classes: Sequence[str], parts: Sequence[Amount | None], seed: int
 ) -> list[NDArray[np.int64]]:
-    """Shares images out at random, each class by itself.
+    """Divides images among parts at random, class by class.
 
     Args:
-        labels: Of all images.
-        classes: Their names.
-        parts: How much of each class goes to each part, served in this order: a number, a share
-            of the class (rounded, at least one image), or None for what is left.
-        seed: Of the choice.
+        labels: Class of each image.
+        classes: Names of the classes.
+        parts: How many images of each class each part takes, in this order: a number, a share of
+            the class (rounded, at least one image), or None for all that are left.
+        seed: Seed of the random choice.
 
     Returns:
-        For each part the rows of its images, ascending. Parts do not overlap.
+        The rows of the images of each part, ascending. Parts do not overlap.
 
     Raises:
-        DataError: Where a class has too few images to leave one for each part.
+        DataError: If a class has too few images to leave one for each part.
     """
     random = np.random.default_rng(seed)
     chosen: list[list[NDArray[np.int64]]] = [[] for _ in parts]
     for label, name in enumerate(classes):
+        # One permutation per class, cut from its start: later parts never move earlier ones.
         rows = random.permutation(np.flatnonzero(labels == label))
         left = rows
         for part, amount in zip(chosen, parts, strict=True):
@@ -87,9 +88,10 @@ def share_out(
             if count > len(left) or (count == 0 and amount != 0):
                 asked = ", ".join("the rest" if p is None else f"{p:g}" for p in parts if p != 0)
                 raise DataError(
-                    f"class {name!r} has {len(rows)} images, too few to take {asked} from (test, "
-                    "validation and training images, at least one of each, where they share a "
-                    "folder); add images, or lower test, validation or train_per_class in [data]"
+                    f"class {name!r} has {len(rows)} images, too few to take {asked} from it "
+                    "(test, validation and training images that come from one folder, at least "
+                    "one of each); add images, or lower test, validation or train_per_class in "
+                    "[data]"
                 )
             part.append(left[:count])
             left = left[count:]

@@ -1,4 +1,8 @@
-"""Images in folders: `<split>/<class>/...`."""
+"""Images in folders, `<split>/<class>/...`, as a data set.
+
+All images are listed first, then divided into splits, then decoded into the cache. An error names
+the files that caused it; broken images are all reported together.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,33 +26,36 @@ from moo_bnas.processes import count_cores
 
 log = logging.getLogger(__name__)
 
-_BATCH = 256  # images that are decoded before they are written
-# Pillow decodes without Python's lock, but reading a small file is mostly Python, where threads are
-# in each other's way: two of them read 32x32 JPEGs 25 % slower than one.
-_SMALL = 2**14
+_BATCH = 256  # images decoded in memory before they are written
+# Pillow releases Python's lock while it decodes, but reading a small file is mostly Python code, in
+# which threads block each other: two of them read 32x32 JPEGs 25 % slower than one.
+_SMALL = 2**14  # bytes per file
 _MAX_THREADS = 16
 
-_USUAL = (".jpg", ".png")  # suffixes that are told
+_USUAL = (".jpg", ".png")  # suffixes that errors name
 
 Files = dict[str, int]
-"""Images, by path below the folder of the tree, and their classes."""
+"""Class index of each image, by its path relative to the folder of the tree."""
 
 
 @dataclass(frozen=True)
 class ImageTree:
-    """Where images lie and how they become a data set.
+    """Where images are stored and how they become a data set.
 
     Attributes:
         train: Name of the folder of training images.
-        validation: Likewise, if it exists.
-        test: Likewise.
-        validation_amount: Taken from the training images where there is no such folder.
-        test_amount: Likewise; 0: the folder must exist for a final training.
-        train_per_class: A search trains on so many images of each class; None: on all.
-        size: Height and width of the images once decoded.
-        channels: 1 or 3.
-        classes: How many.
-        remedy: What to do where there is nothing.
+        validation: Name of the folder of validation images, which need not exist; None: there is
+            none.
+        test: Name of the folder of test images, which need not exist.
+        validation_amount: Images of each class taken from the training images if there is no
+            folder of validation images.
+        test_amount: Images of each class taken from the training images if there is no folder of
+            test images; 0: a final training needs that folder.
+        train_per_class: Images of each class that a search trains on; None: all.
+        size: Height and width of the decoded images.
+        channels: 1 for grey, 3 for RGB.
+        classes: Number of classes expected.
+        remedy: What a user can do if there are no images, shown in errors.
     """
 
     train: str
@@ -66,13 +73,13 @@ class ImageTree:
         """The images for a purpose.
 
         Args:
-            root: The data root.
-            path: Of the tree, below it.
-            seed: Of what is chosen at random.
-            purpose: A search, or the training that ends it.
+            root: Data root.
+            path: Folder of the tree, relative to the data root.
+            seed: Seed of the split.
+            purpose: Search or final training.
 
         Raises:
-            DataError: Where images are missing or broken, or are not what the definition says.
+            DataError: If images are missing or broken, or differ from what the definition says.
         """
         folder = root / path
         classes = self._classes(folder)
@@ -92,7 +99,7 @@ class ImageTree:
         paths = list(train)
         parts = [{paths[i]: train[paths[i]] for i in part} for part in rows]
         test, validation, train = test or parts[0], validation or parts[1], parts[2]
-        # Training and validation images are one entry, which search and final training share.
+        # Training and validation images form one entry, which search and final training share.
         seen = self._entry(root, folder, classes, train | validation)
         if purpose == "search":
             return ImageData(
@@ -121,7 +128,7 @@ class ImageTree:
         if len(names) != self.classes:
             raise DataError(
                 f"{folder / self.train} has {len(names)} folders of classes, {_some(names)}, "
-                f"expected {self.classes}; mend [data] classes or the folders"
+                f"expected {self.classes}; change [data] classes or the folders"
             )
         return names
 
@@ -130,9 +137,9 @@ class ImageTree:
             return {}
         names = _folders(folder / part)
         if names != classes:
-            lacks, more = set(classes) - set(names), set(names) - set(classes)
-            differs = [f"lacks {_some(lacks)}"] if lacks else []
-            differs += [f"has {_some(more)} more"] if more else []
+            missing, extra = set(classes) - set(names), set(names) - set(classes)
+            differs = [f"lacks {_some(missing)}"] if missing else []
+            differs += [f"also has {_some(extra)}"] if extra else []
             raise DataError(
                 f"{folder / part} has other classes than {self.train}/: it "
                 f"{' and '.join(differs)}; give both the same folders"
@@ -145,6 +152,7 @@ class ImageTree:
         digest = hashlib.sha256(json.dumps([settings, classes]).encode())
         total = 0
         for path in paths:
+            # Sizes and times instead of contents: ImageNet would take many minutes to read.
             try:
                 status = (folder / path).stat()
             except OSError as error:
@@ -168,30 +176,42 @@ class ImageTree:
         return _Decoded(paths, open_entry(root, source))
 
     def _decode(self, paths: list[Path], threads: int) -> Iterator[NDArray[np.uint8]]:
-        """All images, in batches; where some are broken it reads on, to tell of all at once."""
-        broken: list[DataError] = []
+        """All images, in batches.
 
-        def read(path: Path) -> NDArray[np.uint8] | None:
+        Raises:
+            DataError: If images are broken. All are read first, so that the error names every one.
+        """
+        broken: list[tuple[Path, DataError]] = []
+
+        def read(path: Path) -> NDArray[np.uint8] | DataError:
             try:
                 return read_image(path, self.size, self.channels)
             except DataError as error:
-                broken.append(error)
-                return None
+                return error
 
         with ThreadPoolExecutor(threads) as pool:
             for start in range(0, len(paths), _BATCH):
-                images = list(pool.map(read, paths[start : start + _BATCH]))
-                if not broken:
-                    yield np.stack([image for image in images if image is not None])
+                # `map` keeps the order of the paths, whichever thread finishes first.
+                batch = paths[start : start + _BATCH]
+                results = list(pool.map(read, batch))
+                images = [each for each in results if not isinstance(each, DataError)]
+                broken += [
+                    (path, each)
+                    for path, each in zip(batch, results, strict=True)
+                    if isinstance(each, DataError)
+                ]
+                if not broken:  # otherwise the entry is lost, and only the other errors matter
+                    yield np.stack(images)
         if broken:
-            more = "" if len(broken) == 1 else f"; so are {len(broken) - 1} more, such as "
-            others = ", ".join(str(e).split(": ")[0].rpartition(" ")[2] for e in broken[1:4])
-            raise DataError(f"{broken[0]}{more}{others}")
+            (_, first), *others = broken
+            names = _some([str(path) for path, _ in others])
+            more = f"; {len(others)} more cannot be read: {names}" if others else ""
+            raise DataError(f"{first}{more}")
 
 
 @dataclass(frozen=True)
 class _Decoded:
-    """An entry of the cache, and which file each of its rows was."""
+    """An entry of the cache, and the file that each of its rows was made from."""
 
     paths: list[str]
     entry: Entry
@@ -212,19 +232,21 @@ def _folders(folder: Path) -> tuple[str, ...]:
 
 
 def _list(folder: Path, part: str, classes: tuple[str, ...]) -> Files:
-    """All images of a part, by path; also those in folders inside the folders of classes."""
+    """The images of a split, those in folders inside a class included."""
     found: Files = {}
     others: list[str] = []
+    # Strings and `os.walk`, as `Path` objects are slow for the 1.3 million files of ImageNet.
     start = len(os.path.join(folder, ""))
     for label, name in enumerate(classes):
         count, ignored = len(found), len(others)
         for inside, folders, files in os.walk(folder / part / name, onerror=_refuse):
+            # In place and sorted: `os.walk` then skips hidden folders, and keeps one order.
             folders[:] = sorted(f for f in folders if not f.startswith("."))
             links = [f for f in folders if os.path.islink(os.path.join(inside, f))]
             if links:
                 raise DataError(
                     f"{os.path.join(inside, links[0])} is a link to a folder, expected none "
-                    "inside a class, where links may lead in circles; put the folder itself there"
+                    "inside a class, where links may form loops; put the folder itself there"
                 )
             for file in sorted(files):
                 path = os.path.join(inside, file)
@@ -241,7 +263,7 @@ def _list(folder: Path, part: str, classes: tuple[str, ...]) -> Files:
                 "...), or remove that folder from every split"
             )
     if others:
-        log.warning("%d files are no images, such as %s; ignored", len(others), others[0])
+        log.warning("ignored %d files that are not images, such as %s", len(others), others[0])
     return found
 
 
@@ -250,15 +272,17 @@ def _refuse(error: OSError) -> None:
 
 
 def _unreadable(error: OSError) -> DataError:
-    return DataError(f"cannot read {error.filename}: {error.strerror}; mend that")
+    return DataError(
+        f"cannot read {error.filename}: {error.strerror}; check that it exists and is readable"
+    )
 
 
 def _nothing(folder: Path, remedy: str) -> DataError:
     return DataError(f"looked for images in {folder}/<class>/ and found none; {remedy}")
 
 
-def _some(names: tuple[str, ...] | set[str]) -> str:
-    """A few names, and how many more."""
+def _some(names: Collection[str]) -> str:
+    """The first three names, and the number of the others."""
     listed = sorted(names)
     more = f" and {len(listed) - 3} others" if len(listed) > 3 else ""
     return (", ".join(repr(name) for name in listed[:3]) + more) if listed else "none"

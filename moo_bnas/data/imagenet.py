@@ -17,16 +17,16 @@ from moo_bnas.section import AtLeastOne, Section
 class ImageNet(Section):
     """ImageNet as torchvision lays it out: `train/<class>/` and `val/<class>/`.
 
-    The images of `val/`, whose labels are public, are the test images, as is usual; those that
-    score a search are taken from `train/`.
+    The images of `val/`, whose labels are public, serve as test images, as is usual. The images
+    that a search scores on are taken from `train/`.
 
     Attributes:
-        path: Of the folder that holds both, below the data root.
-        image_size: Height and width of what a network sees.
-        classes: How many; less than 1000 for a subset.
-        stored_size: Images are kept at this size, to cut random crops from.
-        validation: Taken from each class for a search: a number, or a share.
-        train_per_class: A search trains on so many images of each class; None: on all.
+        path: Folder that holds `train/` and `val/`, relative to the data root.
+        image_size: Height and width of the images that a network receives.
+        classes: Number of classes; below 1000 for a subset.
+        stored_size: Height and width at which images are stored, from which random crops are cut.
+        validation: Training images of each class that a search scores on: a number, or a share.
+        train_per_class: Images of each class that a search trains on; None: all.
     """
 
     name: Literal["imagenet"] = "imagenet"
@@ -48,14 +48,14 @@ class ImageNet(Section):
 
     @property
     def shape(self) -> ImageShape:
-        """As the definition says; RGB."""
+        """Size and classes as the definition says; RGB."""
         return ImageShape(self.image_size, 3, self.classes)
 
     @property
     def needs(self) -> str:
         """Where the images come from."""
         return (
-            "ILSVRC 2012 from image-net.org (asks for an account), as torchvision unpacks it: "
+            "ILSVRC 2012 from image-net.org (needs an account), as torchvision unpacks it: "
             f"{self.path}/train/<class>/ and {self.path}/val/<class>/ below --data-root"
         )
 

@@ -1,4 +1,4 @@
-"""Types of options that several data sets have."""
+"""Types of options that several data sets share."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def _check_amount(amount: Amount) -> Amount:
     if amount >= 1 if isinstance(amount, int) else 0 < amount < 1:
         return amount
     raise ValueError(
-        f"got {amount!r}, expected how many images of each class (1 or more), or which share "
-        "of them (such as 0.1)"
+        f"got {amount!r}, expected how many images of each class (1 or more), or a share of them "
+        "(such as 0.1)"
     )
 
 
@@ -23,7 +23,7 @@ def _check_path(path: str) -> str:
     parsed = PurePosixPath(path)
     if not path or parsed.is_absolute() or ".." in parsed.parts or path[0] == "~":
         raise ValueError(
-            f"got {path!r}, expected a path below --data-root, which each machine has elsewhere"
+            f"got {path!r}, expected a path below --data-root, which may differ between machines"
         )
     return path
 

@@ -1,4 +1,4 @@
-"""From an image file to pixels."""
+"""Decodes an image file into pixels of a fixed size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
 )
 READER_VERSION = 1
-"""Raised whenever a change here changes the pixels that come out."""
+"""Increased whenever a change here changes the decoded pixels."""
 
 _MODES = {1: "L", 3: "RGB"}
 
@@ -22,29 +22,30 @@ _MODES = {1: "L", 3: "RGB"}
 def read_image(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
     """Reads an image file.
 
-    It is turned upright as its EXIF says, laid over black where it is transparent, and made grey or
-    RGB; grey of 16 bits is scaled to 8. Of an animation it is the first frame. An image of another
-    size is scaled (bicubic, antialiased) until its shorter side fits, and its centre is kept.
-    Colour profiles are not applied.
+    The image is rotated as its EXIF data says, blended onto black where it is transparent, and
+    converted to grey or RGB; 16-bit grey is scaled to 8 bits. The first frame of an animation is
+    read. An image of another size is scaled (bicubic, antialiased) until its shorter side fits,
+    and its centre is kept. Colour profiles are not applied.
 
     Args:
-        path: Of the file.
-        size: Height and width wanted.
-        channels: 1 or 3.
+        path: Image file.
+        size: Height and width of the result.
+        channels: 1 for grey, 3 for RGB.
 
     Returns:
-        uint8, shape channels x size x size.
+        Pixels, uint8, channels x size x size.
 
     Raises:
-        DataError: Naming the file, where it cannot be read or has pixels of another kind (32-bit
-            integers or floats).
+        DataError: If the file cannot be read, or its pixels are 32-bit integers or floats; the
+            message names the file.
     """
     try:
         with Image.open(path) as opened:
-            opened.draft(None, (size, size))  # a JPEG far larger is decoded at a fraction
+            # A JPEG more than twice as large is decoded at 1/2, 1/4 or 1/8, which is far faster.
+            opened.draft(None, (size, size))
             image = _convert(ImageOps.exif_transpose(opened), _MODES[channels])
         if image.size != (size, size):
-            side = min(image.size)
+            side = min(image.size)  # crop and resize in one pass, so pixels are resampled once
             left, top = (image.width - side) / 2, (image.height - side) / 2
             image = image.resize(
                 (size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
@@ -53,20 +54,25 @@ def read_image(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
     except MemoryError:
         raise
     except FileNotFoundError as error:
-        raise DataError(f"there is no image {path}; mend its name") from error
-    except Exception as error:  # each format of Pillow has errors of its own
+        raise DataError(f"there is no image {path}; check the path") from error
+    except Exception as error:  # each of Pillow's decoders raises errors of its own
         raise DataError(
-            f"cannot read the image {path}: {error}; mend or remove that file"
+            f"cannot read the image {path}: {error}; replace or remove that file"
         ) from error
 
 
 def _convert(image: Image.Image, mode: str) -> Image.Image:
     if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {image.mode} (32 bits), expected 8 or 16 bits a channel")
+        raise ValueError(
+            f"pixels of mode {image.mode} (32 bits), expected 8 or 16 bits per channel"
+        )
     if image.mode.startswith("I;16"):
+        # Pillow would cut these off at 255. Dividing by 257, rounded, turns 65535 into 255; 32 bits
+        # keep the sum from wrapping around.
         grey = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((grey + 128) // 257).astype(np.uint8))  # 65535 becomes 255
+        image = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
     elif image.has_transparency_data:
+        # The colour stored under transparent pixels is arbitrary, so it must not show.
         upper = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", upper.size, (0, 0, 0, 255)), upper)
     return image.convert(mode)

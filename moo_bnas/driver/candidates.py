@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from moo_bnas.definition import Definition
 from moo_bnas.evaluation import Precision
-from moo_bnas.evolution.space import Genotype, SearchSpace
-from moo_bnas.networks.cost import flops, flops_cost, memory_bits, memory_cost
-from moo_bnas.networks.network import Network
+from moo_bnas.evolution.space import Genotype
 from moo_bnas.storage import Candidate
 
 
 def binary_candidates(
-    network: Network, space: SearchSpace, genotypes: Sequence[Genotype], generation: int | None
+    definition: Definition, genotypes: Sequence[Genotype], generation: int | None
 ) -> list[Candidate]:
-    """Binary networks; to count the costs of all at once takes as long as those of one."""
-    matrix = np.array(genotypes)
-    costs = flops_cost(network, space).of(matrix)
-    memories = memory_cost(network, space).of(matrix)
+    """Binary networks. Counting the costs of all at once takes as long as counting one network."""
+    network, space = definition.make_network(), definition.make_space()
+    costs = {n: c.each(network, space, genotypes) for n, c in definition.costs().items()}
     return [
-        _candidate(g, "binary", float(cost), int(memory), generation)
-        for g, cost, memory in zip(genotypes, costs, memories, strict=True)
+        _candidate(definition, g, "binary", {n: c[i] for n, c in costs.items()}, generation)
+        for i, g in enumerate(genotypes)
     ]
 
 
-def candidate(
-    network: Network, space: SearchSpace, genotype: Genotype, precision: Precision
-) -> Candidate:
+def candidate(definition: Definition, genotype: Genotype, precision: Precision) -> Candidate:
     """One network, at either precision."""
+    network, space = definition.make_network(), definition.make_space()
     widths = space.widths_of(genotype, network.base_widths)
-    cost, memory = flops(network, widths, precision), memory_bits(network, widths, precision)
-    return _candidate(genotype, precision, cost, memory, None)
+    costs = {n: c.of(network, widths, precision) for n, c in definition.costs().items()}
+    return _candidate(definition, genotype, precision, costs, None)
 
 
 def _candidate(
-    genotype: Genotype, precision: Precision, cost: float, memory: int, generation: int | None
+    definition: Definition,
+    genotype: Genotype,
+    precision: Precision,
+    costs: Mapping[str, float],
+    generation: int | None,
 ) -> Candidate:
-    attributes: dict[str, Any] = {
-        "genotype": list(genotype),
-        "precision": precision,
-        "flops": cost,
-        "memory_bits": memory,
-    }
+    attributes: dict[str, Any] = {"genotype": list(genotype), "precision": precision, **costs}
     if generation is not None:
         attributes["generation"] = generation
-    return Candidate(genotype, precision, cost, attributes)
+    return Candidate(genotype, precision, costs[definition.cost.name], attributes)

@@ -63,13 +63,13 @@ class Choice:
             StorageError: Where there is none, or no candidate is finished.
         """
         points = self._finished().points
-        within = [p for p in points if p.flops <= max_flops]
+        within = [p for p in points if p.cost <= max_flops]
         if not within:
             raise StorageError(
                 f"no searched network of {self._name!r} has at most {max_flops:g} FLOPs; the "
-                f"cheapest has {min(p.flops for p in points):g}"
+                f"cheapest has {min(p.cost for p in points):g}"
             )
-        return self._genotype(max(within, key=lambda p: (p.accuracy, -p.flops)))
+        return self._genotype(max(within, key=lambda p: (p.accuracy, -p.cost)))
 
     def _finished(self) -> Searched:
         found = searched(self._definition, self._trials)

@@ -20,7 +20,7 @@ from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.models.model_file import parse_model
 from moo_bnas.output import write_whole
-from moo_bnas.processes import is_gone
+from moo_bnas.processes import has_exited
 from moo_bnas.results.points import called
 from moo_bnas.storage import (
     PARETO_METRICS,
@@ -74,8 +74,8 @@ class Finals:
         Those that an earlier command began and this one does not name wait until they are named
         again: nobody wants to wait for hours of another network first.
         """
-        network, space = self.definition.make_network(), self.definition.make_space()
-        candidates = [candidate(network, space, *each) for each in chosen]
+        space = self.definition.make_space()
+        candidates = [candidate(self.definition, *each) for each in chosen]
         self.storage.trials.submit(self.study, space, candidates)
         self.storage.trials.hold_back(self.study, but=chosen)
 
@@ -216,7 +216,7 @@ def _agree_on_recipe(finals: Finals, drop: bool) -> None:
     changed = [key for key in now if now[key] != known[key]]
     if not changed:
         return
-    storage.claims.return_lost(lambda worker: is_gone(worker.host, worker.pid))
+    storage.claims.return_lost(lambda worker: has_exited(worker.host, worker.pid))
     trials = storage.trials.read(study)
     differs = ", ".join(f"{k} was {known[k]!r}, now {now[k]!r}" for k in changed)
     told = f"networks of {study.name} were trained with another [final] ({differs})"

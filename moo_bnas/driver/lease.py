@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from moo_bnas.errors import StorageError, StudyHeldError
-from moo_bnas.processes import here, is_gone
+from moo_bnas.processes import has_exited, here
 from moo_bnas.storage import HEARTBEAT, LeaseRow, Storage, Study, grace_of
 from moo_bnas.units import duration
 
@@ -73,7 +73,7 @@ def _wait_for_end(storage: Storage, study: Study, tell: Callable[[str], None]) -
     held, told, since = first, -1, time.monotonic()
     while held is not None and first is not None:
         itself = (held.host, held.pid) == here()  # a container that was started again
-        if itself or is_gone(held.host, held.pid):
+        if itself or has_exited(held.host, held.pid):
             return held
         # One that has missed two renewals may be another process under a number used again.
         is_live_here = held.host == here()[0] and held.idle_seconds < held.grace / 3

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from moo_bnas.errors import EXIT_LIKEWISE, WorkersError
+from moo_bnas.errors import EXIT_NO_RESTART, WorkersError
 from moo_bnas.passwords import STORAGE_VARIABLE
 from moo_bnas.processes import count_cores
 from moo_bnas.storage import HEARTBEAT
@@ -82,7 +82,7 @@ class LocalWorkers:
             code = process.poll()
             if code is None:
                 continue
-            if code == EXIT_LIKEWISE:
+            if code == EXIT_NO_RESTART:
                 raise WorkersError(self._last_words(i).removeprefix("moo-bnas: "))
             self._deaths += 1
             if self._deaths >= MAX_DEATHS * len(self._processes):

@@ -11,9 +11,9 @@ from typing import Any
 
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evolution.algorithm import Mode, Search
+from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.cost import Budget
-from moo_bnas.networks.cost import flops_cost, memory_cost
+from moo_bnas.evolution.scoring import Mode
 from moo_bnas.storage import (
     PARETO_METRICS,
     SCALAR_METRICS,
@@ -138,20 +138,16 @@ def make_search(definition: Definition, mode: Mode, seed: int) -> Search:
         DefinitionError: Where no network is within its budgets.
     """
     network, space, options = definition.make_network(), definition.make_space(), definition.search
-    cost = flops_cost(network, space)
-    limits = (
-        (cost, options.max_flops),
-        (memory_cost(network, space), options.max_memory),
-    )
+    costs = {name: cost.over(network, space) for name, cost in definition.costs().items()}
     return Search(
         [len(space.ratios)] * len(space.genes),
-        cost,
+        costs[definition.cost.name],
         mode=mode,
         population=options.population,
         seed=seed,
-        reference_cost=definition.reference_flops(),
+        reference_cost=definition.reference_cost(),
         trade_off=options.trade_off,
-        budgets=[Budget(c, limit) for c, limit in limits if limit is not None],
+        budgets=[Budget(costs[name], limit) for name, limit in options.limits.items()],
     )
 
 

@@ -46,7 +46,6 @@ class Driver:
         self._run = run
         self._upkeep = Upkeep(run.storage, run.study, run.study, workers, renew_lease)
         self._show = show
-        self._network = run.definition.make_network()
         self._space = run.definition.make_space()
         self._known: dict[Genotype, Trial] = {}
         self._started = time.monotonic()
@@ -107,7 +106,7 @@ class Driver:
         self._begin()
         top = self._space.uniform(self._space.ratios[-1])
         run.storage.trials.submit(
-            parent, self._space, binary_candidates(self._network, self._space, [top], None)
+            parent, self._space, binary_candidates(run.definition, [top], None)
         )
         began = time.monotonic()
         while run.storage.trials.count_open([parent]) != [0]:
@@ -138,9 +137,9 @@ class Driver:
         """The uniform networks and the full-precision twin, in the sibling study."""
         run, space = self._run, self._space
         uniform = [space.uniform(ratio) for ratio in space.ratios]
-        references = binary_candidates(self._network, space, uniform, None)
+        references = binary_candidates(run.definition, uniform, None)
         if 1.0 in space.ratios:
-            references.append(candidate(self._network, space, space.uniform(1.0), "full"))
+            references.append(candidate(run.definition, space.uniform(1.0), "full"))
         run.storage.trials.submit(run.baselines, space, references)
 
     def _stored_generations(self) -> dict[int, list[Genotype]]:
@@ -155,7 +154,7 @@ class Driver:
     def _submit(self, genotypes: Sequence[Genotype], generation: int) -> None:
         new = [g for g in genotypes if g not in self._known]
         if new:
-            candidates = binary_candidates(self._network, self._space, new, generation)
+            candidates = binary_candidates(self._run.definition, new, generation)
             self._run.storage.trials.submit(self._run.study, self._space, candidates)
 
     def _wait(self, genotypes: Sequence[Genotype], generation: int) -> None:

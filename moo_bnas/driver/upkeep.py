@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from moo_bnas.driver.local_workers import LocalWorkers
-from moo_bnas.processes import is_gone
+from moo_bnas.processes import has_exited
 from moo_bnas.storage import Storage, Study, WorkerRow, study_gone
 
 _SECONDS = 1.0  # between two looks
@@ -73,10 +73,10 @@ class Upkeep:
         if time.monotonic() - self._last_cleaning > _CLEANING:
             self._last_cleaning = time.monotonic()
             self._storage.trials.forget_deleted()
-        lost = self._storage.claims.return_lost(_is_gone)
+        lost = self._storage.claims.return_lost(_has_exited)
         if lost:
             log.warning("%d claims of lost workers go to others", lost)
-        self.alive = sum(w.is_recent and not _is_gone(w) for w in seen)
+        self.alive = sum(w.is_recent and not _has_exited(w) for w in seen)
 
 
 def pause(began: float) -> None:
@@ -84,5 +84,5 @@ def pause(began: float) -> None:
     time.sleep(min(max((time.monotonic() - began) / 10, _FIRST_WAIT), _LONGEST_WAIT))
 
 
-def _is_gone(worker: WorkerRow) -> bool:
-    return is_gone(worker.host, worker.pid)
+def _has_exited(worker: WorkerRow) -> bool:
+    return has_exited(worker.host, worker.pid)

@@ -1,5 +1,5 @@
-"""The search: genotypes, scores, and the algorithm that is asked for genotypes and told accuracies.
+"""The search: genotypes, their scores and costs, and the algorithm that proposes genotypes.
 
-It knows nothing of networks, storages or torch. Importing this package does not import pymoo, so
-that every other room can use `space` and `scoring`.
+Nothing here depends on networks, storages or torch. Importing this package does not import pymoo,
+so every other package can use `space`, `cost` and `scoring`.
 """

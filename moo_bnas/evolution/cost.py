@@ -1,4 +1,4 @@
-"""What genotypes cost, and limits on it."""
+"""Costs of genotypes, and limits on them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Cost:
     """One thing that a genotype costs, counted for many genotypes at once.
 
     Attributes:
-        name: As in tables and JSON.
-        unit: What one of it is.
-        of: Maps genotypes of shape (n, genes) to costs of shape (n,).
+        name: Name shown in tables and JSON.
+        unit: Unit that the cost is counted in.
+        of: Function from genotypes, shape (n, genes), to their costs, shape (n,).
     """
 
     name: str
@@ -25,7 +25,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Budget:
-    """A limit on a cost: no candidate above it is ever proposed."""
+    """A limit on a cost: no candidate above it is ever proposed.
+
+    Attributes:
+        cost: Cost that is limited.
+        limit: Highest cost of a candidate.
+    """
 
     cost: Cost
     limit: float

@@ -1,29 +1,37 @@
-"""The same search in one call: in this process, without a storage, of any integer space."""
+"""A search in one call: in this process, without a storage, of any integer space.
+
+It drives the same `Search` as a run does, with an accuracy and a cost that are Python functions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, nan
+from numbers import Integral, Real
 
 import numpy as np
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evolution.algorithm import Mode, Search
+from moo_bnas.evolution.algorithm import Search
+from moo_bnas.evolution.candidates import tuples
 from moo_bnas.evolution.cost import Budget, Cost
-from moo_bnas.evolution.scoring import fitness, front, knee
-from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
+from moo_bnas.evolution.scoring import Mode, fitness, front, knee
+from moo_bnas.evolution.screening import Screen
+from moo_bnas.evolution.space import Genotype
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is known of one genotype after a search.
+    """Score of one genotype in a search without a storage.
+
+    What a worker records of a training run is `moo_bnas.evaluation.Evaluation`.
 
     Attributes:
-        genotype: Choices, one per gene.
-        accuracy: Percent.
-        cost: In the unit of the cost function.
-        fitness: Eq. 4, percent.
+        genotype: Index of the choice of each gene.
+        accuracy: Accuracy in percent.
+        cost: Cost in the unit of the cost function.
+        fitness: Fitness by Eq. 4, in percent.
     """
 
     genotype: Genotype
@@ -34,30 +42,34 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """All evaluations of a search, in the order they were asked for."""
+    """Result of a search.
+
+    Attributes:
+        evaluations: All evaluations that have an accuracy, in the order they were proposed.
+    """
 
     evaluations: tuple[Evaluation, ...]
 
     @property
     def best(self) -> Evaluation:
-        """The fittest by Eq. 4; of equals the cheapest."""
+        """The evaluation of the highest fitness (Eq. 4); of equals the cheapest."""
         return max(self.evaluations, key=lambda e: (e.fitness, -e.cost))
 
     @property
     def front(self) -> list[Evaluation]:
-        """Those that none beats in both accuracy and cost, by ascending cost."""
+        """The evaluations that no other dominates, by ascending cost."""
         on = front([e.accuracy for e in self.evaluations], [e.cost for e in self.evaluations])
         return [self.evaluations[i] for i in on]
 
     @property
     def knee(self) -> Evaluation:
-        """The point of the front that bulges most from the line between its ends."""
+        """The point of the front furthest above the line that joins the ends of the front."""
         points = self.front
         return points[knee([e.accuracy for e in points], [e.cost for e in points])]
 
 
 def search(
-    accuracy: Callable[[Genotype], float],
+    accuracy: Callable[[Genotype], float | None],
     cost: Callable[[Genotype], float],
     *,
     choices: Sequence[int],
@@ -69,91 +81,105 @@ def search(
     reference_cost: float = inf,
     trade_off: float = 4.0,
     max_cost: float | None = None,
+    screen: Screen | None = None,
 ) -> SearchResult:
     """Searches any integer space with any accuracy and cost, in this process, without a storage.
 
     Args:
-        accuracy: Percent, of a genotype. Called once per genotype. NaN or infinity marks one that
-            failed: it is left out of the result. What it raises ends the search.
-        cost: Positive, of a genotype. With `max_cost` it must not fall as a choice grows.
+        accuracy: Function from a genotype, a tuple of integers, to its accuracy in percent. It is
+            called once per genotype. None, NaN and infinity mark a genotype that failed: it is
+            left out of the result. An exception ends the search.
+        cost: Function from a genotype to its cost, a positive number. With `max_cost` the cost
+            must not fall as a choice grows.
         choices: The number of choices of each gene, as in `[6] * 12`; choices are ordinal.
-        mode: `scalar`, Eq. 4 of the paper; or `pareto`.
-        population: Genotypes a generation.
-        generations: How many of them.
-        evaluations: Stop after this many accuracies, even inside a generation.
-        seed: Of the search.
-        reference_cost: The cost that Eq. 4 divides by. Without it, fitness is the accuracy.
-        trade_off: The lambda of Eq. 4.
-        max_cost: No genotype above it is evaluated.
+        mode: `scalar`, Eq. 4 of the paper; or `pareto`, accuracy against log cost.
+        population: Genotypes per generation.
+        generations: Number of generations.
+        evaluations: Number of accuracies after which the search stops, even inside a generation.
+        seed: Seed of the search; equal seeds and functions give equal results.
+        reference_cost: Cost that Eq. 4 divides by. Without it, fitness is the accuracy.
+        trade_off: Lambda of Eq. 4.
+        max_cost: Limit on the cost: no genotype above it is evaluated.
+        screen: Object with a method `choose(history, objective, candidates, number, rng)` that
+            returns the genotypes to evaluate next, shape (number, genes), out of those that it
+            bred; it is asked from the second generation on. `moo_bnas.evolution.screening.Screen`
+            documents it. None leaves the choice to the genetic algorithm.
 
     Raises:
-        DefinitionError: Where an argument makes no sense, a cost is not a positive number, or even
-            the genotype of zeros is over `max_cost`.
+        DefinitionError: Where an argument makes no sense, a cost is not a positive number, an
+            accuracy is neither a number nor None, or even the genotype of zeros is over
+            `max_cost`.
     """
     _check(
-        ("choices", choices, bool(choices) and all(type(c) is int and c > 0 for c in choices)),
+        ("choices", choices, _wholes(choices, 1)),
         ("mode", mode, mode in ("scalar", "pareto")),
-        ("population", population, population >= 2),
-        ("generations", generations, generations >= 1),
-        ("evaluations", evaluations, evaluations is None or evaluations >= 1),
-        ("seed", seed, seed >= 0),
-        ("reference_cost", reference_cost, reference_cost > 0),
-        ("trade_off", trade_off, 0 <= trade_off < inf),
-        ("max_cost", max_cost, max_cost is None or max_cost > 0),
+        ("population", population, _whole(population, 2)),
+        ("generations", generations, _whole(generations, 1)),
+        ("evaluations", evaluations, evaluations is None or _whole(evaluations, 1)),
+        ("seed", seed, _whole(seed, 0)),
+        ("reference_cost", reference_cost, _real(reference_cost) and reference_cost > 0),
+        ("trade_off", trade_off, _real(trade_off) and 0 <= trade_off < inf),
+        ("max_cost", max_cost, max_cost is None or (_real(max_cost) and max_cost > 0)),
     )
+    costs: dict[Genotype, float] = {}  # budgets and screens ask for the same ones many times
 
-    def of(genotypes: IntArray) -> FloatArray:
-        costs = {tuple(g): float(cost(tuple(g))) for g in genotypes.tolist()}
-        for genotype, value in costs.items():
+    def cost_of(genotype: Genotype) -> float:
+        if genotype not in costs:
+            value = _number("cost", genotype, cost(genotype), "a positive number")
             if not (isfinite(value) and value > 0):
-                raise DefinitionError(
-                    f"the cost of {genotype} is {value}, expected a positive number; mend the cost "
-                    "function"
-                )
-        return np.array([costs[tuple(g)] for g in genotypes.tolist()], dtype=np.float64)
+                raise _unexpected("cost", genotype, value, "a positive number")
+            costs[genotype] = value
+        return costs[genotype]
 
-    model = Cost("cost", "units", of)
+    def accuracy_of(genotype: Genotype) -> float:
+        value = accuracy(genotype)
+        return nan if value is None else _number("accuracy", genotype, value, "a number or None")
+
+    model = Cost(
+        "cost", "units", lambda genotypes: np.array([cost_of(g) for g in tuples(genotypes)])
+    )
     run = Search(
-        choices,
+        [int(c) for c in choices],  # integers of numpy overflow when the size is counted
         model,
         mode=mode,
-        population=population,
-        seed=seed,
+        population=int(population),
+        seed=int(seed),
         reference_cost=reference_cost,
         trade_off=trade_off,
         budgets=() if max_cost is None else (Budget(model, max_cost),),
+        screen=screen,
     )
     done: dict[Genotype, float] = {}
     for _ in range(generations):
         asked = run.ask()
         room = len(asked) if evaluations is None else max(evaluations - len(done), 0)
-        done.update((g, float(accuracy(g))) for g in asked[:room])
+        done.update((g, accuracy_of(g)) for g in asked[:room])
         if not asked or room < len(asked):
             break
         run.tell({g: done[g] if isfinite(done[g]) else None for g in asked})
     kept = {g: a for g, a in done.items() if isfinite(a)}
     if not kept:
         raise DefinitionError(
-            f"none of {len(done)} accuracies was a number; mend the accuracy function"
+            f"none of {len(done)} accuracies was a number; check the accuracy function"
         )
     return SearchResult(
         tuple(
-            Evaluation(g, a, c, fitness(a, c, reference_cost, trade_off))
-            for (g, a), c in zip(kept.items(), of(np.array(list(kept))).tolist(), strict=True)
+            Evaluation(g, a, cost_of(g), fitness(a, cost_of(g), reference_cost, trade_off))
+            for g, a in kept.items()
         )
     )
 
 
 _EXPECTED = {
-    "choices": "one integer of at least 1 per gene",
+    "choices": "one integer of at least 1 per gene, as in [6] * 12",
     "mode": "'scalar' or 'pareto'",
-    "population": "at least 2",
-    "generations": "at least 1",
-    "evaluations": "at least 1, or None",
-    "seed": "at least 0",
-    "reference_cost": "above 0",
-    "trade_off": "at least 0",
-    "max_cost": "above 0, or None",
+    "population": "an integer of at least 2",
+    "generations": "an integer of at least 1",
+    "evaluations": "an integer of at least 1, or None",
+    "seed": "an integer of at least 0",
+    "reference_cost": "a number above 0",
+    "trade_off": "a number of at least 0",
+    "max_cost": "a number above 0, or None",
 }
 
 
@@ -163,3 +189,33 @@ def _check(*arguments: tuple[str, object, bool]) -> None:
     ]
     if faults:
         raise DefinitionError("; ".join(faults))
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, Integral) and int(value) >= least
+
+
+def _wholes(values: object, least: int) -> bool:
+    return (
+        isinstance(values, Iterable)
+        and bool(found := [*values])
+        and all(_whole(v, least) for v in found)
+    )
+
+
+def _real(value: object) -> bool:
+    return isinstance(value, Real)
+
+
+def _number(name: str, genotype: Genotype, value: object, expected: str) -> float:
+    """The value of a user's function as a float; tensors and arrays of one number count."""
+    try:
+        return float(value.item() if hasattr(value, "item") else value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise _unexpected(name, genotype, value, expected) from None
+
+
+def _unexpected(name: str, genotype: Genotype, value: object, expected: str) -> DefinitionError:
+    return DefinitionError(
+        f"the {name} of {genotype} is {value!r}, expected {expected}; check the {name} function"
+    )

@@ -1,13 +1,21 @@
-"""Scores of evaluations: fitness, the front, its knee, its hypervolume. Pure numpy."""
+"""Scores of evaluations: fitness, the front, its knee, its hypervolume.
+
+Pure functions of accuracies in percent and of costs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 import numpy as np
 
+from moo_bnas.evolution.cost import Cost
 from moo_bnas.evolution.space import FloatArray
+
+Mode = Literal["scalar", "pareto"]
+"""What a search optimises: the fitness of Eq. 4, or accuracy and cost at once."""
 
 Number = TypeVar("Number", float, FloatArray)
 Numbers = Sequence[float] | FloatArray
@@ -19,10 +27,10 @@ def unclipped_fitness(
     """Eq. 4 of Shen et al. 2019 before it is clipped at 0.
 
     Args:
-        accuracy: Percent.
-        cost: FLOPs of the candidate.
-        reference_cost: FLOPs of the uniform 1x network.
-        trade_off: Lambda, 4 in the paper.
+        accuracy: Accuracy in percent.
+        cost: Cost of the candidate.
+        reference_cost: Cost of the uniform 1x network.
+        trade_off: Lambda of Eq. 4, 4 in the paper.
     """
     return accuracy - trade_off * cost / reference_cost
 
@@ -32,12 +40,46 @@ def fitness(accuracy: float, cost: float, reference_cost: float, trade_off: floa
     return max(unclipped_fitness(accuracy, cost, reference_cost, trade_off), 0.0)
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What a search optimises.
+
+    Attributes:
+        mode: `scalar`, the fitness of Eq. 4; or `pareto`, accuracy and cost at once.
+        cost: Cost that is weighed against the accuracy.
+        reference_cost: Cost that Eq. 4 divides by.
+        trade_off: Lambda of Eq. 4.
+    """
+
+    mode: Mode
+    cost: Cost
+    reference_cost: float
+    trade_off: float
+
+    def minimized(self, accuracies: FloatArray, costs: FloatArray) -> FloatArray:
+        """The values that the genetic algorithm minimises.
+
+        Args:
+            accuracies: Accuracies in percent, shape (n,).
+            costs: Costs of the same genotypes, shape (n,).
+
+        Returns:
+            The negative fitness, shape (n, 1), in scalar mode; the negative accuracy and the log
+            cost, shape (n, 2), in pareto mode.
+        """
+        if self.mode == "pareto":
+            return np.column_stack([-accuracies, np.log(costs)])
+        # Unclipped: networks that Eq. 4 clips to 0 must still rank among each other.
+        return -unclipped_fitness(accuracies, costs, self.reference_cost, self.trade_off)[:, None]
+
+
 def front(accuracies: Numbers, costs: Numbers) -> list[int]:
     """Indices of the points that no other point dominates, by ascending cost.
 
     A point dominates another if it is at least as accurate and at most as costly, and better in
-    one of them. Of points equal in both, all are on the front.
+    one of the two. Of points that are equal in both, all are on the front.
     """
+    # By ascending cost, a point is on the front if it is more accurate than all before it.
     order = sorted(range(len(costs)), key=lambda i: (costs[i], -accuracies[i]))
     on: list[int] = []
     for i in order:
@@ -52,14 +94,14 @@ def front(accuracies: Numbers, costs: Numbers) -> list[int]:
 
 
 def knee(accuracies: Sequence[float], costs: Sequence[float]) -> int:
-    """Index of the front's knee: furthest above the line that joins its two ends.
+    """Index of the front's knee: the point furthest above the line that joins the two ends.
 
-    Both axes are scaled to 0..1 over the front, the cost in logarithm. Of a front with fewer than
-    three points, the most accurate.
+    Both axes are scaled to 0..1 over the front, the cost on a log scale. Of a front with fewer
+    than three points the knee is the most accurate point.
 
     Args:
-        accuracies: Of the points of a front, by ascending cost.
-        costs: Likewise.
+        accuracies: Accuracies of the points of a front, by ascending cost.
+        costs: Costs of the same points.
     """
     if len(costs) < 3 or costs[0] == costs[-1]:
         return int(np.argmax(accuracies))
@@ -68,16 +110,24 @@ def knee(accuracies: Sequence[float], costs: Sequence[float]) -> int:
     return int(np.argmax(y - x))
 
 
-def hypervolume(accuracies: Numbers, costs: Numbers, cheapest: float, dearest: float) -> float:
+def hypervolume(
+    accuracies: Numbers, costs: Numbers, cheapest: float, most_expensive: float
+) -> float:
     """Area that the points dominate, between 0 and 1.
 
-    The axes are accuracy / 100, and log cost scaled to 0..1 between the space's cheapest and
-    dearest network; the reference point is accuracy 0 at the dearest.
+    The axes are accuracy / 100, and log cost scaled to 0..1 between the cheapest and the most
+    expensive network of the space. The reference point is accuracy 0 at the highest cost.
+
+    Args:
+        accuracies: Accuracies of the points in percent.
+        costs: Costs of the same points.
+        cheapest: Cost of the cheapest network of the space.
+        most_expensive: Cost of the most expensive network of the space.
     """
     if not len(costs):
         return 0.0
     on = front(accuracies, costs)
-    span = np.log(dearest / cheapest) or 1.0
+    span = np.log(most_expensive / cheapest) or 1.0
     x = np.append(np.log(np.array([costs[i] for i in on]) / cheapest) / span, 1.0)
     y = np.array([accuracies[i] for i in on]) / 100
     return float(np.sum(np.diff(x) * y))

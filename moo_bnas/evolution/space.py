@@ -1,4 +1,7 @@
-"""The search space: genotypes, and the expansion ratios they stand for."""
+"""The search space: genotypes, and the expansion ratios that they stand for.
+
+Everything is an index computation on numpy arrays; nothing is random.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 from moo_bnas.errors import DefinitionError
 
 Genotype = tuple[int, ...]
-"""Indices into the list of ratios, one per gene. What pymoo sees."""
+"""Indices into the list of ratios, one per gene: the form that pymoo works on."""
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -24,11 +27,11 @@ PAPER_RATIOS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Every assignment of one ratio to each gene.
+    """All assignments of one ratio to each gene.
 
     Attributes:
-        genes: The names of the genes, in order.
-        ratios: The expansion ratios that each gene chooses from, ascending.
+        genes: Names of the genes, in order.
+        ratios: Expansion ratios that each gene chooses from, in ascending order.
     """
 
     genes: tuple[str, ...]
@@ -60,37 +63,38 @@ class SearchSpace:
         return self.encode([ratio] * len(self.genes))
 
     def encode(self, ratios: Sequence[float]) -> Genotype:
-        """The genotype of `ratios`.
+        """The genotype that stands for `ratios`.
 
         Raises:
-            DefinitionError: Where there is not one ratio per gene, or one is not in the space.
+            DefinitionError: Where there is not exactly one ratio per gene, or a ratio is not in the
+                space.
         """
         if len(ratios) != len(self.genes):
             raise DefinitionError(
                 f"got {len(ratios)} ratios, expected {len(self.genes)}: one each for "
                 f"{', '.join(self.genes)}"
             )
-        strange = sorted({r for r in ratios if r not in self.ratios})
-        if strange:
+        unknown = sorted({r for r in ratios if r not in self.ratios})
+        if unknown:
             raise DefinitionError(
-                f"got ratio {_listing(strange)}, expected each to be one of "
+                f"got ratio {_listing(unknown)}, expected each to be one of "
                 f"{_listing(self.ratios)}; choose from these"
             )
         return tuple(self.ratios.index(r) for r in ratios)
 
     def decode(self, genotype: Sequence[int]) -> tuple[float, ...]:
-        """The ratios of `genotype`."""
+        """The ratios that `genotype` stands for."""
         return tuple(self.ratios[i] for i in genotype)
 
     def widths(self, genotypes: IntArray, base_widths: Sequence[int]) -> IntArray:
-        """Channel counts `int(base * ratio)` of many genotypes.
+        """Widths `int(base * ratio)` of many genotypes.
 
         Args:
-            genotypes: Shape (n, genes).
-            base_widths: One channel count per gene, at ratio 1.
+            genotypes: Genotypes, shape (n, genes).
+            base_widths: Width of each gene at ratio 1.
 
         Returns:
-            Shape (n, genes).
+            Width of each gene of each genotype, shape (n, genes).
         """
         table = np.array(
             [[int(base * r) for r in self.ratios] for base in base_widths], dtype=np.int64
@@ -99,17 +103,17 @@ class SearchSpace:
         return widths
 
     def widths_of(self, genotype: Sequence[int], base_widths: Sequence[int]) -> tuple[int, ...]:
-        """Channel counts of one genotype."""
+        """Widths of one genotype."""
         return tuple(int(w) for w in self.widths(np.array([genotype]), base_widths)[0])
 
 
 def genotype_key(genotype: Sequence[int]) -> str:
-    """How a genotype is written in keys and hashes: `0,3,2`."""
+    """The text that stands for a genotype in keys and hashes, such as `0,3,2`."""
     return ",".join(str(int(i)) for i in genotype)
 
 
 def parse_genotype_key(key: str) -> Genotype:
-    """The genotype of a key."""
+    """The genotype that a key of `genotype_key` stands for."""
     return tuple(int(i) for i in key.split(","))
 
 

@@ -1,13 +1,17 @@
-"""The arrays of a network that runs and is not trained further, by name, and what a file must hold.
+"""The arrays that a file must hold: of a trained network, and of one that only runs.
+
+A network that only runs consists of arrays whose names start with that of their layer.
 
 For a layer called `conv2`:
 
 | kind | arrays |
 |---|---|
 | full-precision conv | `conv2.weight` float32, out x in x kernel x kernel |
-| binary conv | `conv2.signs` int8, -1 or +1, likewise; `conv2.scale` float32, a scalar |
-| batch norm | `conv2.multiplier`, `conv2.offset` float32, one a channel |
+| binary conv | `conv2.signs` int8, -1 or +1, in the same shape; `conv2.scale` float32 |
+| batch norm | `conv2.multiplier`, `conv2.offset` float32, of shape (out,) |
 | linear | `conv2.weight` float32, out x in |
+
+A scale is a scalar or of shape (out,), depending on `scales` of the encoding.
 """
 
 from __future__ import annotations
@@ -20,15 +24,16 @@ from numpy.typing import DTypeLike
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.model_file import Arrays, Card, Layer
+from moo_bnas.networks.binarizers import Encoding
 
 PREFIX = "layers."
-"""Of the names in the state of a torch module that was made from layer specs."""
+"""Prefix of the names in the state of a torch module that was made from layer specs."""
 
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
-"""What a batch norm in training consists of, one of each a channel."""
+"""Tensors of a batch norm in training, each with one number per channel."""
 
 Shapes = Mapping[str, tuple[DTypeLike, tuple[int, ...]]]
-"""Type and shape of arrays, by name."""
+"""Types and shapes of arrays, by name."""
 
 
 def is_binary(layer: Layer) -> bool:
@@ -37,19 +42,20 @@ def is_binary(layer: Layer) -> bool:
 
 
 def weight_shape(layer: Layer) -> tuple[int, ...]:
-    """Of the weights of a conv or linear."""
+    """The shape of the weights of a conv or linear layer."""
     window = (layer.kernel, layer.kernel) if layer.kind == "conv" else ()
     return (layer.out_channels, layer.in_channels, *window)
 
 
-def run_shapes(card: Card) -> Shapes:
-    """The arrays that running a network takes."""
+def run_shapes(card: Card, encoding: Encoding) -> Shapes:
+    """The arrays that running a network takes: the table at the head of this module."""
     shapes: dict[str, tuple[Any, tuple[int, ...]]] = {}
     for layer in card.layers:
         name = layer.name
         if is_binary(layer):
             shapes[f"{name}.signs"] = (np.int8, weight_shape(layer))
-            shapes[f"{name}.scale"] = (np.float32, ())
+            scales = (layer.out_channels,) if encoding.scales == "channel" else ()
+            shapes[f"{name}.scale"] = (np.float32, scales)
         elif layer.kind in ("conv", "linear"):
             shapes[f"{name}.weight"] = (np.float32, weight_shape(layer))
         elif layer.kind == "batch_norm":
@@ -59,7 +65,7 @@ def run_shapes(card: Card) -> Shapes:
 
 
 def trained_shapes(card: Card) -> Shapes:
-    """The tensors of the network while it is trained, named as in the state of its module."""
+    """The tensors of a network in training, named as in the state of its module."""
     shapes: dict[str, tuple[Any, tuple[int, ...]]] = {}
     for layer in card.layers:
         key = f"{PREFIX}{layer.name}"
@@ -72,21 +78,26 @@ def trained_shapes(card: Card) -> Shapes:
 
 
 def check_arrays(arrays: Arrays, expected: Shapes, source: str) -> None:
-    """Checks that a file holds the arrays that its card speaks of.
+    """Checks that a file holds exactly the arrays that its card describes.
+
+    Args:
+        arrays: Arrays in the file.
+        expected: Types and shapes that the card describes.
+        source: Name of the file, shown in errors.
 
     Raises:
-        ModelFileError: Naming `source` and the first array that differs.
+        ModelFileError: If an array is missing, superfluous, or of another type or shape.
     """
     for name in sorted({*arrays, *expected}):
-        want = _told(*expected[name]) if name in expected else "none of that name"
-        got = _told(arrays[name].dtype, arrays[name].shape) if name in arrays else "none"
+        want = _described(*expected[name]) if name in expected else "none of that name"
+        got = _described(arrays[name].dtype, arrays[name].shape) if name in arrays else "none"
         if got != want:
             raise ModelFileError(
-                f"{source} does not hold the network that its card describes: of {name} it has "
+                f"{source} does not hold the network that its card describes: for {name} got "
                 f"{got}, expected {want}; it was made from another definition or changed "
                 "afterwards, so make it again"
             )
 
 
-def _told(dtype: DTypeLike, shape: tuple[int, ...]) -> str:
+def _described(dtype: DTypeLike, shape: tuple[int, ...]) -> str:
     return f"{np.dtype(dtype).name} of shape {list(shape)}"

@@ -1,4 +1,4 @@
-"""From the state of a trained network to the arrays that running it takes (see `arrays`)."""
+"""Computes the arrays that running a network takes (see `arrays`) from its trained state."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ from numpy.typing import NDArray
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import BATCH_NORM, PREFIX, check_arrays, is_binary, trained_shapes
+from moo_bnas.models.encoding import encoding_of
 from moo_bnas.models.model_file import Arrays, Model
-from moo_bnas.networks.binarizers import BINARIZERS, scale, sign
+from moo_bnas.networks.autograd import sign
+from moo_bnas.networks.binarizers import BINARIZERS
 
 _EPS = np.float32(1e-5)  # of torch.nn.BatchNorm2d
 
 
 def check_trained(model: Model, source: str) -> None:
-    """Checks that a file holds a trained network that its layer specs describe.
+    """Checks that a model is a trained network that its layer specs describe in full.
+
+    Args:
+        model: Model to check.
+        source: Name of its file, shown in errors.
 
     Raises:
-        ModelFileError: Naming `source`, where it was exported already, its module is another
-            package's, or its tensors are not those of its card.
+        ModelFileError: If it is an exported network, its module was made by another package, its
+            binarizer is unknown, or its tensors are not those that its card describes.
     """
     card = model.card
     if card.kind != "trained":
@@ -32,8 +38,8 @@ def check_trained(model: Model, source: str) -> None:
     if card.own_module:
         raise ModelFileError(
             f"{source} holds the network {card.network}, whose module another package made, so "
-            "that its layer specs may not say all of it; expected one made from its specs alone; "
-            "run it with that package, from the tensors in this file"
+            "its layer specs may not describe all of it; expected a network made from its specs "
+            "only; run it with that package, from the tensors in this file"
         )
     if card.binarizer not in BINARIZERS:
         raise ModelFileError(
@@ -44,23 +50,30 @@ def check_trained(model: Model, source: str) -> None:
 
 
 def fold(model: Model, source: str) -> Arrays:
-    """The arrays of a trained network, named and shaped as `export.arrays` says.
+    """The arrays that running a trained network takes, named and shaped as `arrays` lists them.
 
-    Scales are bitwise those of the network in evaluation. A batch norm becomes `multiplier =
-    weight / sqrt(running_var + 1e-5)` as torch computes it, and `offset = bias - running_mean *
-    multiplier`, rounded once.
+    Scales are bitwise equal to those of the network in evaluation. A batch norm becomes
+    `multiplier = weight / sqrt(running_var + 1e-5)` as torch computes it, and `offset = bias -
+    running_mean * multiplier`, rounded once.
+
+    Args:
+        model: Trained network.
+        source: Name of its file, shown in errors.
 
     Raises:
-        ModelFileError: As `check_trained`.
+        ModelFileError: As `check_trained`, and if activations have more than 1 bit.
     """
     check_trained(model, source)
+    encoding_of(model.card, source)
+    binarizer = BINARIZERS[model.card.binarizer]
     folded: dict[str, NDArray[Any]] = {}
     for layer in model.card.layers:
         name, key = layer.name, f"{PREFIX}{layer.name}"
         if is_binary(layer):
             weight = torch.from_numpy(model.arrays[f"{key}.weight"])
-            folded[f"{name}.signs"] = sign(weight).numpy().astype(np.int8)
-            folded[f"{name}.scale"] = scale(weight).numpy()
+            latent, scale = binarizer.weights(weight)
+            folded[f"{name}.signs"] = sign(latent).numpy().astype(np.int8)
+            folded[f"{name}.scale"] = scale.numpy()
         elif layer.kind in ("conv", "linear"):
             folded[f"{name}.weight"] = model.arrays[f"{key}.weight"]
         elif layer.kind == "batch_norm":

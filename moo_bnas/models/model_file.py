@@ -1,7 +1,7 @@
-"""The file of a trained network: its weights, and all that is needed to run or reproduce it.
+"""The file of a trained network: its weights, and what is needed to run or reproduce it.
 
-It is a safetensors file whose metadata hold a `Card` as JSON under the key `moo_bnas`. Nothing in
-it is ever unpickled or executed.
+It is a safetensors file; its metadata hold a `Card` as JSON under the key `moo_bnas`. Nothing in it
+is ever unpickled or executed. Files that version 0.1 wrote can be read.
 """
 
 from __future__ import annotations
@@ -17,21 +17,25 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.evaluation import Precision
+from moo_bnas.networks.binarizers import Encoding
 from moo_bnas.networks.layers import Kind, LayerSpec
 from moo_bnas.section import Section
 
+FileKind = Literal["trained", "plain", "packed", "onnx"]
+"""Kind of network in a file, see `Card`."""
+
 KEY = "moo_bnas"
-"""Of the card in the metadata of a file."""
+"""Key of the card in the metadata of a file."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 class Layer(Section):
-    """One layer spec, as `networks.layers.LayerSpec`."""
+    """One layer spec; its attributes are those of `networks.layers.LayerSpec`."""
 
     name: str
     kind: Kind
@@ -47,27 +51,27 @@ class Layer(Section):
 
     @classmethod
     def of(cls, spec: LayerSpec) -> Layer:
-        """The layer of a spec of one network."""
+        """Makes a layer from the spec of one network."""
         channels = {k: int(getattr(spec, k)) for k in ("in_channels", "out_channels")}
         return cls(**{**asdict(spec), **channels})
 
     def spec(self) -> LayerSpec:
-        """The spec of the layer."""
+        """Makes the spec of the layer."""
         return LayerSpec(**self.model_dump())
 
 
 class Image(Section):
-    """What images a network takes, and how a file becomes one.
+    """The input of a network, and how an image file becomes that input.
 
-    A file is read by `data.pixels.read_image` at `stored_size` with `channels`; its middle of
-    `size` x `size` pixels, as floats in 0..255, minus `mean`, divided by `std`, is the input.
+    `data.pixels.read_image` reads a file at `stored_size` with `channels`. The middle `size` x
+    `size` pixels, as floats in 0..255, minus `mean`, divided by `std`, are the input.
 
     Attributes:
-        size: Height and width of the input.
-        stored_size: At which images are read.
-        channels: 1: grey; 3: RGB.
-        mean: One a channel, in 0..255.
-        std: Likewise.
+        size: Height and width of the input, in pixels.
+        stored_size: Height and width at which image files are read, in pixels.
+        channels: Colour channels: 1 for grey, 3 for RGB.
+        mean: Mean of the training images, one number per channel, in 0..255.
+        std: Standard deviation of the training images, one number per channel, in 0..255.
     """
 
     size: int
@@ -78,37 +82,40 @@ class Image(Section):
 
 
 class Card(Section):
-    """What is known of a trained network.
+    """The description of a trained network.
 
     Attributes:
-        version: Of this format.
+        version: Version of this format.
         kind: `trained`: the state of the module that was trained (names as `layers.conv1.weight`);
-            `plain`: that of an exported torch module; `packed`: 1-bit weights packed; `onnx`: an
-            ONNX graph, whose metadata hold the card under the same key.
-        network: Its name, as in a definition.
-        binarizer: Likewise.
-        precision: Binary, or the full-precision twin.
-        ratios: Expansion ratios, one a gene.
-        widths: Channels, one a gene.
-        layers: Its layer specs.
-        own_module: Whether another package made the torch module, of which the specs may not say
-            everything.
-        image: What it takes.
-        classes: Names, in the order of the logits.
-        flops: As counted by the cost model.
-        memory_bits: Likewise.
-        speedup: FLOPs of the full-precision 1x network over `flops`.
-        accuracy: Top-1 on the test images, percent.
-        top5: Top-5 likewise.
-        made: How it was made: definition, recipe, genotype, seed, split_seed, data_hash,
+            `plain`: the state of an exported torch module; `packed`: packed 1-bit weights; `onnx`:
+            an ONNX graph, whose metadata hold the card under the same key.
+        network: Name of the network, as in a definition.
+        binarizer: Name of the binarizer, as in a definition.
+        encoding: What a runtime must know about the binarizer of an exported network; None on the
+            cards of trained networks, and where the name implies it (see `models.encoding`).
+        precision: Whether it is the binary network or its full-precision twin.
+        ratios: Expansion ratios, one per gene.
+        widths: Channel counts, one per gene.
+        layers: Layer specs of the network.
+        own_module: Whether another package made the torch module, which the specs then may not
+            describe in full.
+        image: Input of the network.
+        classes: Names of the classes, in the order of the logits.
+        flops: FLOPs that the cost model counts.
+        memory_bits: Memory of the weights that the cost model counts, in bits.
+        speedup: FLOPs of the full-precision 1x network divided by `flops`.
+        accuracy: Top-1 accuracy on the test images, in percent.
+        top5: Top-5 accuracy on the test images, in percent.
+        made: How the network was made: definition, recipe, genotype, seed, split_seed, data_hash,
             fingerprint, evaluation_version, versions, device, loss_per_epoch, ...
-        sha256: Of the tensors beside it in a safetensors file; empty but there.
+        sha256: Hash of the tensors in a safetensors file; empty everywhere else.
     """
 
     version: Literal[1] = 1
-    kind: Literal["trained", "plain", "packed", "onnx"] = "trained"
+    kind: FileKind = "trained"
     network: str
     binarizer: str
+    encoding: Encoding | None = None
     precision: Precision
     ratios: tuple[float, ...]
     widths: tuple[int, ...]
@@ -124,25 +131,33 @@ class Card(Section):
     made: dict[str, Any]
     sha256: str = ""
 
+    @model_serializer(mode="wrap")
+    def _without_implied_encoding(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out an `encoding` of None: version 0.1 refuses cards with unknown keys."""
+        values: dict[str, Any] = dump(self)
+        if self.encoding is None:
+            values.pop("encoding", None)
+        return values
+
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network, as read from its file."""
+    """A trained or exported network, as its file holds it."""
 
     card: Card
     arrays: Arrays
 
 
 def metadata(card: Card) -> dict[str, str]:
-    """The metadata of a file with this card."""
+    """The metadata of a file that holds this card."""
     return {KEY: card.model_dump_json()}
 
 
 def to_bytes(model: Model) -> bytes:
-    """The file of a model."""
-    # Not ascontiguousarray, which makes a vector of a scalar.
+    """The content of the file of a model."""
+    # np.ascontiguousarray would turn a scalar into a vector.
     arrays = {name: np.asarray(array, order="C") for name, array in model.arrays.items()}
-    # Within the card: of several keys of the metadata, the order in the file would be by chance.
+    # The hash is in the card, because safetensors writes several metadata keys in random order.
     card = model.card.model_copy(update={"sha256": _digest(arrays)})
     return safetensors.numpy.save(arrays, metadata(card))
 
@@ -151,7 +166,7 @@ def read_model(path: Path) -> Model:
     """Reads the file of a trained or exported network.
 
     Raises:
-        ModelFileError: Where it is missing, cut short, or no such file.
+        ModelFileError: If it is missing, damaged, or another kind of file.
     """
     try:
         return parse_model(path.read_bytes(), str(path))
@@ -163,10 +178,14 @@ def read_model(path: Path) -> Model:
 
 
 def parse_model(content: bytes, source: str) -> Model:
-    """The model in the bytes of a file.
+    """Reads a model from the bytes of its file.
+
+    Args:
+        content: Bytes of the file.
+        source: Name of the file, shown in errors.
 
     Raises:
-        ModelFileError: Naming `source`, where they are cut short, or no such file.
+        ModelFileError: If they are damaged, or those of another kind of file.
     """
     try:
         arrays = safetensors.numpy.load(content)
@@ -174,14 +193,14 @@ def parse_model(content: bytes, source: str) -> Model:
         header = json.loads(content[8 : 8 + size])
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise ModelFileError(
-            f"{source} is no safetensors file, or cut short or damaged ({error}); make it again, "
-            "or fetch a whole copy"
+            f"{source} is not a safetensors file, or it is incomplete or damaged ({error}); make "
+            "it again, or fetch a complete copy"
         ) from error
     card = parse_card(header.get("__metadata__", {}).get(KEY), source)
     if card.sha256 != _digest(arrays):
         raise ModelFileError(
             f"{source} is damaged: its tensors are not those that were written; make it again, or "
-            "fetch a whole copy"
+            "fetch a complete copy"
         )
     return Model(card.model_copy(update={"sha256": ""}), arrays)
 
@@ -196,15 +215,19 @@ def _digest(arrays: Arrays) -> str:
 
 
 def parse_card(text: str | None, source: str) -> Card:
-    """The card in the metadata of a file, there under `KEY`.
+    """Reads a card.
+
+    Args:
+        text: Value of `KEY` in the metadata of a file; None where there is none.
+        source: Name of the file, shown in errors.
 
     Raises:
-        ModelFileError: Naming `source`, where there is none, or none that can be read.
+        ModelFileError: If there is no card, or this version cannot read it.
     """
     if text is None:
         raise ModelFileError(
-            f"{source} was not made by moo-bnas: it holds tensors without a card; give a file that "
-            "`moo-bnas train` or `moo-bnas export` wrote"
+            f"{source} was not made by moo-bnas: it has no card; give a file that `moo-bnas train` "
+            "or `moo-bnas export` wrote"
         )
     try:
         return Card.model_validate_json(text)

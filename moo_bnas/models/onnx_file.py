@@ -1,4 +1,4 @@
-"""An ONNX graph from layer specs; the package onnx is imported where it is needed."""
+"""Makes an ONNX graph from layer specs; imports the package onnx only where it is needed."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from numpy.typing import NDArray
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import is_binary
+from moo_bnas.models.encoding import encoding_of, exported
 from moo_bnas.models.model_file import Arrays, Card, Layer, metadata
+from moo_bnas.networks.binarizers import Encoding
 from moo_bnas.networks.layers import INPUT
 
 if TYPE_CHECKING:
     import onnx
 
 IMAGES, LOGITS = "images", "logits"
-"""The names of what goes in and comes out."""
+"""Names of the input and the output of a graph."""
 
-_OPSET, _IR = 17, 8  # of 2022: what runs today knows them
+_OPSET, _IR = 17, 8  # of 2022, which current runtimes support
 
 
 def missing(package: str) -> ModelFileError:
-    """The error where a package of the extra [onnx] is not installed."""
+    """The error for a package of the extra [onnx] that is not installed."""
     return ModelFileError(
         f"ONNX files need the Python package {package}, which is not installed; "
         "pip install 'moo-bnas[onnx]'"
@@ -31,24 +33,23 @@ def missing(package: str) -> ModelFileError:
 
 
 def to_onnx(card: Card, folded: Arrays) -> bytes:
-    """The ONNX file of a network.
+    """The content of the ONNX file of a network.
 
-    It takes `images`, normalised, float32, batch x channels x size x size, and gives `logits`,
-    batch x classes; the batch is of any size. Binary weights are stored as int8. The card is in
-    its metadata.
+    The graph maps normalised `images`, float32, batch x channels x size x size, to `logits`, batch
+    x classes, for any batch size. Binary weights are stored as int8. The metadata hold the card.
 
     Args:
-        card: Of the trained network.
-        folded: Its arrays, as `folding.fold` makes them.
+        card: Card of the trained network.
+        folded: Arrays of the network, as `folding.fold` returns them.
 
     Raises:
-        ModelFileError: Where the package onnx is not installed.
+        ModelFileError: If the package onnx is not installed.
     """
     try:
         import onnx
     except ImportError as error:
         raise missing("onnx") from error
-    graph = _Graph(folded, card.binarizer)
+    graph = _Graph(folded, encoding_of(card, "the network"))
     last = card.layers[-1].name
     names = {INPUT: IMAGES, last: LOGITS}
     for layer in card.layers:
@@ -68,23 +69,23 @@ def to_onnx(card: Card, folded: Arrays) -> bytes:
         ir_version=_IR,
         producer_name="moo-bnas",
     )
-    onnx.helper.set_model_props(model, metadata(card.model_copy(update={"kind": "onnx"})))
+    onnx.helper.set_model_props(model, metadata(exported(card, "onnx")))
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
 
 class _Graph:
-    """Nodes and constants, as they are added."""
+    """The nodes and constants of a graph, in the order in which they were added."""
 
-    def __init__(self, folded: Arrays, binarizer: str) -> None:
+    def __init__(self, folded: Arrays, encoding: Encoding) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self._folded = folded
-        self._binarizer = binarizer
+        self._encoding = encoding
 
     def add(self, layer: Layer, inputs: list[str], out: str) -> None:
-        """Adds a layer that reads and makes values of these names."""
+        """Adds a layer that reads the values named `inputs` and makes the value named `out`."""
         name = layer.name
         match layer.kind:
             case "conv":
@@ -115,7 +116,9 @@ class _Graph:
             return
         signs = self._cast(self._array(f"{name}.signs"), f"{name}.weight")
         sums = self._node("Conv", [*inputs, signs], f"{name}.sums", **_window(layer))
-        self._node("Mul", [sums, self._array(f"{name}.scale")], out)
+        scale = self._folded[f"{name}.scale"]
+        per_map = scale[:, None, None] if scale.ndim else scale
+        self._node("Mul", [sums, self._constant(f"{name}.scale", per_map)], out)
 
     def _batch_norm(self, name: str, inputs: list[str], out: str) -> None:
         multiplier, offset = (
@@ -126,15 +129,15 @@ class _Graph:
         self._node("Add", [product, offset], out)
 
     def _binarize(self, name: str, inputs: list[str], out: str) -> None:
-        if self._binarizer == "dorefa":
-            half = self._constant(f"{name}.threshold", np.float32(0.5))
-            self._cast(self._node("Greater", [*inputs, half], f"{name}.ones"), out)
+        low, high = self._encoding.levels
+        threshold = self._constant(f"{name}.threshold", np.float32(self._encoding.thresholds[0]))
+        compare = "GreaterOrEqual" if self._encoding.inclusive else "Greater"
+        ones = self._node(compare, [*inputs, threshold], f"{name}.ones")
+        if (low, high) == (0, 1):
+            self._cast(ones, out)
             return
-        zero, plus, minus = (
-            self._constant(f"{name}.{part}", np.float32(value))
-            for part, value in (("threshold", 0), ("plus", 1), ("minus", -1))
-        )
-        ones = self._node("GreaterOrEqual", [*inputs, zero], f"{name}.ones")
+        plus = self._constant(f"{name}.plus", np.float32(high))
+        minus = self._constant(f"{name}.minus", np.float32(low))
         self._node("Where", [ones, plus, minus], out)
 
     def _cast(self, value: str, out: str) -> str:

@@ -1,4 +1,4 @@
-"""The packed file: 1 bit a binary weight. Its format is told in docs/packed.md."""
+"""The packed file, with 1 bit per binary weight; docs/packed.md describes its format."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from numpy.typing import NDArray
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import Shapes, check_arrays, is_binary, run_shapes, weight_shape
+from moo_bnas.models.encoding import encoding_of, exported
 from moo_bnas.models.model_file import Arrays, Card, Layer, Model
+from moo_bnas.networks.binarizers import Encoding
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Where the bytes of a packed file go.
+    """What the bytes of a packed file are used for.
 
     Attributes:
-        weights: Those of convs and linear layers; of binary ones 8 a byte, each layer padded to
-            whole bytes.
-        padding_bits: How many bits of them are that padding; the others are the cost model's.
-        batch_norm: Multipliers and offsets.
-        scales: One of 4 bytes a binary layer.
-        header: The card, and names, types, shapes and places of all tensors.
+        weights: Bytes of the weights of convs and linear layers; binary weights take 1 bit each,
+            and each binary layer is padded to whole bytes.
+        padding_bits: Bits of `weights` that are padding; the cost model counts all others.
+        batch_norm: Bytes of the multipliers and offsets of batch norms.
+        scales: Bytes of the weight scales: 4 per binary layer, or per output channel of one.
+        header: Bytes of the card, and of the names, types, shapes and offsets of all tensors.
     """
 
     weights: int
@@ -34,16 +36,16 @@ class Sizes:
 
     @property
     def total(self) -> int:
-        """Of the file."""
+        """Bytes of the file."""
         return self.weights + self.batch_norm + self.scales + self.header
 
 
 def pack(card: Card, folded: Arrays) -> Model:
-    """The packed file of a network.
+    """Packs a network.
 
     Args:
-        card: Of the trained network.
-        folded: Its arrays, as `folding.fold` makes them.
+        card: Card of the trained network.
+        folded: Arrays of the network, as `folding.fold` returns them.
     """
     arrays: dict[str, NDArray[Any]] = {}
     for name, array in folded.items():
@@ -52,22 +54,26 @@ def pack(card: Card, folded: Arrays) -> Model:
             arrays[f"{layer}.bits"] = np.packbits(array.reshape(-1) > 0)
         else:
             arrays[name] = array
-    return Model(card.model_copy(update={"kind": "packed"}), arrays)
+    return Model(exported(card, "packed"), arrays)
 
 
 def unpack(model: Model, source: str) -> Arrays:
-    """The arrays in a packed file, named and shaped as `export.arrays` says.
+    """The arrays that running a packed network takes, named and shaped as `arrays` lists them.
+
+    Args:
+        model: Packed network.
+        source: Name of its file, shown in errors.
 
     Raises:
-        ModelFileError: Naming `source`, where it is no packed file, or holds other tensors than
-            its card says.
+        ModelFileError: If it is not a packed network, its binarizer is unknown, or its tensors are
+            not those that its card describes.
     """
     if model.card.kind != "packed":
         raise ModelFileError(
-            f"{source} is a {model.card.kind} network, expected a packed one; make that with "
+            f"{source} is a {model.card.kind} network, expected a packed one; make one with "
             "`moo-bnas export --format packed`"
         )
-    check_arrays(model.arrays, _contents(model.card), source)
+    check_arrays(model.arrays, _contents(model.card, encoding_of(model.card, source)), source)
     arrays = dict(model.arrays)
     for layer in filter(is_binary, model.card.layers):
         bits = np.unpackbits(arrays.pop(f"{layer.name}.bits"), count=_weights(layer))
@@ -77,11 +83,11 @@ def unpack(model: Model, source: str) -> Arrays:
 
 
 def sizes(model: Model, content: bytes) -> Sizes:
-    """Where the bytes of a packed file go.
+    """What the bytes of a packed file are used for.
 
     Args:
-        model: As packed.
-        content: Its file.
+        model: Packed network.
+        content: Content of its file.
     """
     taken = {"bits": 0, "weight": 0, "scale": 0, "multiplier": 0, "offset": 0}
     for name, array in model.arrays.items():
@@ -95,9 +101,9 @@ def sizes(model: Model, content: bytes) -> Sizes:
     )
 
 
-def _contents(card: Card) -> Shapes:
+def _contents(card: Card, encoding: Encoding) -> Shapes:
     """The tensors of a packed file."""
-    shapes = dict(run_shapes(card))
+    shapes = dict(run_shapes(card, encoding))
     for layer in filter(is_binary, card.layers):
         del shapes[f"{layer.name}.signs"]
         shapes[f"{layer.name}.bits"] = (np.uint8, (-(-_weights(layer) // 8),))

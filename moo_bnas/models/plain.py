@@ -1,13 +1,13 @@
-"""Runs a network that `moo-bnas export --format torch` wrote; needs torch and safetensors only.
+"""Runs a network that `moo-bnas export --format torch` wrote; needs only torch and safetensors.
 
-This file is copied beside the exported one, and belongs to whoever has it (Apache-2.0):
+This file is copied next to the exported network, and may be changed and passed on (Apache-2.0):
 
     from moo_bnas_plain import load
 
     network = load("model.plain.safetensors")
     logits = network(network.normalise(pixels))  # uint8, n x channels x size x size, RGB or grey
 
-`network.card` says what the network is: its layers, classes, accuracy, how images are prepared.
+`network.card` describes the network: its layers, classes, accuracy, and how images are prepared.
 """
 
 from __future__ import annotations
@@ -22,27 +22,38 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 
+_IMPLIED = {
+    "dorefa": {"levels": (0.0, 1.0), "thresholds": (0.5,), "inclusive": False, "scales": "layer"},
+    "sign": {"levels": (-1.0, 1.0), "thresholds": (0.0,), "inclusive": True, "scales": "layer"},
+}
+"""Encodings of the binarizers of which a card holds only the name."""
+
 
 class BinaryConv2d(nn.Module):
-    """A convolution with weights of -1 and +1, then one scale: exact where inputs are binary."""
+    """A convolution with weights -1 and +1, whose sums are then scaled.
+
+    Before the scaling it is exact integer arithmetic, where its inputs are integers.
+    """
 
     signs: Tensor
     scale: Tensor
 
-    def __init__(self, shape: tuple[int, ...], stride: int, padding: int) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], stride: int, padding: int, *, scale_per_channel: bool
+    ) -> None:
         super().__init__()
         self.stride, self.padding = stride, padding
         self.register_buffer("signs", torch.ones(shape, dtype=torch.int8))
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("scale", torch.ones(shape[:1] if scale_per_channel else ()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps n x in x h x w to n x out x h' x w'."""
         sums = functional.conv2d(x, self.signs.to(x.dtype), None, self.stride, self.padding)
-        return sums * self.scale
+        return sums * self.scale[..., None, None]
 
 
 class Affine(nn.Module):
-    """A batch norm, folded: `x * multiplier + offset`, one of each a channel."""
+    """A folded batch norm: `x * multiplier + offset`, with one of each per channel."""
 
     multiplier: Tensor
     offset: Tensor
@@ -54,25 +65,24 @@ class Affine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape."""
-        # As a batch norm of mean 0 and variance 1: rounded as in the network that was trained.
+        # A batch norm of mean 0 and variance 1 rounds like those of the trained network.
         mean, var = torch.zeros_like(self.offset), torch.ones_like(self.offset)
         return functional.batch_norm(x, mean, var, self.multiplier, self.offset, eps=0.0)
 
 
 class Binarize(nn.Module):
-    """dorefa: 1 above 0.5, else 0; sign: +1 from 0 on, else -1."""
+    """Maps each activation to the higher level if it passes the threshold, else to the lower."""
 
-    def __init__(self, binarizer: str) -> None:
+    def __init__(self, encoding: Mapping[str, Any]) -> None:
         super().__init__()
-        if binarizer not in ("dorefa", "sign"):
-            raise ValueError(f"got the binarizer {binarizer!r}, expected dorefa or sign")
-        self.binarizer = binarizer
+        self.low, self.high = encoding["levels"]
+        (self.threshold,) = encoding["thresholds"]
+        self.inclusive = encoding["inclusive"]
 
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape."""
-        if self.binarizer == "dorefa":
-            return (x > 0.5).to(x.dtype)
-        return (x >= 0).to(x.dtype) * 2 - 1
+        passed = x >= self.threshold if self.inclusive else x > self.threshold
+        return torch.where(passed, self.high, self.low).to(x.dtype)
 
 
 class GlobalAveragePool(nn.Module):
@@ -95,7 +105,7 @@ class PlainNetwork(nn.Module):
     """Maps normalised images, n x channels x size x size, to logits, n x classes.
 
     Attributes:
-        card: What is known of the network, from its file.
+        card: Description of the network, from its file.
     """
 
     def __init__(self, card: Mapping[str, Any]) -> None:
@@ -104,7 +114,7 @@ class PlainNetwork(nn.Module):
         self.layers = nn.ModuleDict({spec["name"]: _layer(spec, card) for spec in card["layers"]})
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits; the class of an image is the greatest one's name in `card["classes"]`."""
+        """Logits in the order of `card["classes"]`; the greatest is that of the likeliest class."""
         values = {"input": images}
         out = images
         for spec in self.card["layers"]:
@@ -113,7 +123,7 @@ class PlainNetwork(nn.Module):
         return out
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Pixels in 0..255, n x channels x size x size, as the network takes them."""
+        """Maps pixels in 0..255, n x channels x size x size, to inputs of the network."""
         mean, std = (
             torch.tensor(self.card["image"][key], device=pixels.device)[:, None, None]
             for key in ("mean", "std")
@@ -122,20 +132,23 @@ class PlainNetwork(nn.Module):
 
 
 def load(path: str | PathLike[str]) -> PlainNetwork:
-    """The network in a file, on the CPU, in evaluation mode.
+    """Loads a network on the CPU, in evaluation mode.
+
+    Args:
+        path: File that `moo-bnas export --format torch` wrote.
 
     Raises:
-        ValueError: Where the file is of another kind.
-        Exception: As safetensors and torch raise where it is missing or damaged.
+        ValueError: If it is another kind of file, or its binarizer is unknown.
+        Exception: Whatever safetensors or torch raises if the file is missing or damaged.
     """
     with safe_open(path, framework="pt") as file:
         card = json.loads((file.metadata() or {}).get("moo_bnas", "{}"))
         if card.get("kind") != "plain":
             raise ValueError(
-                f"{path} is no plain network ({card.get('kind', 'without a card')}); make one with "
-                "moo-bnas export --format torch"
+                f"{path} is not a plain network ({card.get('kind', 'it has no card')}); make one "
+                "with moo-bnas export --format torch"
             )
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     network = PlainNetwork(card)
     network.load_state_dict(state)
     return network.eval()
@@ -144,13 +157,13 @@ def load(path: str | PathLike[str]) -> PlainNetwork:
 def _layer(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
     match spec["kind"]:
         case "conv":
-            return _conv(spec)
+            return _conv(spec, card)
         case "linear":
             return nn.Linear(spec["in_channels"], spec["out_channels"], bias=False)
         case "batch_norm":
             return Affine(spec["out_channels"])
         case "binarize":
-            return Binarize(card["binarizer"])
+            return Binarize(_encoding(card))
         case "relu":
             return nn.ReLU()
         case "max_pool":
@@ -165,8 +178,23 @@ def _layer(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
             raise ValueError(f"got a layer of kind {kind!r}, which this version does not know")
 
 
-def _conv(spec: Mapping[str, Any]) -> nn.Module:
+def _conv(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
     c_in, c_out, kernel = spec["in_channels"], spec["out_channels"], spec["kernel"]
     if spec["precision"] == "binary":
-        return BinaryConv2d((c_out, c_in, kernel, kernel), spec["stride"], spec["padding"])
+        return BinaryConv2d(
+            (c_out, c_in, kernel, kernel),
+            spec["stride"],
+            spec["padding"],
+            scale_per_channel=_encoding(card)["scales"] == "channel",
+        )
     return nn.Conv2d(c_in, c_out, kernel, spec["stride"], spec["padding"], bias=False)
+
+
+def _encoding(card: Mapping[str, Any]) -> Mapping[str, Any]:
+    encoding: Mapping[str, Any] | None = card.get("encoding") or _IMPLIED.get(card["binarizer"])
+    if encoding is None:
+        raise ValueError(
+            f"got the binarizer {card['binarizer']!r}, expected {', '.join(_IMPLIED)} or an "
+            "encoding on the card; export the network again"
+        )
+    return encoding

@@ -1,14 +1,13 @@
-"""Runs a packed file with numpy alone: binary layers are AND and popcount on 64-bit words.
+"""Runs a packed file with numpy only: binary layers are AND and popcount on 64-bit words.
 
-It is the reference that a runtime on a device is checked against: short, and slower than one in C
-would be. Sums of full-precision layers are made in float64 and rounded once to float32, and so is
-`x * multiplier + offset` (in C that is `fmaf`), which is how torch evaluates a batch norm on CPUs
-that have the instruction.
+It is the reference against which runtimes on devices are checked: short, and slower than a runtime
+in C. Sums of full-precision layers are computed in float64 and rounded once to float32. So is `x *
+multiplier + offset` (in C, `fmaf`): torch evaluates a batch norm in this way on CPUs that have the
+instruction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +15,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import is_binary
+from moo_bnas.models.encoding import encoding_of
 from moo_bnas.models.model_file import Layer, Model
 from moo_bnas.models.packed import unpack
 from moo_bnas.networks.layers import INPUT
@@ -26,59 +25,51 @@ Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Words = NDArray[np.uint64]
 
-_PIXELS = 2**14  # of the images that are evaluated at once: windows take memory
-_PAIRS = 2**20  # of outputs whose words are counted at once
+_PIXELS = 2**14  # per channel, of the images that are evaluated at once: windows take memory
+_PAIRS = 2**20  # of windows and filters whose words are counted at once
 
 
 @dataclass(frozen=True)
 class Bits:
-    """What a binarizer puts out.
+    """The output of a binarizer.
 
     Attributes:
-        ones: Where its value is the greater one, n x c x h x w.
-        low: The other value: 0 (dorefa) or -1 (sign). The greater one is +1.
+        ones: Whether each activation is the higher level, n x c x h x w.
+        levels: Lower and higher level.
     """
 
     ones: Bools
-    low: int
+    levels: tuple[float, float]
 
     def as_floats(self) -> Floats:
-        """The values."""
-        return np.where(self.ones, np.float32(1), np.float32(self.low))
+        """The activations as numbers, n x c x h x w."""
+        low, high = self.levels
+        return np.where(self.ones, np.float32(high), np.float32(low))
 
 
 Value = Floats | Bits
-
-_BINARIZERS: dict[str, Callable[[Floats], Bits]] = {
-    "dorefa": lambda x: Bits(x > 0.5, 0),
-    "sign": lambda x: Bits(x >= 0, -1),
-}
 
 
 class PopcountNetwork:
     """A network, run from its packed file.
 
     Args:
-        model: The packed file.
-        source: What to call it in an error.
+        model: Packed network.
+        source: Name of its file, shown in errors.
 
     Attributes:
-        card: Of the file.
+        card: Card of the file.
 
     Raises:
-        ModelFileError: Where it is no packed file, or is damaged.
+        ModelFileError: If it is not a packed network, or its tensors are not those of its card.
     """
 
     def __init__(self, model: Model, source: str) -> None:
         self.card = model.card
         arrays = unpack(model, source)
-        if self.card.binarizer not in _BINARIZERS:
-            raise ModelFileError(
-                f"{source} has the binarizer {self.card.binarizer!r}, expected one of "
-                f"{', '.join(_BINARIZERS)}; use the version of moo-bnas that made it"
-            )
+        self._encoding = encoding_of(self.card, source)
         self._arrays = {
-            # Beside the signs, the same as words: made once, used by every image.
+            # The signs are also kept as words, which are made once and used for every image.
             **arrays,
             **{
                 f"{layer.name}.words": words(arrays[f"{layer.name}.signs"] > 0)
@@ -109,7 +100,7 @@ class PopcountNetwork:
             case "batch_norm":
                 return self._batch_norm(layer, x)
             case "binarize":
-                return _BINARIZERS[self.card.binarizer](x)
+                return self._binarize(x)
             case "relu":
                 return np.maximum(x, np.float32(0))
             case "max_pool":
@@ -126,9 +117,15 @@ class PopcountNetwork:
             return _conv(_floats(x), self._of(layer, "weight"), layer)
         if isinstance(x, Bits):
             sums = binary_sums(x, self._of(layer, "words"), layer).astype(np.float32)
-        else:  # networks of other packages may put something between binarizer and conv
+        else:  # networks of other packages may have another step between binarizer and conv
             sums = _conv(x, self._of(layer, "signs"), layer)
-        return sums * np.float32(self._of(layer, "scale"))
+        scaled: Floats = sums * self._of(layer, "scale")[..., None, None]
+        return scaled
+
+    def _binarize(self, x: Floats) -> Bits:
+        (threshold,), (low, high) = self._encoding.thresholds, self._encoding.levels
+        ones = x >= threshold if self._encoding.inclusive else x > threshold
+        return Bits(ones, (low, high))
 
     def _batch_norm(self, layer: Layer, x: Floats) -> Floats:
         multiplier, offset = (
@@ -141,37 +138,39 @@ class PopcountNetwork:
         return self._arrays[f"{layer.name}.{part}"]
 
 
-def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.int32]:
-    """The integers that a binary conv sums up to, before its scale.
+def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.floating[Any]]:
+    """The sums of a binary conv before scaling; exact integers where the levels are integers.
 
-    With `pop` the number of ones in a word: weights are +1 and -1 where the bits w are 1 and 0, so
-    those under the ones of b add up to `2 pop(b & w) - pop(b)`. That is all where an input bit of 0
-    stands for 0. Where it stands for -1, it is twice that, less the sum of all weights whose input
-    is not padding, which is 0 in truth.
+    Let `pop` be the number of ones in a word. Weights are +1 where the bits `w` are 1, and -1 where
+    they are 0, so the weights under the ones of the input bits `b` add up to `2 pop(b & w) -
+    pop(b)`. An input is `low + (high - low) b`, so the sum is `high - low` times this, plus `low`
+    times the sum of the weights that are over the image. Weights over the padding are left out of
+    the latter, because the padding is 0, not `low`.
 
     Args:
         x: Input, n x in x h x w.
-        weights: As `words` makes them of the signs.
-        layer: The conv.
+        weights: Signs of the weights, packed by `words`.
+        layer: Spec of the conv.
 
     Returns:
         n x out x size x size.
     """
-    sums = _sums_of_ones(x.ones, weights, layer)
-    if x.low == -1:
+    low, high = x.levels
+    sums: NDArray[np.floating[Any]] = (high - low) * _sums_of_ones(x.ones, weights, layer)
+    if low != 0:
         inside = np.ones((1, *x.ones.shape[1:]), np.bool_)
-        sums = 2 * sums - _sums_of_ones(inside, weights, layer)
+        sums += low * _sums_of_ones(inside, weights, layer)
     return sums
 
 
 def words(bits: Bools) -> Words:
-    """Bits in words of 64.
+    """Packs bits into words of 64 bits.
 
     Args:
-        bits: Of shape n x ...; each of the n is packed by itself.
+        bits: Bits of shape n x ...; each of the n rows is packed separately.
 
     Returns:
-        n x words, the last one filled up with zeros.
+        n x words; the last word of each row is filled up with zeros.
     """
     rows = np.packbits(bits.reshape(len(bits), -1), axis=1)
     filled = np.zeros((len(rows), -(-rows.shape[1] // 8)), np.uint64)
@@ -180,11 +179,13 @@ def words(bits: Bools) -> Words:
 
 
 def _sums_of_ones(ones: Bools, weights: Words, layer: Layer) -> NDArray[np.int32]:
-    """The sums of the weights under ones, n x out x size x size."""
+    """The sums of the weights that are over ones, n x out x size x size."""
     windows = _windows(ones, layer, fill=False).transpose(0, 2, 3, 1, 4, 5)
     n, height, width = windows.shape[:3]
     rows = words(windows.reshape(n * height * width, -1))
     sums = np.empty((len(rows), len(weights)), np.int32)
+    # All windows against all filters, a block of windows at a time. One word of each is compared
+    # per pass, so that the largest array has an element per window and filter, not per word too.
     at_once = max(1, _PAIRS // len(weights))
     for start in range(0, len(rows), at_once):
         some = rows[start : start + at_once]
@@ -218,7 +219,7 @@ def _most(windows: NDArray[np.float32]) -> Floats:
 
 
 def _windows(x: NDArray[Any], layer: Layer, fill: float) -> NDArray[Any]:
-    """What each output of a conv or pool looks at: n x c x size x size x kernel x kernel."""
+    """The window of each output of a conv or pool, n x c x size x size x kernel x kernel."""
     p, k, s = layer.padding, layer.kernel, layer.stride
     padded = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)), constant_values=fill)
     return sliding_window_view(padded, (k, k), axis=(2, 3))[:, :, ::s, ::s]

@@ -1,4 +1,8 @@
-"""Classes of images, from the file of a network; images are prepared as the file says."""
+"""Predicts the classes of images with the network in a file.
+
+Images are prepared as the card of the file describes. A file runs with only the packages that its
+format needs: a packed one runs without torch.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +25,17 @@ Runner = Callable[[Floats], Floats]
 """From normalised images, n x channels x size x size, to logits, n x classes."""
 
 BATCH = 64
-"""Images that are read and run at once."""
+"""Number of images that are read and run at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a network says of one image.
+    """The prediction of a network for one image.
 
     Attributes:
-        path: Of the image; None where it was an array.
-        classes: All, in the order of the probabilities.
-        probabilities: One a class, summing to 1.
+        path: Path of the image; None if it was given as an array.
+        classes: Names of all classes, in the order of the probabilities.
+        probabilities: Probability of each class; they add up to 1.
     """
 
     path: Path | None
@@ -45,19 +49,19 @@ class Prediction:
 
 
 class Predictor:
-    """A network, read from its file once.
+    """A network that was read from its file.
 
-    A trained or plain network runs with torch, an ONNX one (`*.onnx`) with onnxruntime, a packed
-    one with numpy alone.
+    Trained and plain networks run with torch, ONNX ones (`*.onnx`) with onnxruntime, packed ones
+    with numpy only.
 
     Args:
-        file: That `moo-bnas train` or `moo-bnas export` wrote.
+        file: File that `moo-bnas train` or `moo-bnas export` wrote.
 
     Attributes:
-        card: Of the file.
+        card: Card of the file.
 
     Raises:
-        ModelFileError: Where it is missing, damaged or none of these, or where onnxruntime is
+        ModelFileError: If the file is missing, damaged or of another kind, or if onnxruntime is
             needed and not installed.
     """
 
@@ -69,24 +73,24 @@ class Predictor:
         self._std = np.array(image.std, np.float32)[:, None, None]
 
     def read(self, path: Path) -> Pixels:
-        """An image file as pixels: channels x stored size x stored size.
+        """Reads an image file as pixels, channels x stored size x stored size.
 
-        An image of any size is resized until its shorter side fits, and its centre is kept.
+        The image is resized so that its shorter side is the stored size, and its centre is kept.
 
         Raises:
-            DataError: Naming the file, where it cannot be read.
+            DataError: If the file cannot be read.
         """
         return read_image(path, self.card.image.stored_size, self.card.image.channels)
 
     def probabilities(self, images: Pixels) -> NDArray[np.float64]:
-        """Probabilities, n x classes, of uint8 images.
+        """Probabilities of the classes of images, n x classes.
 
         Args:
-            images: n x channels x h x w; h and w are the network's image size or greater, then
-                the centre is taken.
+            images: Pixels, uint8, n x channels x h x w; h and w are at least the image size of the
+                network, whose centre crop is used.
 
         Raises:
-            DataError: Where they are of another type or shape.
+            DataError: If the images have another type or shape.
         """
         size, channels = self.card.image.size, self.card.image.channels
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != channels:
@@ -103,14 +107,14 @@ class Predictor:
     def predict(
         self, images: Pixels, paths: Sequence[Path | None] | None = None
     ) -> list[Prediction]:
-        """One prediction an image.
+        """One prediction per image, in the order of the images.
 
         Args:
-            images: As `probabilities` takes them.
-            paths: Of each; None: they have none.
+            images: Pixels, as for `probabilities`.
+            paths: Path of each image; None if the images have no paths.
 
         Raises:
-            DataError: As `probabilities`.
+            DataError: If the images have another type or shape.
         """
         paths = [None] * len(images) if paths is None else paths
         return [
@@ -125,20 +129,21 @@ class Predictor:
 def predict(
     file: str | Path, images: str | Path | Sequence[str | Path] | Pixels
 ) -> list[Prediction]:
-    """What the network in a file says of images.
+    """Predicts the classes of images with the network in a file.
 
     Args:
-        file: That `moo-bnas train` or `moo-bnas export` wrote.
-        images: An image file, a folder (all images below it, sorted), several of both, or an
-            array: uint8, n x channels x h x w, h and w being the network's image size or greater,
-            of which the centre is taken. Files of any size are resized.
+        file: File that `moo-bnas train` or `moo-bnas export` wrote.
+        images: An image file, a folder (all images below it, sorted), several of both, or an array
+            of pixels: uint8, n x channels x h x w, where h and w are at least the image size of the
+            network, whose centre crop is used. Image files of any size are resized.
 
     Returns:
-        One prediction an image, in their order.
+        One prediction per image, in the order of the images.
 
     Raises:
-        ModelFileError: Where the file cannot be used.
-        DataError: Where an image cannot be read, a folder has none, or an array is of another kind.
+        ModelFileError: If the file cannot be used.
+        DataError: If an image cannot be read, a folder has no images, or an array has another type
+            or shape.
     """
     predictor = Predictor(file)
     if isinstance(images, np.ndarray):
@@ -153,24 +158,24 @@ def predict(
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
-    """Image files: those given, and for each folder those below it, sorted.
+    """The image files that are given, with each folder replaced by the images below it, sorted.
 
-    In folders, hidden files and those whose suffix is no image's are passed over, and links to
+    In folders, hidden files and files without the suffix of an image are skipped, and links to
     folders are not followed.
 
     Raises:
-        DataError: Naming a folder that has none or cannot be read.
+        DataError: If a folder has no images or cannot be read.
     """
     found: list[Path] = []
     for path in paths:
-        if not os.path.isdir(path):  # Path.is_dir raises where a name is too long
+        if not os.path.isdir(path):  # Path.is_dir raises if a name is too long
             found.append(path)
             continue
         inside = sorted(_below(path))
         if not inside:
             raise DataError(
-                f"the folder {path} has no images (*{', *'.join(sorted(SUFFIXES))}); give another, "
-                "or the image files themselves"
+                f"the folder {path} has no images (*{', *'.join(sorted(SUFFIXES))}); give another "
+                "folder, or image files"
             )
         found += inside
     return found
@@ -178,7 +183,9 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 
 def _below(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
-        raise DataError(f"cannot read {error.filename}: {error.strerror}; mend that") from error
+        raise DataError(
+            f"cannot read {error.filename}: {error.strerror}; check that it is readable"
+        ) from error
 
     for inside, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -213,9 +220,11 @@ def _trained(model: Model, source: str) -> Runner:
 
 def _plain(model: Model, source: str) -> Runner:
     from moo_bnas.models.arrays import PREFIX, check_arrays, run_shapes
+    from moo_bnas.models.encoding import encoding_of
     from moo_bnas.models.plain import PlainNetwork
 
-    shapes = {f"{PREFIX}{name}": shape for name, shape in run_shapes(model.card).items()}
+    shapes = run_shapes(model.card, encoding_of(model.card, source))
+    shapes = {f"{PREFIX}{name}": shape for name, shape in shapes.items()}
     check_arrays(model.arrays, shapes, source)
     return _with_torch(PlainNetwork(model.card.model_dump(mode="json")), model)
 
@@ -252,10 +261,10 @@ def _onnx(path: Path) -> tuple[Card, Runner]:
     options.log_severity_level = 3  # errors
     try:
         session = onnxruntime.InferenceSession(content, options)
-    except Exception as error:  # onnxruntime's have no common base
+    except Exception as error:  # the exceptions of onnxruntime have no common base
         raise ModelFileError(
-            f"{path} is no ONNX file, or cut short or damaged ({error}); make it again, or fetch a "
-            "whole copy"
+            f"{path} is not an ONNX file, or it is incomplete or damaged ({error}); make it again, "
+            "or fetch a complete copy"
         ) from error
     card = parse_card(session.get_modelmeta().custom_metadata_map.get(KEY), str(path))
 
@@ -270,6 +279,6 @@ def _misfit(images: Pixels, card: Card) -> DataError:
     image = card.image
     return DataError(
         f"got images of type {images.dtype} and shape {list(images.shape)}, expected uint8 of "
-        f"n x {image.channels} x {image.size} x {image.size} or larger; convert them, or give the "
+        f"n x {image.channels} x {image.size} x {image.size} or larger; convert them, or give "
         "paths of image files"
     )

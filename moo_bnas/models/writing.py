@@ -1,4 +1,4 @@
-"""Writes the files of an export."""
+"""Exports a trained network: writes its files, each completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Literal
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import PREFIX
+from moo_bnas.models.encoding import exported
 from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Model, read_model, to_bytes
 from moo_bnas.models.onnx_file import to_onnx
@@ -22,19 +23,19 @@ SUFFIXES: dict[Format, str] = {
     "onnx": ".onnx",
     "torch": ".plain.safetensors",
 }
-"""Of the files of each format, in place of the trained one's."""
+"""Suffix of the file of each format; it replaces the suffix of the trained network's file."""
 
 PLAIN_SOURCE = "moo_bnas_plain.py"
-"""What the module that runs a plain network is called beside it: a name that can be imported."""
+"""Name of the module that runs a plain network, next to its file; Python can import it."""
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was written.
+    """The files that an export wrote.
 
     Attributes:
-        files: Their sizes in bytes, by path; the network's is the first.
-        sizes: Where the bytes of a packed file go; None for other formats.
+        files: Size of each file in bytes, by path; the file of the network is the first.
+        sizes: What the bytes of a packed file are used for; None for other formats.
     """
 
     files: dict[Path, int]
@@ -42,15 +43,15 @@ class Export:
 
 
 def export(source: Path, form: Format, out: Path | None = None) -> Export:
-    """Exports a trained network; each file is written whole or not at all.
+    """Exports a trained network.
 
     Args:
-        source: The file that `moo-bnas train` wrote.
-        form: As what.
-        out: Where to; None: beside `source`, with the suffix of the format.
+        source: File that `moo-bnas train` wrote.
+        form: Format of the export.
+        out: File to write; None: next to `source`, with the suffix of the format.
 
     Raises:
-        ModelFileError: Where `source` cannot be exported, `out` not be written, or a package that
+        ModelFileError: If `source` cannot be exported, `out` cannot be written, or a package that
             the format needs is not installed.
     """
     path = source.with_name(source.stem + SUFFIXES[form]) if out is None else out
@@ -67,7 +68,7 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
         case "onnx":
             contents = {path: to_onnx(model.card, arrays)}
         case "torch":
-            card = model.card.model_copy(update={"kind": "plain"})
+            card = exported(model.card, "plain")
             state = {f"{PREFIX}{name}": array for name, array in arrays.items()}
             code = files("moo_bnas.models").joinpath("plain.py").read_bytes()
             contents = {path: to_bytes(Model(card, state)), path.with_name(PLAIN_SOURCE): code}
@@ -77,13 +78,14 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
 
 
 def _check_place(path: Path, source: Path) -> None:
-    if os.path.isdir(path):  # Path.is_dir raises where a name is too long
+    if os.path.isdir(path):  # Path.is_dir raises if a name is too long
         raise ModelFileError(
-            f"cannot write {path}: it is a folder, expected the name of a file; give one with --out"
+            f"cannot write {path}: it is a folder, expected the path of a file; give one with --out"
         )
     if not os.path.isdir(path.parent):
         raise ModelFileError(
-            f"cannot write {path}: there is no folder {path.parent}; make it, or give another --out"
+            f"cannot write {path}: there is no folder {path.parent}; create it, or give "
+            "another --out"
         )
     if path.resolve() == source.resolve():
         raise ModelFileError(
@@ -96,6 +98,6 @@ def _write(path: Path, content: bytes) -> None:
         write_whole(path, content)
     except OSError as error:
         raise ModelFileError(
-            f"cannot write {path}: {error.strerror}; make room or mend the rights there, or give "
+            f"cannot write {path}: {error.strerror}; free disk space, fix the permissions, or give "
             "another --out"
         ) from error

@@ -1,4 +1,4 @@
-"""Networks: layer specs (no torch), and in `module` and `binarizers` what torch makes of them."""
+"""Networks: their layer specs, made without torch, and in `module` the torch modules of specs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from moo_bnas.networks.resnet18 import resnet18
 from moo_bnas.networks.vgg_small import vgg_small
 
 ENTRY_POINTS = "moo_bnas.networks"
-"""The group under which installed packages offer networks of their own.
+"""Entry point group in which installed packages offer their own networks.
 
-Each entry point is a function as `vgg_small`: from `image` (an `ImageShape`, with a default) and
-options of its own to a `Network`.
+Each entry point is a function like `vgg_small`: it takes `image` (an `ImageShape`, with a default)
+and options of its own, and returns a `Network`.
 """
 
 _SHIPPED: dict[str, Callable[..., Network]] = {"vgg_small": vgg_small, "resnet18": resnet18}
 
 
 def make_network(name: str, image: ImageShape | None = None, **options: object) -> Network:
-    """The network called `name`; whatever is None keeps the network's own default.
+    """Makes the network called `name`; an argument that is None keeps the network's own default.
 
     Raises:
-        DefinitionError: For an unknown name, an option that the network does not have, or a fault
-            in the package that brings it.
+        DefinitionError: If the name is unknown, the network does not have an option, or the package
+            that provides the network is faulty.
     """
     factory = _factory(name)
     given = {k: v for k, v in {"image": image, **options}.items() if v is not None}
@@ -47,9 +47,9 @@ def make_network(name: str, image: ImageShape | None = None, **options: object) 
 
 
 def source_of(name: str) -> str:
-    """What tells a network's code from other versions of it: empty for those of moo-bnas.
+    """Identifies the version of a network's code; empty for the networks of moo-bnas.
 
-    For one of another package that is a hash of the file that its function stands in.
+    For the network of another package it is a hash of the file that contains its function.
     """
     if name in _SHIPPED:
         return ""
@@ -65,7 +65,7 @@ def _factory(name: str) -> Callable[..., Network]:
         raise DefinitionError(
             f"got network {name!r}, expected one of "
             f"{', '.join(sorted({*_SHIPPED, *installed.names}))}; choose one, or install the "
-            "package that brings it"
+            "package that provides it"
         )
     try:
         factory: Callable[..., Network] = installed[name].load()
@@ -75,7 +75,7 @@ def _factory(name: str) -> Callable[..., Network]:
 
 
 def _checked(name: str, make: Callable[[], Network]) -> Network:
-    """A network of another package, whose specs were made once."""
+    """Makes a network of another package, and its specs once, so that its faults show here."""
     try:
         network = make()
         if not isinstance(network, Network):
@@ -97,6 +97,6 @@ def _checked(name: str, make: Callable[[], Network]) -> Network:
 def _fault_of(name: str, error: Exception) -> DefinitionError:
     package = entry_points(group=ENTRY_POINTS)[name].value.partition(":")[0]
     return DefinitionError(
-        f"network {name} cannot be used: {package} raised {type(error).__name__}: {error}; mend "
+        f"network {name} cannot be used: {package} raised {type(error).__name__}: {error}; fix "
         "that package, or the options in [network]"
     )

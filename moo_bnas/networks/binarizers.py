@@ -1,20 +1,70 @@
-"""Binarizers: how weights and activations become 1 bit, and what gradient passes.
+"""Binarizers: how weights and activations are encoded in bits, and what gradient passes.
 
-A `Binarizer` is one small object chosen by name. Its functions are autograd functions of two or
-three kernels: written with clamp, round and detach, the activations alone would take a third of a
-training step, and the weights would come out with 2 to 6 distinct values instead of 2.
+To add one, add it to `BINARIZERS`: definitions accept its name, `networks.autograd` trains it, and
+all exporters read its `Encoding`. Its functions use methods of tensors only, because this module
+is also imported where torch is not.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
+from moo_bnas.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Gradient = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
+"""Maps (incoming gradient, input, progress) to the gradient with respect to the input.
+
+Progress is the share of training that is done, from 0 to below 1, as a scalar tensor on the device
+of the input; it is constant within an epoch.
+"""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What must be known to run a binarized network, without the functions that trained it.
+
+    Attributes:
+        levels: Values that activations take, ascending and equally spaced; 2 to the power of `bits`
+            of them.
+        thresholds: Values between the levels, ascending. An activation becomes the level whose
+            index is the number of thresholds that it passes.
+        inclusive: Whether an activation that is equal to a threshold passes it.
+        scales: Whether a binary layer has one weight scale, or one per output channel.
+    """
+
+    levels: tuple[float, ...]
+    thresholds: tuple[float, ...]
+    inclusive: bool
+    scales: Literal["layer", "channel"] = "layer"
+
+    def __post_init__(self) -> None:
+        steps = [b - a for a, b in zip(self.levels, self.levels[1:], strict=False)]
+        if (
+            len(self.levels) != 2**self.bits
+            or len(self.thresholds) != len(steps)
+            or list(self.thresholds) != sorted(set(self.thresholds))
+            or not all(step > 0 and math.isclose(step, self.step) for step in steps)
+        ):
+            raise ValueError(
+                f"got levels {list(self.levels)} with thresholds {list(self.thresholds)}, expected "
+                "2, 4, 8, ... ascending, equally spaced levels and one threshold fewer, ascending"
+            )
+
+    @property
+    def bits(self) -> int:
+        """Bits per activation."""
+        return max(len(self.levels) - 1, 1).bit_length()
+
+    @property
+    def step(self) -> float:
+        """Difference between two neighbouring levels."""
+        return (self.levels[-1] - self.levels[0]) / (len(self.levels) - 1)
 
 
 @dataclass(frozen=True)
@@ -22,84 +72,66 @@ class Binarizer:
     """One way to binarize.
 
     Attributes:
-        name: As in a definition.
-        activation: Maps a real tensor to one of two values per element, of the same shape.
-        threshold: Activations above it become the greater value.
-        half_width: Gradient passes within this distance of the threshold.
+        name: Name in a definition and on the card of a model file.
+        encoding: Values that activations and weights take.
+        window: Interval of activations over which gradient passes. Batch norms before a binarizer
+            start with their mean in its middle and half its width as standard deviation.
+        weights: Maps the weights of a conv, out x in x kernel x kernel, to a tensor of the same
+            shape, of which the signs are taken, and to their scales: a scalar, or of shape (out,)
+            where `encoding.scales` is "channel".
+        activation_gradient: Gradient of an activation; None: the incoming gradient, strictly inside
+            of the window.
+        weight_gradient: Gradient of the weights, given that of the scaled signs; None: the same.
     """
 
     name: str
-    activation: Callable[[Tensor], Tensor]
-    threshold: float
-    half_width: float
+    encoding: Encoding
+    window: tuple[float, float]
+    weights: Callable[[Tensor], tuple[Tensor, Tensor]]
+    activation_gradient: Gradient | None = None
+    weight_gradient: Gradient | None = None
+
+    @property
+    def middle(self) -> float:
+        """Middle of the window."""
+        return (self.window[0] + self.window[1]) / 2
+
+    @property
+    def half_width(self) -> float:
+        """Distance from the middle of the window to its ends."""
+        return (self.window[1] - self.window[0]) / 2
 
 
-class _DoReFaActivation(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return torch.gt(x, 0.5, out=torch.empty_like(x))
+def check_binarizer(name: str) -> str:
+    """Returns a name that is in `BINARIZERS`.
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return torch.ops.aten.hardtanh_backward(gradient, x, 0.0, 1.0)  # type: ignore[no-any-return]
-
-
-class _SignActivation(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return torch.ge(x, 0.0, out=torch.empty_like(x)).mul_(2).sub_(1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return torch.ops.aten.hardtanh_backward(gradient, x, -1.0, 1.0)  # type: ignore[no-any-return]
-
-
-class _ScaledSign(Function):
-    @staticmethod
-    def forward(ctx: Any, w: Tensor) -> Tensor:
-        return sign(w).mul_(scale(w))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient
-
-
-def sign(w: Tensor) -> Tensor:
-    """-1 or +1, of the shape of `w`; the sign of 0 (and of -0) is +1."""
-    return torch.ge(w, 0.0, out=torch.empty_like(w)).mul_(2).sub_(1)
-
-
-def scale(w: Tensor) -> Tensor:
-    """`E(|w|)` of Eq. 1: the one scale of a layer, a scalar."""
-    return w.abs().mean()
-
-
-def binarize_weight(w: Tensor) -> Tensor:
-    """`sign(w) * E(|w|)` (Eq. 1; Zhou et al., DoReFa-Net, 2016), with the identity as gradient."""
-    return _ScaledSign.apply(w)  # type: ignore[no-any-return]
-
-
-def dorefa_activation(x: Tensor) -> Tensor:
-    """`round(clip(x, 0, 1))` (Eq. 1), in {0, 1}; gradient passes where 0 < x < 1.
-
-    Round half to even sends 0.5 to 0, so this is `x > 0.5`.
+    Raises:
+        DefinitionError: If it is not.
     """
-    return _DoReFaActivation.apply(x)  # type: ignore[no-any-return]
+    if name not in BINARIZERS:
+        raise DefinitionError(
+            f"got binarizer {name!r}, expected one of {', '.join(BINARIZERS)}; choose one of these"
+        )
+    return name
 
 
-def sign_activation(x: Tensor) -> Tensor:
-    """`sign(x)` in {-1, +1} (Courbariaux et al., BinaryNet, 2016); gradient where |x| < 1."""
-    return _SignActivation.apply(x)  # type: ignore[no-any-return]
+def mean_magnitude(w: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights and `E(|w|)` of Eq. 1, one scale per layer."""
+    return w, w.abs().mean()
 
+
+ZERO_ONE = Encoding(levels=(0.0, 1.0), thresholds=(0.5,), inclusive=False)
+"""`round(x)` of x in 0..1. Rounding half to even maps 0.5 to 0, so it is `x > 0.5`."""
+
+SIGNS = Encoding(levels=(-1.0, 1.0), thresholds=(0.0,), inclusive=True)
+"""`sign(x)`, where the sign of 0 (and of -0) is +1."""
 
 BINARIZERS = {
-    "dorefa": Binarizer("dorefa", dorefa_activation, threshold=0.5, half_width=0.5),
-    "sign": Binarizer("sign", sign_activation, threshold=0.0, half_width=1.0),
+    binarizer.name: binarizer
+    for binarizer in (
+        # Zhou et al., DoReFa-Net, 2016: `round(clip(x, 0, 1))`, as in Eq. 1.
+        Binarizer("dorefa", ZERO_ONE, window=(0.0, 1.0), weights=mean_magnitude),
+        # Courbariaux et al., BinaryNet, 2016: `sign(x)`, gradient where |x| < 1.
+        Binarizer("sign", SIGNS, window=(-1.0, 1.0), weights=mean_magnitude),
+    )
 }

@@ -1,14 +1,18 @@
-"""The cost model: FLOPs and memory from layer specs.
+"""The cost model: what a network costs, added up over its layer specs.
 
 FLOPs are multiply-accumulates plus the counted extras, and those of a binary layer count 1/64
 (Liu et al., Bi-Real Net, ECCV 2018; Shen et al. 2019, section 2). Memory is 32 bits per
 full-precision weight of a conv or linear and 1 bit per binary one; biases and batch norm are left
 out. Both reproduce the paper's Tables 1 and 2 to the last printed digit.
+
+A further cost is one more `LayerCost` in `COSTS`: candidates, storage, reports and commands take
+every cost from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +23,64 @@ from moo_bnas.evolution.cost import Cost
 from moo_bnas.evolution.space import FloatArray, IntArray, SearchSpace
 from moo_bnas.networks.layers import Channels, LayerSpec
 from moo_bnas.networks.network import Network
+from moo_bnas.units import quantity
 
 BINARY_SPEEDUP = 64
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One thing that a network costs: a sum over its layers, of which less is better.
+
+    Attributes:
+        name: Key in JSON, in the attributes of a trial, and of the study's metric.
+        title: What people read in tables and on axes.
+        unit: What stands behind a quantity, as in `7.3 Mbit`; empty for counts.
+        note: What a reader must know of how it is counted; may be empty.
+        of_layer: Cost of one layer spec: a number, or an array of shape (n,) where the channel
+            counts of the spec are such arrays. It may compute the cost or look it up in a table.
+    """
+
+    name: str
+    title: str
+    unit: str
+    note: str
+    of_layer: Callable[[LayerSpec], Any]
+
+    def total(self, layers: Sequence[LayerSpec]) -> Any:
+        """Cost of a network, of the type that `of_layer` returns."""
+        return sum(self.of_layer(layer) for layer in layers)
+
+    def of(self, network: Network, widths: Sequence[int], precision: Precision = "binary") -> float:
+        """Cost of one network; an integer where the cost of every layer is one."""
+        total = self.total(network.layers(widths, precision))
+        number: float = total.item() if isinstance(total, np.generic) else total
+        return number
+
+    def over(self, network: Network, space: SearchSpace) -> Cost:
+        """Cost of the binary networks of a space, for many genotypes at once."""
+
+        def of(genotypes: IntArray) -> FloatArray:
+            return np.asarray(self.total(_layers(network, space, genotypes)), dtype=np.float64)
+
+        return Cost(self.name, self.unit or self.title, of)
+
+    def each(
+        self, network: Network, space: SearchSpace, genotypes: Sequence[Sequence[int]]
+    ) -> list[float]:
+        """Costs of binary networks, each as `of` returns it, as fast as the cost of one."""
+        numbers: list[float] = self.total(_layers(network, space, np.array(genotypes))).tolist()
+        return numbers
+
+    def amount(self, value: float) -> str:
+        """A quantity of it for people: `13.19 M`, `7.30 Mbit`."""
+        return f"{quantity(value)}{self.unit}".strip()
+
+    def ends(self, network: Network, space: SearchSpace) -> tuple[float, float]:
+        """Costs of the cheapest and of the most expensive binary network of a space."""
+        ends = np.array([[0], [len(space.ratios) - 1]]).repeat(len(space.genes), axis=1)
+        least, most = self.over(network, space).of(ends)
+        return float(least), float(most)
 
 
 def macs(layer: LayerSpec) -> Channels:
@@ -44,43 +104,26 @@ def layer_memory(layer: LayerSpec) -> Channels:
     return weights if layer.precision == "binary" else 32 * weights
 
 
+FLOPS = LayerCost("flops", "FLOPs", "", "binary ones count 1/64", layer_flops)
+MEMORY = LayerCost("memory_bits", "memory", "bit", "", layer_memory)
+COSTS = {cost.name: cost for cost in (FLOPS, MEMORY)}
+
+
 def flops(network: Network, widths: Sequence[int], precision: Precision = "binary") -> float:
     """FLOPs of one network."""
-    return float(sum(layer_flops(layer) for layer in network.layers(widths, precision)))
+    return FLOPS.of(network, widths, precision)
 
 
 def memory_bits(network: Network, widths: Sequence[int], precision: Precision = "binary") -> int:
     """Bits that the weights of one network take."""
-    return int(sum(layer_memory(layer) for layer in network.layers(widths, precision)))
+    return int(MEMORY.of(network, widths, precision))
 
 
 def flops_cost(network: Network, space: SearchSpace) -> Cost:
     """FLOPs of the binary networks of a space."""
-    return _cost(network, space, "flops", "multiply-accumulates", layer_flops)
+    return FLOPS.over(network, space)
 
 
-def flops_range(network: Network, space: SearchSpace) -> tuple[float, float]:
-    """FLOPs of the cheapest and of the dearest binary network of a space."""
-    ends = np.array([[0], [len(space.ratios) - 1]]).repeat(len(space.genes), axis=1)
-    cheapest, dearest = flops_cost(network, space).of(ends)
-    return float(cheapest), float(dearest)
-
-
-def memory_cost(network: Network, space: SearchSpace) -> Cost:
-    """Memory of the binary networks of a space."""
-    return _cost(network, space, "memory_bits", "bits", layer_memory)
-
-
-def _cost(
-    network: Network,
-    space: SearchSpace,
-    name: str,
-    unit: str,
-    of_layer: Callable[[LayerSpec], Any],
-) -> Cost:
-    def of(genotypes: IntArray) -> FloatArray:
-        widths = space.widths(np.asarray(genotypes, dtype=np.int64), network.base_widths)
-        layers = network.layers(list(widths.T), "binary")
-        return np.asarray(sum(of_layer(layer) for layer in layers), dtype=np.float64)
-
-    return Cost(name, unit, of)
+def _layers(network: Network, space: SearchSpace, genotypes: IntArray) -> list[LayerSpec]:
+    widths = space.widths(np.asarray(genotypes, dtype=np.int64), network.base_widths)
+    return network.layers(list(widths.T), "binary")

@@ -1,9 +1,9 @@
-"""Layer specs: a network as a list of steps, each naming the steps that it reads.
+"""Layer specs: a network as a list of steps, each of which names the steps that it reads.
 
-Made once, without torch. The cost model adds them up, the builder makes modules of them, and an
-exporter can walk them, so the three cannot disagree. Channel counts may be integers, or integer
-arrays of shape (n,): then one list of specs describes n networks at once, which is how the cost of
-a whole search space is one numpy call.
+Specs are made once, without torch. The cost model adds them up, the builder makes torch modules of
+them, and the exporters write them, so these cannot disagree. Channel counts are integers, or
+integer arrays of shape (n,): then one list of specs describes n networks at once, and one numpy
+call computes the cost of a whole search space.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ Kind = Literal[
 ]
 
 INPUT = "input"
-"""The name by which steps read the image."""
+"""Name by which steps read the image."""
 
 
 @dataclass(frozen=True)
 class ImageShape:
-    """What goes into a network and how many classes come out."""
+    """Shape of a network's input images, and the number of classes that it distinguishes."""
 
     size: int
     channels: int
@@ -58,18 +58,18 @@ class LayerSpec:
     """One step of a network.
 
     Attributes:
-        name: Unique in its network; also the name of the module.
+        name: Name of the step and of its torch module, unique in its network.
         kind: What the step does.
-        inputs: The names of the steps that it reads.
-        in_channels: Channels (conv) or features (linear) that come in.
-        out_channels: Channels or features that go out.
-        out_size: Height and width of the output; 1 once flat.
-        kernel: Side of the window of a conv or a pool.
-        stride: Step of that window.
-        padding: Zeros around the input of that window.
-        precision: Of the weights of a conv or linear; full for everything else.
-        extra_ops: Operations counted per output element beside the products of a conv or linear:
-            the bias of a conv in VGG-small, the batch norm in ResNet-18 (see `networks.cost`).
+        inputs: Names of the steps that it reads.
+        in_channels: Channels (of a linear layer: features) of its input.
+        out_channels: Channels or features of its output.
+        out_size: Height and width of its output; 1 where the output is flat.
+        kernel: Height and width of the window of a conv or pool.
+        stride: Distance between neighbouring windows.
+        padding: Width of the border around the input: zeros for a conv, left out by a max-pool.
+        precision: Precision of the weights of a conv or linear layer; full for all other steps.
+        extra_ops: Operations that are counted per output element in addition to the products: the
+            bias of a conv in VGG-small, the batch norm in ResNet-18 (see `networks.cost`).
     """
 
     name: str
@@ -87,10 +87,9 @@ class LayerSpec:
 
 @dataclass
 class LayerList:
-    """Collects specs, and knows what the last step puts out.
+    """Collects the specs of a network; each method appends one step and returns its name.
 
-    A network's spec function calls the methods in order; each returns the name of its step, so
-    that a later one can read it instead of the step just before.
+    A step reads the step before it, unless `reads` names an earlier one.
     """
 
     image: ImageShape
@@ -127,7 +126,7 @@ class LayerList:
     def max_pool(
         self, name: str, *, kernel: int, stride: int, padding: int = 0, extra_ops: int = 0
     ) -> str:
-        """Maximum over windows."""
+        """The maximum over windows."""
         channels, size = self._shape(None)
         return self._append(
             None,
@@ -143,11 +142,11 @@ class LayerList:
         )
 
     def batch_norm(self, name: str, *, extra_ops: int = 0) -> str:
-        """Batch normalisation of the last step."""
+        """Batch norm of the last step."""
         return self._same_shape(name, "batch_norm", extra_ops=extra_ops)
 
     def activation(self, name: str) -> str:
-        """Binarize; in the full-precision twin a ReLU instead."""
+        """A binarizer; in the full-precision twin a ReLU."""
         return self._same_shape(name, "binarize" if self.precision == "binary" else "relu")
 
     def relu(self, name: str) -> str:
@@ -161,7 +160,7 @@ class LayerList:
         return name
 
     def global_average_pool(self, name: str) -> str:
-        """The mean of each channel, flat."""
+        """The mean of each channel, as a flat output."""
         channels, _ = self._shape(None)
         return self._append(
             None,
@@ -173,7 +172,7 @@ class LayerList:
         )
 
     def flatten(self, name: str) -> str:
-        """All channels and positions as features."""
+        """All channels and positions as features of a flat output."""
         channels, size = self._shape(None)
         return self._append(
             None,
@@ -224,10 +223,10 @@ class LayerList:
 
 
 def check_widths(widths: Sequence[Channels], genes: Sequence[str]) -> None:
-    """Guards spec functions against a wrong number of widths.
+    """Checks that there is one width per gene.
 
     Raises:
-        ValueError: Where there is not one width per gene.
+        ValueError: If there is not.
     """
     if len(widths) != len(genes):
         raise ValueError(f"got {len(widths)} widths, expected {len(genes)}: {', '.join(genes)}")

@@ -1,20 +1,26 @@
-"""Builds a torch module from layer specs."""
+"""Builds torch modules from layer specs.
+
+Weights and activations are binarized by the binarizer that the module is built with; `set_progress`
+passes on how much of the training is done.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from moo_bnas.networks.binarizers import BINARIZERS, Binarizer, binarize_weight, scale, sign
+from moo_bnas.networks.autograd import binarize_activation, binarize_weight, sign
+from moo_bnas.networks.binarizers import BINARIZERS, Binarizer, check_binarizer
 from moo_bnas.networks.layers import INPUT, LayerSpec
 
 _RISE_OF_MAXIMUM = 0.5
-"""By how many standard deviations the maximum over a stem's windows lies above the mean.
+"""How far the mean after the stem's max-pool is above the mean before, in standard deviations.
 
-Measured on photographs (0.52; their smoothness decides, independent pixels would give 1.4).
+Measured on photographs: 0.52. It depends on their smoothness; independent pixels would give 1.4.
 """
 
 
@@ -26,35 +32,56 @@ class Conv2d(nn.Conv2d):
 
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.kernel_size == (1, 1) and self.stride != (1, 1):
-            # The same sums, without those that the stride drops. (Besides, torch 2.15 corrupts
-            # memory on CPUs in the backward of a strided 1x1 conv, channels last.)
+            # The same sums, from the pixels that the stride keeps. torch 2.15 corrupts memory on
+            # CPUs in the backward pass of a strided 1x1 conv in channels-last format.
             x = x[:, :, :: self.stride[0], :: self.stride[1]]
             return functional.conv2d(x, weight)
         return functional.conv2d(x, weight, None, self.stride, self.padding)
 
 
 class BinaryConv2d(Conv2d):
-    """A convolution with 1-bit weights (Eq. 1), without bias.
+    """A convolution with 1-bit weights and their scales, without bias.
 
-    In training it convolves the scaled signs. In evaluation it convolves the signs and scales the
-    sum: with binary inputs that is exact integer arithmetic, then one rounding.
+    In training it convolves with the scaled signs. In evaluation it convolves with the signs and
+    scales the sum: with binary inputs that is exact integer arithmetic, then one rounding.
     """
+
+    progress: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        *,
+        binarizer: Binarizer,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=False)
+        self.binarizer = binarizer
+        _add_progress(self)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
-            return self._convolve(x, binarize_weight(self.weight))
-        return self._convolve(x, sign(self.weight)) * scale(self.weight)
+            weight = binarize_weight(self.weight, self.binarizer, self.progress)
+            return self._convolve(x, weight)
+        latent, scale = self.binarizer.weights(self.weight)
+        return self._convolve(x, sign(latent)) * scale[..., None, None]
 
 
 class Activation(nn.Module):
     """Applies a binarizer to activations."""
 
+    progress: Tensor
+
     def __init__(self, binarizer: Binarizer) -> None:
         super().__init__()
         self.binarizer = binarizer
+        _add_progress(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.binarizer.activation(x)
+        return binarize_activation(x, self.binarizer, self.progress)
 
 
 class Add(nn.Module):
@@ -72,7 +99,10 @@ class GlobalAveragePool(nn.Module):
 
 
 class SpecModule(nn.Module):
-    """A network as its specs say; maps n x channels x size x size images to n x classes logits."""
+    """A network made from its specs.
+
+    Maps images, n x channels x size x size, to logits, n x classes.
+    """
 
     def __init__(self, specs: Sequence[LayerSpec], binarizer: Binarizer) -> None:
         super().__init__()
@@ -87,9 +117,10 @@ class SpecModule(nn.Module):
         steps = {spec.name: spec for spec in specs}
         for spec in specs:
             if spec.kind == "binarize":
-                self._balance(steps, spec.inputs[0], binarizer, binarizer.threshold)
+                self._balance(steps, spec.inputs[0], binarizer, binarizer.middle)
 
     def forward(self, images: Tensor) -> Tensor:
+        # Outputs are dropped after their last reader, which frees memory early.
         values = {INPUT: images}
         out = images
         for name, layer in self.layers.items():
@@ -103,11 +134,11 @@ class SpecModule(nn.Module):
     def _balance(
         self, steps: Mapping[str, LayerSpec], name: str, binarizer: Binarizer, middle: float
     ) -> None:
-        """Starts the batch norms behind a step so that half of its outputs are above `middle`.
+        """Initialises the batch norms that feed a step, so that half its outputs exceed `middle`.
 
-        Their standard deviation is the distance over which the binarizer passes gradient, so about
-        68% of it passes. In a sum the first input is the branch and the second the shortcut: the
-        shortcut brings the middle, the branch adds to it around 0.
+        Their standard deviation is half the width of the binarizer's window, so about 68 % of the
+        activations start inside the window. In a sum the first input is the branch and the second
+        the shortcut: the outputs of the shortcut are around `middle`, those of the branch around 0.
         """
         step = steps[name]
         if step.kind == "batch_norm":
@@ -124,18 +155,39 @@ class SpecModule(nn.Module):
 
 
 def build(specs: Sequence[LayerSpec], binarizer: str = "dorefa") -> SpecModule:
-    """The module of a network's specs, initialised from torch's global random state."""
-    return SpecModule(specs, BINARIZERS[binarizer])
+    """The module of a network's specs, initialised from torch's global random state.
+
+    Raises:
+        DefinitionError: If there is no binarizer of that name.
+    """
+    return SpecModule(specs, BINARIZERS[check_binarizer(binarizer)])
+
+
+def set_progress(network: nn.Module, share: float) -> None:
+    """Sets the share of training that is done, for binarizers whose gradient depends on it.
+
+    Args:
+        network: Network that contains modules made by `build`, or is one.
+        share: Share of the epochs that are done, from 0 to below 1.
+    """
+    for module in network.modules():
+        if isinstance(module, BinaryConv2d | Activation):
+            module.progress.fill_(share)
+
+
+def _add_progress(module: nn.Module) -> None:
+    """Gives a module its `progress`, which its state leaves out.
+
+    It is a tensor, not a number: a captured CUDA graph reads the value that it has when it runs.
+    """
+    module.register_buffer("progress", torch.zeros(()), persistent=False)
 
 
 def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
     c_in, c_out = int(spec.in_channels), int(spec.out_channels)
     match spec.kind:
         case "conv":
-            conv = BinaryConv2d if spec.precision == "binary" else Conv2d
-            module = conv(c_in, c_out, spec.kernel, spec.stride, spec.padding, bias=False)
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            return module
+            return _conv(spec, c_in, c_out, binarizer)
         case "linear":
             return nn.Linear(c_in, c_out, bias=False)
         case "batch_norm":
@@ -152,3 +204,14 @@ def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
             return nn.Flatten()
         case "add":
             return Add()
+
+
+def _conv(spec: LayerSpec, c_in: int, c_out: int, binarizer: Binarizer) -> Conv2d:
+    window = spec.kernel, spec.stride, spec.padding
+    conv = (
+        BinaryConv2d(c_in, c_out, *window, binarizer=binarizer)
+        if spec.precision == "binary"
+        else Conv2d(c_in, c_out, *window, bias=False)
+    )
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    return conv

@@ -1,4 +1,4 @@
-"""What the rest of the program knows of a network."""
+"""The record by which the rest of the program knows a network."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ class Network:
     """A family of networks of one shape, one for each assignment of widths.
 
     Attributes:
-        name: As in a definition.
-        image: What goes in and comes out.
-        genes: The names of the widths that a search chooses.
-        base_widths: The channel count of each gene at ratio 1.
+        name: Name in a definition.
+        image: Shape of the input images, and the number of classes.
+        genes: Names of the widths that a search chooses.
+        base_widths: Channel count of each gene at ratio 1.
         layers: Makes the layer specs from one width per gene (integers, or integer arrays of one
-            shape), binary or as the full-precision twin.
-        module: Makes the torch module of specs and the name of a binarizer, from torch's global
-            random state; None: `networks.module.build`. Its parameters must be such that the first
-            channels of a wider network's are a narrower one's, where candidates inherit.
+            shape), of the binary network or of its full-precision twin.
+        module: Makes the torch module from specs and the name of a binarizer, initialised from
+            torch's global random state; None: `networks.module.build`. Where candidates inherit
+            from a parent, each parameter of a narrower network must correspond to the first
+            channels of the same parameter of a wider one.
     """
 
     name: str

@@ -18,17 +18,18 @@ Stem = Literal["imagenet", "small"]
 def resnet18(
     image: ImageShape = ImageShape(224, 3, 1000), base_width: int = 64, stem: Stem = "imagenet"
 ) -> Network:
-    """A stem, four stages of two basic blocks, global average pool, one linear layer.
+    """A stem, four stages of two basic blocks each, global average pool, one linear layer.
 
-    Twelve genes: the widths of the four stages (the first is the stem's too), then the middle
-    width of each of the eight blocks. Every sum adds two tensors of one stage's width, so any
-    genotype fits. Stem and linear layer are full precision; shortcuts that change shape are
-    binary 1x1 convs. Batch norms count one operation per output element, the stem's max-pool nine.
+    Twelve genes: the widths of the four stages (the first is also the width of the stem), then the
+    middle width of each of the eight blocks. Every sum adds two tensors that are as wide as their
+    stage, so every genotype is a valid network. The stem and the linear layer are full precision;
+    shortcuts that change the shape are binary 1x1 convs. Batch norms count one operation per output
+    element, the max-pool of the stem nine.
 
     Args:
-        image: What comes in; 224x224 for the ImageNet stem, 32x32 for the small one.
+        image: Shape of the input images: 224x224 for the ImageNet stem, 32x32 for the small one.
         base_width: Channels of stage 1 at ratio 1.
-        stem: `imagenet`, 7x7/2 conv and 3x3/2 max-pool; or `small`, one 3x3 conv.
+        stem: `imagenet`: 7x7 conv of stride 2 and 3x3 max-pool of stride 2; `small`: 3x3 conv.
     """
 
     def layers(widths: Sequence[Channels], precision: Precision) -> list[LayerSpec]:

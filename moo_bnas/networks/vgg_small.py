@@ -14,23 +14,23 @@ MULTIPLES = (1, 1, 2, 2, 4, 4)
 
 
 def vgg_small(image: ImageShape = ImageShape(32, 3, 10), base_width: int = 128) -> Network:
-    """Six 3x3 convs, a 2x2 max-pool after every second, and one linear layer.
+    """Six 3x3 convs with a 2x2 max-pool after every second one, then one linear layer.
 
-    Pooling stands before batch norm: after it, a maximum over {0, 1} is nearly always 1. Conv 1
-    and the linear layer are full precision. A conv's bias is counted, at the conv's precision, but
-    not built: the batch norm behind it would cancel it.
+    Pooling comes before batch norm, because a maximum over binarized values is nearly always 1.
+    Conv 1 and the linear layer are full precision. The bias of a conv is counted, at the precision
+    of the conv, but not built, because the batch norm after the conv would cancel it.
 
     Args:
-        image: Its size must be a multiple of 8.
+        image: Shape of the input images; their size must be a multiple of 8.
         base_width: Channels of conv 1 at ratio 1.
 
     Raises:
-        DefinitionError: For an image size that three poolings do not divide.
+        DefinitionError: If the image size is not a multiple of 8.
     """
     if image.size % 8:
         raise DefinitionError(
             f"vgg_small got images of {image.size}x{image.size}, expected a multiple of 8 "
-            "(it halves them three times); resize the images"
+            "(three max-pools halve them); resize the images"
         )
 
     def layers(widths: Sequence[Channels], precision: Precision) -> list[LayerSpec]:

@@ -1,1 +1,1 @@
-"""What is drawn of results: tables, figures, pages, images. It reads no storage."""
+"""Tables, figures, pages and images drawn from results. Nothing here reads a storage."""

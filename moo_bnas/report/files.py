@@ -1,4 +1,4 @@
-"""Writes a report: its pages, its points and its table."""
+"""Writes a report into a folder: its pages, its points and its table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.output import write_whole
@@ -20,7 +21,7 @@ def make_folder(folder: Path) -> None:
     """Makes an output folder.
 
     Raises:
-        DefinitionError: Where it cannot be made or written to.
+        DefinitionError: If the folder cannot be made or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,13 +36,13 @@ def make_folder(folder: Path) -> None:
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Writes all files of a report, each whole or not at all.
+    """Writes all files of a report, each completely or not at all.
 
     Returns:
-        Their paths.
+        The paths of the files.
 
     Raises:
-        DefinitionError: Where the folder cannot be written to.
+        DefinitionError: If the folder cannot be written to.
     """
     make_folder(folder)
     files = {
@@ -67,23 +68,41 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 
 def as_json(report: Report) -> str:
-    """`{"study", "mode", "points": [...]}`; nothing in it depends on when or where it ran."""
+    """`{"study", "mode", "points": [...]}`, independent of when and where the run took place."""
     document = {
         "study": report.study,
         "mode": report.mode,
-        "points": [asdict(p) for p in report.points],
+        "points": [_flat(p) for p in report.points],
     }
     return json.dumps(document, indent=1) + "\n"
 
 
 def as_csv(report: Report) -> str:
-    """One line a point; ratios and widths joined by spaces."""
+    """One line per point; ratios and widths are joined by spaces."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(Point.__dataclass_fields__), lineterminator="\n")
+    rows = [_flat(point) for point in report.points]
+    writer = csv.DictWriter(text, _columns(report), lineterminator="\n")
     writer.writeheader()
-    for point in report.points:
-        row = asdict(point)
+    for point, row in zip(report.points, rows, strict=True):
         row["ratios"] = " ".join(f"{r:g}" for r in point.ratios)
         row["widths"] = " ".join(str(w) for w in point.widths)
         writer.writerow(row)
     return text.getvalue()
+
+
+def _columns(report: Report) -> list[str]:
+    columns = list(Point.__dataclass_fields__)
+    columns.remove("cost")
+    at = columns.index("costs")
+    return [*columns[:at], *report.definition.costs(), *columns[at + 1 :]]
+
+
+def _flat(point: Point) -> dict[str, Any]:
+    """The fields of a point, with one key per cost."""
+    flat: dict[str, Any] = {}
+    for key, value in asdict(point).items():
+        if key == "costs":
+            flat |= value
+        elif key != "cost":  # `costs` includes it
+            flat[key] = value
+    return flat

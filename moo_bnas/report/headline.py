@@ -1,49 +1,48 @@
-"""What a report says first."""
+"""The sentences at the head of a report."""
 
 from __future__ import annotations
 
 from moo_bnas.evolution.scoring import front
 from moo_bnas.report.tables import marks
 from moo_bnas.results.points import Point, Report
-from moo_bnas.units import quantity
 
-_NEAR = (0.5, 2.0)  # points of accuracy; what is closer than the first may be chance
+_NEAR = (0.5, 2.0)  # points of accuracy; a difference below the first may be chance
 
 
 def headline(report: Report) -> list[str]:
-    """A sentence or two, true of the data: how a searched network stands beside the uniform ones.
+    """One or two sentences that compare a searched network with the uniform ones.
 
-    Of all pairs of a marked network and a dearer uniform one it tells of the one that saves the
-    greatest share of FLOPs, at up to half a point less accuracy; where there is none, at up to two
-    points. Uniform networks that a cheaper uniform one equals are no match. Where both were finally
-    trained, it tells what came of it.
+    Among all pairs of a marked network and a more expensive uniform one, they report the pair that
+    saves the greatest share of the cost and loses at most half a point of accuracy; if there is
+    none, at most two points. Uniform networks that a cheaper uniform one equals are left out. If
+    both networks of the pair were finally trained, the second sentence reports the results.
     """
     if report.best is None:
-        return ["No candidate of the search is finished yet."]
+        return ["No candidate of the search has finished yet."]
     uniform = [p for p in report.references if p.precision == "binary"]
-    rivals = [uniform[i] for i in front([p.accuracy for p in uniform], [p.flops for p in uniform])]
+    rivals = [uniform[i] for i in front([p.accuracy for p in uniform], [p.cost for p in uniform])]
     for near in _NEAR:
         pairs = [
             (p, mark, rival)
             for p, mark in marks(report)
             for rival in rivals
-            if p.flops < rival.flops and p.accuracy >= rival.accuracy - near
+            if p.cost < rival.cost and p.accuracy >= rival.accuracy - near
         ]
         if pairs:
-            p, mark, rival = min(pairs, key=lambda pair: pair[0].flops / pair[2].flops)
+            p, mark, rival = min(pairs, key=lambda pair: pair[0].cost / pair[2].cost)
             return [
                 f"The network marked {mark} {_beside(p.accuracy - rival.accuracy)} "
-                f"uniform {rival.ratios[0]:g}x with {100 * p.flops / rival.flops:.0f} % of its "
-                "FLOPs (on validation images).",
+                f"uniform {rival.ratios[0]:g}x with {100 * p.cost / rival.cost:.0f} % of its "
+                f"{report.cost.title} (on validation images).",
                 *_in_the_end(report, p, rival),
             ]
     so_far = (
         f"The fittest of {len(report.search)} candidates reaches {report.best.accuracy:.2f} % "
-        f"with {quantity(report.best.flops)} FLOPs (on validation images)"
+        f"with {report.cost.amount(report.best.cost)} {report.cost.title} (on validation images)"
     )
     if uniform:
-        return [f"{so_far}; none of those marked is ahead of uniform widening."]
-    return [f"{so_far}; no uniform network is finished yet to compare it with."]
+        return [f"{so_far}; no marked network is ahead of uniform widening."]
+    return [f"{so_far}; no uniform network has finished yet to compare it with."]
 
 
 def _beside(gain: float) -> str:

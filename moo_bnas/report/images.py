@@ -1,4 +1,4 @@
-"""Writes the figures of a report as images, with kaleido, which has a browser draw them."""
+"""Writes the figures of a report as images, which a browser draws through kaleido."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from moo_bnas.errors import ImagesError
-from moo_bnas.report.figures import PAPER, figures
+from moo_bnas.report.figures import figures
 from moo_bnas.report.files import make_folder
+from moo_bnas.report.style import PAPER
 from moo_bnas.results.points import Report
 
 Format = Literal["svg", "png"]
 
-_WIDTH, _HEIGHT = 900, 560  # of an SVG, pixels; a PNG has twice as many each way
+_WIDTH, _HEIGHT = 900, 560  # pixels of an SVG; a PNG has twice as many in each direction
 
 
 def write_images(report: Report, folder: Path, suffix: Format) -> list[Path]:
-    """Writes each figure that there is, as `<figure>.svg` or `.png`.
+    """Writes each figure that has data, as `<figure>.svg` or `<figure>.png`.
 
     Returns:
-        Their paths.
+        The paths of the images.
 
     Raises:
-        DefinitionError: Where the folder cannot be written to.
-        ImagesError: Where kaleido or a browser is missing, or fails.
+        DefinitionError: If the folder cannot be written to.
+        ImagesError: If kaleido or a browser is missing, or fails.
     """
     make_folder(folder)
     draw = _engine()
@@ -58,7 +59,7 @@ def _engine() -> Callable[[list[dict[str, Any]]], None]:
         ) from error
 
     def draw(wanted: list[dict[str, Any]]) -> None:
-        options = {"mathjax": False}  # else it is fetched
+        options = {"mathjax": False}  # it would be downloaded otherwise
         try:
             kaleido.write_fig_from_object_sync(wanted, cancel_on_error=True, kopts=options)
         except ChromeNotFoundError as error:
@@ -69,8 +70,8 @@ def _engine() -> Callable[[list[dict[str, Any]]], None]:
         except Exception as error:
             said = str(error.args[0]).splitlines()[0] if error.args else type(error).__name__
             raise ImagesError(
-                f"the browser that draws the images of figures failed: {said.rstrip('.')}; mend "
-                "it, or set BROWSER_PATH to another Chrome or Chromium"
+                f"the browser that draws the images of figures failed: {said.rstrip('.')}; check "
+                "that it starts, or set BROWSER_PATH to another Chrome or Chromium"
             ) from error
 
     return draw

@@ -5,7 +5,7 @@ const touch = matchMedia("(pointer: coarse)");
 const inTheDark = JSON.parse(document.getElementById("dark").textContent);
 const config = {
   responsive: true,
-  displayModeBar: false, // it lies over the legend
+  displayModeBar: false, // it would cover the legend
 };
 
 function draw() {
@@ -15,7 +15,7 @@ function draw() {
       text = text.replace(/#[0-9a-f]{6}/g, (color) => inTheDark[color] ?? color);
     }
     const figure = JSON.parse(text);
-    // A finger that drags over a figure scrolls the page.
+    // Dragging a finger over a figure scrolls the page.
     if (touch.matches) figure.layout.dragmode = false;
     Plotly.react(place, figure.data, figure.layout, config);
   }

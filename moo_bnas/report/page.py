@@ -9,22 +9,24 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from moo_bnas.report.figures import DARK, Figure, figures, pareto
+from moo_bnas.report.figures import figures
 from moo_bnas.report.headline import headline
-from moo_bnas.report.tables import HEADER, MISSING, cells, note, rows
+from moo_bnas.report.style import DARK, Figure
+from moo_bnas.report.tables import MISSING, cells, header, note, rows
+from moo_bnas.report.trade_off import pareto
 from moo_bnas.results.points import Report
 from moo_bnas.results.provenance import Trainings
 from moo_bnas.units import duration
 
 _HERE = Path(__file__).parent
-# The page says itself that it needs nothing from elsewhere, and a browser holds it to that.
+# Browsers enforce this policy: the page may load nothing from elsewhere.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 )
 
 
 def pareto_page(report: Report) -> str:
-    """The front: it opens offline, the script of Plotly included."""
+    """The page of the front; it opens offline, as Plotly's script is included."""
     html: str = pareto(report).to_html(
         include_plotlyjs=True,
         full_html=True,
@@ -39,7 +41,7 @@ def pareto_page(report: Report) -> str:
 
 
 def page(report: Report) -> str:
-    """The whole report: it opens offline, and follows the reader's colour scheme."""
+    """The page of the whole report; it opens offline and follows the reader's colour scheme."""
     from plotly.offline import get_plotlyjs
 
     first, *others = headline(report)
@@ -128,7 +130,7 @@ def _figure(figure: Figure) -> str:
 def _data(figure: Figure) -> str:
     if figure.drawn is None:
         return ""
-    # So that no text in it can end the element it stands in.
+    # Escaped, so that no text in the data can end the script element.
     text = figure.drawn.to_json().replace("<", "\\u003c")
     return f'<script type="application/json" id="data-{figure.name}">{text}</script>\n'
 
@@ -138,14 +140,14 @@ def _networks(report: Report) -> str:
     lines = []
     for row in listed:
         searched = row.precision == "binary" and not row.is_uniform
-        lines.append((cells(row), "searched" if searched else ""))
-    return _html_table("networks", HEADER, lines)
+        lines.append((cells(report, row), "searched" if searched else ""))
+    return _html_table("networks", header(report), lines)
 
 
 def _html_table(
     label: str, header: Sequence[str], body: Sequence[tuple[Sequence[str], str]]
 ) -> str:
-    """A table that scrolls by itself; each row with its class."""
+    """A table with its own scroll bar; each row of the body comes with its CSS class."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
     lines = []
     for (first, *others), kind in body:
@@ -169,7 +171,7 @@ def _making(report: Report) -> str:
     }
     described = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
     header = (
-        "Trainings",
+        "Training runs",
         "Trained",
         "Copied",
         "Failed",
@@ -201,7 +203,7 @@ def _making(report: Report) -> str:
         for title, text in recipes.items()
     )
     return (
-        f"<dl>{described}</dl><h3>Trainings</h3>{_html_table('trainings', header, body)}"
+        f"<dl>{described}</dl><h3>Training runs</h3>{_html_table('trainings', header, body)}"
         f'<p class="note">{escape(_copies(trainings))}</p>{failures}{details}'
     )
 
@@ -211,17 +213,17 @@ def _moment(moment: datetime | None) -> str:
 
 
 def _copies(trainings: Sequence[Trainings]) -> str:
-    """What the columns of the table of trainings leave open."""
-    told = "Training time: of all trainings of this run added up."
+    """A note on the columns of the table of training runs."""
+    text = "Training time: the sum over all training runs of this run."
     copies = [
         f"{n} of the {t.what} from {study}" for t in trainings for study, n in t.copied.items()
     ]
     if copies:
-        told += (
-            " Evaluations that another run had made already were copied, and count no time here: "
+        text += (
+            " Evaluations that another run had already made were copied, and add no time here: "
             f"{', '.join(copies)}."
         )
-    return told
+    return text
 
 
 def _failures(trainings: Trainings) -> str:
@@ -230,10 +232,10 @@ def _failures(trainings: Trainings) -> str:
 
 
 def as_toml(values: Mapping[str, Any]) -> str:
-    """Sections of plain values as TOML; what is None is left out, as in a definition."""
+    """Sections of plain values as TOML; values that are None are left out, as in a definition."""
     given = {k: v for k, v in values.items() if v is not None}
     plain = {k: v for k, v in given.items() if not isinstance(v, Mapping)}
-    # JSON's strings, numbers, booleans and lists are TOML's as well.
+    # Strings, numbers, booleans and lists are written as in JSON, which TOML can read.
     lines = [f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in plain.items()]
     for section, options in given.items():
         if section not in plain:

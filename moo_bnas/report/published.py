@@ -1,7 +1,7 @@
-"""The results that the paper prints, to be seen beside one's own.
+"""The results that the paper prints, for comparison.
 
 Shen et al., Searching for Accurate Binary Neural Architectures, ICCV Workshops 2019. FLOPs and
-accuracy as printed; the accuracy is that of their final trainings, on test images.
+accuracy as printed; accuracy is measured after final training, on test images.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moo_bnas.definition import Definition
+from moo_bnas.networks.cost import FLOPS
 from moo_bnas.networks.layers import ImageShape
 
 
@@ -17,10 +18,10 @@ class Published:
     """One printed row.
 
     Attributes:
-        name: As printed.
-        flops: Multiply-accumulates, those of binary layers counted 1/64.
-        top1: Percent.
-        top5: Percent; None where none is printed.
+        name: Name as printed.
+        flops: Multiply-accumulates; those of binary layers count 1/64.
+        top1: Top-1 accuracy in percent.
+        top5: Top-5 accuracy in percent; None if none is printed.
     """
 
     name: str
@@ -68,14 +69,16 @@ _IMAGENET = PublishedTable(
 
 
 def published(definition: Definition) -> PublishedTable | None:
-    """What the paper prints of this network on these images; None where it has nothing of them."""
+    """What the paper prints of this network on these images; None if it prints nothing."""
+    if definition.cost is not FLOPS:
+        return None
     network, data = definition.make_network(), definition.data
-    # CIFAR-10 is also around as a folder of images, ImageNet as one of 1000 classes.
-    told = f"{data.name} {data.path if data.name == 'folder' else ''}".lower()
-    of_cifar10 = any(name in told for name in ("cifar10", "cifar-10", "cifar_10"))
+    # CIFAR-10 also exists as a folder of images, and ImageNet as a folder of 1000 classes.
+    named = f"{data.name} {data.path if data.name == 'folder' else ''}".lower()
+    of_cifar10 = any(name in named for name in ("cifar10", "cifar-10", "cifar_10"))
     if (network.name, network.base_widths[0]) == ("vgg_small", 128) and of_cifar10:
         return _CIFAR10 if data.shape == ImageShape(32, 3, 10) else None
-    if (network.name, network.base_widths[0]) == ("resnet18", 64) and "imagenet" in told:
+    if (network.name, network.base_widths[0]) == ("resnet18", 64) and "imagenet" in named:
         at_stem = definition.network.stem in (None, "imagenet")
         return _IMAGENET if at_stem and data.shape == ImageShape(224, 3, 1000) else None
     return None

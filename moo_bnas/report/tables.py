@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from moo_bnas.evaluation import Precision
-from moo_bnas.networks.cost import flops, memory_bits
+from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.points import Point, Report, called
-from moo_bnas.units import quantity
 
 MISSING = "\N{EN DASH}"
-HEADER = ("Model", "FLOPs", "Speedup", "Memory", "Search top-1", "Final top-1", "Final top-5")
 
 
 @dataclass(frozen=True)
@@ -21,26 +19,28 @@ class Row:
     """One network of the table.
 
     Attributes:
-        model: What it is called.
+        model: Name of the network.
         precision: `binary` or `full`.
-        ratios: One per gene.
-        widths: Channels, one per gene.
-        flops: Multiply-accumulates, those of binary layers counted 1/64.
-        speedup: FLOPs of the full-precision 1x network over its own.
-        memory_bits: Of its weights.
-        search_top1: Percent, on the validation images after a training of the search; None
-            where there is none yet.
-        final_top1: Percent, on the test images after a final training; likewise.
-        final_top5: Likewise.
+        ratios: Expansion ratio of each gene.
+        widths: Channels of each gene.
+        costs: All costs of the network, by name.
+        cost: The cost that the search weighs accuracy against.
+        speedup: `cost` of the full-precision 1x network over `cost` of this network.
+        search_top1: Top-1 accuracy in percent on the validation images, after training in the
+            search; None if there is none yet.
+        final_top1: Top-1 accuracy in percent on the test images, after final training; None if
+            there is none yet.
+        final_top5: Top-5 accuracy in percent on the test images, after final training; None if
+            there is none yet.
     """
 
     model: str
     precision: Precision
     ratios: tuple[float, ...]
     widths: tuple[int, ...]
-    flops: float
+    costs: Mapping[str, float]
+    cost: float
     speedup: float
-    memory_bits: int
     search_top1: float | None
     final_top1: float | None
     final_top5: float | None
@@ -52,31 +52,31 @@ class Row:
 
 
 def rows(report: Report) -> list[Row]:
-    """Full precision, the uniform networks of the space, then the searched ones by FLOPs.
+    """Full precision, the uniform networks of the space, then the searched ones by cost.
 
-    Of the search, those that are marked (see `marks`), and all that were finally trained.
+    Searched networks are listed if they are marked (see `marks`) or were finally trained.
     """
     network, space = report.definition.make_network(), report.definition.make_space()
     validated = {(p.ratios, p.precision): p for p in report.points}
     tested = {(f.ratios, f.precision): f for f in report.finals}
     marked = marks(report)
     one = (1.0,) * len(space.genes)
-    full_flops = flops(network, network.base_widths, "full")
+    twin = report.cost.of(network, network.base_widths, "full")
 
     def row(ratios: tuple[float, ...], precision: Precision) -> Row:
         widths = tuple(int(b * r) for b, r in zip(network.base_widths, ratios, strict=True))
         point, final = validated.get((ratios, precision)), tested.get((ratios, precision))
-        cost = flops(network, widths, precision)
+        costs = {n: c.of(network, widths, precision) for n, c in report.definition.costs().items()}
         name = called(ratios, precision, None if point is None else point.trial)
-        told = [mark for p, mark in marked if (p.ratios, p.precision) == (ratios, precision)]
+        own = [mark for p, mark in marked if (p.ratios, p.precision) == (ratios, precision)]
         return Row(
-            model=f"{name} ({', '.join(told)})" if told else name,
+            model=f"{name} ({', '.join(own)})" if own else name,
             precision=precision,
             ratios=ratios,
             widths=widths,
-            flops=cost,
-            speedup=full_flops / cost,
-            memory_bits=memory_bits(network, widths, precision),
+            costs=costs,
+            cost=costs[report.cost.name],
+            speedup=twin / costs[report.cost.name],
             search_top1=None if point is None else point.accuracy,
             final_top1=None if final is None else final.accuracy,
             final_top5=None if final is None else final.top5,
@@ -89,12 +89,12 @@ def rows(report: Report) -> list[Row]:
     others = [row(ratios, precision) for ratios, precision in chosen - set(listed)]
     return [
         *(row(ratios, precision) for ratios, precision in listed),
-        *sorted(others, key=lambda r: (r.flops, r.ratios)),
+        *sorted(others, key=lambda r: (r.cost, r.ratios)),
     ]
 
 
 def marks(report: Report) -> list[tuple[Point, str]]:
-    """The searched networks that a report points out, each with why."""
+    """The searched networks that a report points out, each with its mark."""
     most_accurate = max(report.front, key=lambda p: p.accuracy, default=None)
     return [
         (point, mark)
@@ -107,13 +107,20 @@ def marks(report: Report) -> list[tuple[Point, str]]:
     ]
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """A row as people read it, under `HEADER`; rounded as the paper rounds."""
+def header(report: Report) -> tuple[str, ...]:
+    """The titles of the columns that `cells` fills: the searched cost first, then the others."""
+    first, *others = [cost.title[0].upper() + cost.title[1:] for cost in _costs(report)]
+    return ("Model", first, "Speedup", *others, "Search top-1", "Final top-1", "Final top-5")
+
+
+def cells(report: Report, row: Row) -> tuple[str, ...]:
+    """A row as text, under `header`; rounded as in the paper."""
+    first, *others = [cost.amount(row.costs[cost.name]) for cost in _costs(report)]
     return (
         row.model,
-        quantity(row.flops).strip(),
+        first,
         f"{row.speedup:.1f}x",
-        f"{quantity(row.memory_bits)}bit",
+        *others,
         *(
             MISSING if percent is None else f"{percent:.2f}"
             for percent in (row.search_top1, row.final_top1, row.final_top5)
@@ -122,40 +129,41 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def note(report: Report) -> str:
-    """What the three accuracies of the table are."""
+    """Explanation of the accuracies and the speedup in the table."""
     epochs = report.definition.recipe.epochs
     parts = [
-        "Search top-1: percent of the validation images, after a training of the search (epochs: "
-        f"{epochs}), which has chosen on them, so they flatter.",
-        "Speedup: FLOPs of full precision 1x over FLOPs.",
+        "Search top-1: percent of the validation images, after training in the search (epochs: "
+        f"{epochs}); it is optimistic, as the search has chosen networks on these images.",
+        f"Speedup: {report.cost.title} of full precision 1x over {report.cost.title}.",
     ]
     if report.finals:
         lengths = sorted({f.epochs for f in report.finals if f.epochs is not None})
-        told = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
+        epochs_of = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
         parts.insert(
-            1, f"Final top-1 and top-5: percent of the test images, after a final training{told}."
+            1,
+            f"Final top-1 and top-5: percent of the test images, after final training{epochs_of}.",
         )
     if report.definition.parent is not None:
         parts.append(
             "In the search, binary networks inherited the weights of a parent; full precision "
-            f"began from scratch, and had {epochs} epochs as they."
+            f"began from scratch, and also had {epochs} epochs."
         )
     return " ".join(parts)
 
 
 def as_markdown(report: Report) -> str:
-    """The table as GitHub renders it."""
+    """The table in GitHub's Markdown."""
 
     def line(values: Sequence[str]) -> str:
         return "| " + " | ".join(v.replace("|", "\\|") for v in values) + " |"
 
-    ruler = ["---", *["---:"] * (len(HEADER) - 1)]
-    body = [line(cells(row)) for row in rows(report)]
-    return "\n".join([line(HEADER), line(ruler), *body, "", note(report)]) + "\n"
+    ruler = ["---", *["---:"] * (len(header(report)) - 1)]
+    body = [line(cells(report, row)) for row in rows(report)]
+    return "\n".join([line(header(report)), line(ruler), *body, "", note(report)]) + "\n"
 
 
 def as_tex(report: Report) -> str:
-    """The table as LaTeX, for `\\input`; it needs the package booktabs."""
+    """The table in LaTeX, for `\\input`; it needs the package booktabs."""
 
     def line(values: Sequence[str]) -> str:
         return " & ".join(_tex(v) for v in values) + r" \\"
@@ -163,11 +171,11 @@ def as_tex(report: Report) -> str:
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",
-            rf"\begin{{tabular}}{{l{'r' * (len(HEADER) - 1)}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(header(report)) - 1)}}}",
             r"\toprule",
-            line(HEADER),
+            line(header(report)),
             r"\midrule",
-            *(line(cells(row)) for row in rows(report)),
+            *(line(cells(report, row)) for row in rows(report)),
             r"\bottomrule",
             r"\end{tabular}",
             "% " + note(report),
@@ -190,28 +198,31 @@ def _tex(text: str) -> str:
 
 
 def as_table_csv(report: Report) -> str:
-    """The table with all digits; ratios and widths joined by spaces, what is missing is empty."""
+    """The table with all digits; ratios and widths joined by spaces, missing values empty."""
+    first, *others = [cost.name for cost in _costs(report)]
+    columns = [*("model", "precision", "ratios", "widths", first, "speedup"), *others]
+    columns += ["search_top1", "final_top1", "final_top5"]
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(Row.__dataclass_fields__), lineterminator="\n")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in rows(report):
         joined = {"ratios": _listing(row.ratios), "widths": _listing(row.widths)}
-        writer.writerow({**asdict(row), **joined})
+        writer.writerow({**asdict(row), **row.costs, **joined})
     return text.getvalue()
 
 
 def as_table(report: Report) -> str:
-    """The front, the references and what was finally trained, one line each, for a terminal."""
+    """The front, the references and the finally trained networks, one line each, for a terminal."""
     tested = {(f.ratios, f.precision): f.accuracy for f in report.finals}
-    header = ["network", "accuracy", "FLOPs", "memory", "fitness", "ratios"]
-    lines = [_line(f"trial {p.trial}{_marked(report, p)}", p) for p in report.front]
+    header = ["network", "accuracy", *(c.title for c in _costs(report)), "fitness", "ratios"]
+    lines = [_line(report, f"trial {p.trial}{_marked(report, p)}", p) for p in report.front]
     shown = list(report.front)
     if report.best is not None and not report.best.on_front:
-        lines.append(_line(f"trial {report.best.trial} (best)", report.best))
+        lines.append(_line(report, f"trial {report.best.trial} (best)", report.best))
         shown.append(report.best)
     for p in report.references:
         name = f"uniform {p.ratios[0]:g}x" if p.precision == "binary" else "full precision 1x"
-        lines.append(_line(name, p))
+        lines.append(_line(report, name, p))
         shown.append(p)
     if tested:
         header.insert(2, "test")
@@ -220,29 +231,39 @@ def as_table(report: Report) -> str:
         known = {(p.ratios, p.precision) for p in shown}
         for row in rows(report):
             if row.final_top1 is not None and (row.ratios, row.precision) not in known:
-                costs = [quantity(row.flops), f"{quantity(row.memory_bits)}bit", "-"]
+                costs = [*_amounts(report, row.costs), "-"]
                 accuracies = [_percent(row.search_top1), _percent(row.final_top1)]
                 lines.append([row.model, *accuracies, *costs, _shortly(row.ratios)])
     text = _aligned([header, *lines])
     if tested:
-        text += "\naccuracy: on validation images, as the search sees it; test: after a final "
-        text += "training, on test images"
+        text += "\naccuracy: on validation images, after training in the search; test: on test "
+        text += "images, after final training"
     if report.definition.parent is not None:
         text += (
             "\nBinary networks inherited the weights of a parent; full precision began from "
-            f"scratch, and had {report.definition.recipe.epochs} epochs as they."
+            f"scratch, and also had {report.definition.recipe.epochs} epochs."
         )
     return text
 
 
 def _marked(report: Report, point: Point) -> str:
-    told = [m for m, q in (("knee", report.knee), ("best", report.best)) if point is q]
-    return f" ({', '.join(told)})" if told else ""
+    marked = [m for m, q in (("knee", report.knee), ("best", report.best)) if point is q]
+    return f" ({', '.join(marked)})" if marked else ""
 
 
-def _line(name: str, p: Point) -> list[str]:
-    costs = [quantity(p.flops), f"{quantity(p.memory_bits)}bit"]
+def _line(report: Report, name: str, p: Point) -> list[str]:
+    costs = _amounts(report, p.costs)
     return [name, _percent(p.accuracy), *costs, f"{p.fitness:.2f}", _shortly(p.ratios)]
+
+
+def _costs(report: Report) -> list[LayerCost]:
+    """All costs; first the one that the search weighs accuracy against."""
+    costs = report.definition.costs().values()
+    return [report.cost, *(cost for cost in costs if cost.name != report.cost.name)]
+
+
+def _amounts(report: Report, costs: Mapping[str, float]) -> list[str]:
+    return [cost.amount(costs[cost.name]) for cost in _costs(report)]
 
 
 def _percent(value: float | None) -> str:

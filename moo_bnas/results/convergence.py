@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from moo_bnas.definition import Definition
 from moo_bnas.evolution.scoring import front, hypervolume
-from moo_bnas.networks.cost import flops_range
 from moo_bnas.storage import Trial
 
 
@@ -39,7 +38,7 @@ def convergence(definition: Definition, mode: str, trials: Sequence[Trial]) -> t
     """
     begun = min((t.started for t in trials if t.started is not None), default=None)
     ended = [(t.ended, t.number, t) for t in trials if t.ended is not None]
-    cheapest, dearest = flops_range(definition.make_network(), definition.make_space())
+    cheapest, dearest = definition.cost_range()
     best = float("-inf")
     accuracies: list[float] = []  # of the front so far, as are the costs
     costs: list[float] = []

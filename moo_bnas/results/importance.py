@@ -13,11 +13,11 @@ ENOUGH = 10
 
 @dataclass(frozen=True)
 class Importance:
-    """Of one gene: its shares, between 0 and 1, in what decides accuracy and FLOPs."""
+    """Of one gene: its shares, between 0 and 1, in what decides accuracy and cost."""
 
     gene: str
     accuracy: float
-    flops: float
+    cost: float
 
 
 def importances(report: Report) -> list[Importance] | None:
@@ -35,8 +35,8 @@ def importances(report: Report) -> list[Importance] | None:
     if len(points) < ENOUGH:
         return None
     accuracy = _shares(points, space.genes, space.ratios, [p.accuracy for p in points])
-    flops = _shares(points, space.genes, space.ratios, [p.flops for p in points])
-    return [Importance(gene, accuracy[gene], flops[gene]) for gene in space.genes]
+    cost = _shares(points, space.genes, space.ratios, [p.cost for p in points])
+    return [Importance(gene, accuracy[gene], cost[gene]) for gene in space.genes]
 
 
 def _shares(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.scoring import fitness, front, knee
+from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.convergence import Step, convergence
 from moo_bnas.results.provenance import Making, making
 from moo_bnas.results.score import score_of
@@ -27,10 +28,10 @@ class Point:
         ratios: One per gene.
         widths: Channels, one per gene.
         accuracy: Percent, on the validation split.
-        flops: Multiply-accumulates, those of binary layers counted 1/64.
-        memory_bits: Of the weights.
+        costs: All that it costs, by name (see `networks.cost.COSTS`).
+        cost: The one of them that the search weighs accuracy against.
         fitness: Eq. 4, percent.
-        on_front: Whether no search point is better in accuracy and FLOPs.
+        on_front: Whether no search point is better in accuracy and cost.
     """
 
     trial: int
@@ -39,8 +40,8 @@ class Point:
     ratios: tuple[float, ...]
     widths: tuple[int, ...]
     accuracy: float
-    flops: float
-    memory_bits: int
+    costs: Mapping[str, float]
+    cost: float
     fitness: float
     on_front: bool
 
@@ -112,14 +113,19 @@ class Report:
     making: Making
 
     @property
+    def cost(self) -> LayerCost:
+        """What the search weighs accuracy against."""
+        return self.definition.cost
+
+    @property
     def search(self) -> list[Point]:
         """The finished candidates of the search."""
         return [p for p in self.points if p.kind == "search"]
 
     @property
     def front(self) -> list[Point]:
-        """The front, by ascending FLOPs."""
-        return sorted((p for p in self.points if p.on_front), key=lambda p: (p.flops, p.ratios))
+        """The front, by ascending cost."""
+        return sorted((p for p in self.points if p.on_front), key=lambda p: (p.cost, p.ratios))
 
     @property
     def references(self) -> list[Point]:
@@ -178,13 +184,13 @@ def collect(storage: Storage, study_name: str) -> Report:
 
 def searched(definition: Definition, trials: Sequence[Trial]) -> Searched:
     """The points of a search, of those of its trials that are complete."""
-    complete, scale = _complete(trials), _Scale(definition)
-    on = front([t.attributes["accuracy"] for t in complete], [_flops(t) for t in complete])
+    complete, scale, cost = _complete(trials), _Scale(definition), definition.cost.name
+    on = front([t.attributes["accuracy"] for t in complete], [t.attributes[cost] for t in complete])
     points = [scale.point(t, "search", i in on) for i, t in enumerate(complete)]
     return Searched(
         points=tuple(points),
         knee=_knee([points[i] for i in on]),
-        best=max(points, key=lambda p: (p.fitness, -p.flops), default=None),
+        best=max(points, key=lambda p: (p.fitness, -p.cost), default=None),
     )
 
 
@@ -200,15 +206,10 @@ def _complete(trials: Sequence[Trial]) -> list[Trial]:
     )
 
 
-def _flops(trial: Trial) -> float:
-    flops: float = trial.attributes["flops"]
-    return flops
-
-
 def _knee(points: Sequence[Point]) -> Point | None:
     if not points:
         return None
-    return points[knee([p.accuracy for p in points], [p.flops for p in points])]
+    return points[knee([p.accuracy for p in points], [p.cost for p in points])]
 
 
 def _final(definition: Definition, trial: Trial) -> Final:
@@ -227,11 +228,13 @@ class _Scale:
 
     def __init__(self, definition: Definition) -> None:
         self._space, self._base = definition.make_space(), definition.make_network().base_widths
-        self._reference = definition.reference_flops()
+        self._cost = definition.cost.name
+        self._costs = tuple(definition.costs())
+        self._reference = definition.reference_cost()
         self._trade_off = definition.search.trade_off
 
     def point(self, trial: Trial, kind: str, on_front: bool) -> Point:
-        accuracy, flops = trial.attributes["accuracy"], _flops(trial)
+        accuracy, cost = trial.attributes["accuracy"], trial.attributes[self._cost]
         return Point(
             trial=trial.number,
             kind=kind,
@@ -239,9 +242,9 @@ class _Scale:
             ratios=self._space.decode(trial.genotype),
             widths=self._space.widths_of(trial.genotype, self._base),
             accuracy=accuracy,
-            flops=flops,
-            memory_bits=trial.attributes["memory_bits"],
-            fitness=fitness(accuracy, flops, self._reference, self._trade_off),
+            costs={name: trial.attributes[name] for name in self._costs},
+            cost=cost,
+            fitness=fitness(accuracy, cost, self._reference, self._trade_off),
             on_front=on_front,
         )
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from moo_bnas.definition import Definition
 from moo_bnas.evolution.scoring import front, hypervolume
-from moo_bnas.networks.cost import flops_range
 from moo_bnas.storage import Trial
 
 
@@ -25,7 +24,7 @@ def score_of(
         return name, None
     if mode == "scalar":
         return name, max(t.attributes["fitness"] for t in trials)
-    cheapest, dearest = flops_range(definition.make_network(), definition.make_space())
+    cheapest, dearest = definition.cost_range()
     accuracies = [t.attributes["accuracy"] for t in trials]
     costs = [t.attributes["flops"] for t in trials]
     return name, hypervolume(accuracies, costs, cheapest, dearest)

@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Any
 
 from moo_bnas.definition import stored_definition
-from moo_bnas.processes import is_gone
+from moo_bnas.processes import has_exited
 from moo_bnas.results.score import score_of
 from moo_bnas.storage import (
     TRAINING,
@@ -155,12 +155,12 @@ def read_status(storage: Storage, study_name: str) -> Status:
     failures = Counter(t.attributes["fail_reason"] for t in trials if t.state == "fail")
     finished = study.attributes["finished"]
     driver = None if finished else storage.leases.read(study)
-    if driver is not None and (not driver.is_recent or is_gone(driver.host, driver.pid)):
+    if driver is not None and (not driver.is_recent or has_exited(driver.host, driver.pid)):
         driver = None
     final = storage.studies.find(final_of(study_name))
     over = finished and (final is None or final.attributes["finished"])
     joined = storage.workers.read(study)
-    missed = [w for w in joined if not (over or w.has_left or is_gone(w.host, w.pid))]
+    missed = [w for w in joined if not (over or w.has_left or has_exited(w.host, w.pid))]
     recent = [w for w in missed if w.is_recent]
     speeds = defaultdict[str, list[float]](list)
     for trial in complete:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from moo_bnas.data import ImageData, Split
 from moo_bnas.errors import DivergenceError, Interrupted
+from moo_bnas.networks.module import set_progress
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.augmentation import Augmentation, centre
 from moo_bnas.training.cuda_graphs import run_as_graphs
@@ -193,6 +194,7 @@ class Training:
         """
         data, recipe = self._data, self._recipe
         self.network.train()
+        set_progress(self.network, len(self.losses) / recipe.epochs)
         # All chance of an epoch is drawn and sent at once: no step waits for the host.
         drawn = torch.randperm(len(data.train.rows), generator=self._random)
         order = data.train.rows[drawn.to(data.train.rows.device)]

@@ -168,7 +168,7 @@ class _Worker:
         self._only_final = only_final
         self._final: str | None = final_of(study_name)
         self._definition = stored_definition(self._study.attributes["definition"])
-        self._reference = self._definition.reference_flops()
+        self._reference = self._definition.reference_cost()
         self._host, self._pid = here()
         self._name = f"{self._host.partition('/')[0]}-{self._pid}-{uuid.uuid4().hex[:6]}"
         self._claim: Claim | None = None
@@ -344,7 +344,7 @@ class _Worker:
     def _scores(self, claim: Claim, accuracy: float) -> dict[str, float]:
         trade_off = self._definition.search.trade_off
         score = fitness(accuracy, claim.cost, self._reference, trade_off)
-        return {"accuracy": accuracy, "flops": claim.cost, "fitness": score}
+        return {"accuracy": accuracy, self._definition.cost.name: claim.cost, "fitness": score}
 
     def _take(self, state: str) -> tuple[_Job, Claim] | None:
         """A claim of what waits, if it can be had."""

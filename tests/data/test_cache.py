@@ -98,7 +98,7 @@ def test_the_hash_is_of_the_content(tmp_path: Path) -> None:
     assert len(hashes) == 3
 
 
-def test_after_a_kill_in_the_middle_another_begins_anew(tmp_path: Path) -> None:
+def test_after_a_kill_in_the_middle_another_process_starts_from_scratch(tmp_path: Path) -> None:
     process = _start(tmp_path)
     assert _line(process.stdout) == "half"
     process.send_signal(signal.SIGKILL)
@@ -117,11 +117,11 @@ def test_of_two_processes_one_decodes_and_the_other_waits(tmp_path: Path) -> Non
     waiting = _line(second.stderr)
     assert f"waiting for process {first.pid} on " in waiting
     assert waiting.endswith(", which decodes the files")
-    made = first.communicate("go on\n", timeout=60)[0]
-    found, told = second.communicate(timeout=60)
+    made = first.communicate("continue\n", timeout=60)[0]
+    found, log = second.communicate(timeout=60)
     assert first.returncode == second.returncode == 0
     assert found == made  # and not "half" before it
-    assert "decoding" not in told
+    assert "decoding" not in log
 
 
 def test_when_the_process_that_decodes_dies_the_one_that_waits_takes_over(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_when_the_process_that_decodes_dies_the_one_that_waits_takes_over(tmp_pa
     first.kill()
     first.communicate()
     assert _line(second.stdout) == "half"
-    second.communicate("go on\n", timeout=60)
+    second.communicate("continue\n", timeout=60)
     assert second.returncode == 0
     assert _is_right(open_entry(tmp_path, source(_never)))
 
@@ -257,7 +257,7 @@ def test_a_full_disk(small_disk: Path, monkeypatch: pytest.MonkeyPatch, known: b
     assert _is_right(open_entry(small_disk, source()))
 
 
-def test_a_cache_that_may_not_be_written_is_read_all_the_same(small_disk: Path) -> None:
+def test_a_read_only_cache_can_be_read(small_disk: Path) -> None:
     open_entry(small_disk, source())
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     assert _is_right(open_entry(small_disk, source(_never)))
@@ -265,7 +265,7 @@ def test_a_cache_that_may_not_be_written_is_read_all_the_same(small_disk: Path) 
         open_entry(small_disk, source(key="x" * 64))
 
 
-def test_a_data_root_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_an_impossible_data_root_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot use the cache of the files in .*/file/cache: "):
         open_entry(tmp_path / "file", source())

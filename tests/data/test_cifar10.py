@@ -76,20 +76,22 @@ def _cut(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
-        (Path.unlink, "looked for CIFAR-10 in .*cifar-10-batches-py, but data_batch_2: No such f"),
+        (Path.unlink, "looked for CIFAR-10 in .*cifar-10-batches-py; data_batch_2: No such f"),
         (_cut, "data_batch_2 is missing or damaged: expected a file of MD5"),
     ],
 )
-def test_a_damaged_archive_is_told(root: Path, change: Callable[[Path], None], told: str) -> None:
+def test_a_damaged_archive_is_reported(
+    root: Path, change: Callable[[Path], None], message: str
+) -> None:
     change(root / "cifar10" / CIFAR10.base_folder / "data_batch_2")
-    with pytest.raises(DataError, match=f"{told}.*run `moo-bnas data DEFINITION --download`"):
+    with pytest.raises(DataError, match=f"{message}.*run `moo-bnas data DEFINITION --download`"):
         OPTIONS.load(root, 0, "search")
 
 
 @pytest.mark.parametrize("purpose", ["search", "final"])
-def test_an_archive_that_is_not_there_is_told(tmp_path: Path, purpose: Purpose) -> None:
+def test_a_missing_archive_is_reported(tmp_path: Path, purpose: Purpose) -> None:
     with pytest.raises(DataError, match=f"looked for CIFAR-10 in {tmp_path}/cifar10/cifar-10-ba"):
         OPTIONS.load(tmp_path, 0, purpose)
 
@@ -107,7 +109,7 @@ def test_a_download_fetches_what_torchvision_would(
     assert asked == [(tmp_path / "cifar10", True)]
 
 
-def test_a_download_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
     with pytest.raises(DataError, match=r"cannot download http://127.* to .*refused.*; try again"):
         OPTIONS.download(tmp_path)

@@ -44,7 +44,7 @@ def test_the_split_follows_the_seed_and_the_hash_does_not() -> None:
     assert one.content_hash == other.content_hash
 
 
-def test_the_hash_tells_images_labels_and_shapes_apart() -> None:
+def test_the_hash_depends_on_images_labels_and_shapes() -> None:
     images, labels = np.zeros((2, 1, 2, 2), np.uint8), np.array([0, 1])
     hashes = {
         content_hash(images, labels),

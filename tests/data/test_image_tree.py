@@ -171,7 +171,7 @@ def test_sizes_and_depths_may_differ_from_file_to_file(tmp_path: Path) -> None:
     assert options.shape.size == 4
 
 
-def test_folders_in_folders_are_walked_and_other_files_told(
+def test_folders_in_folders_are_walked_and_other_files_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     plant(tmp_path / "set" / "train", images=4)
@@ -183,12 +183,12 @@ def test_folders_in_folders_are_walked_and_other_files_told(
     (tmp_path / "set" / "train" / ".hidden").mkdir()
     final = _final(tmp_path)
     assert np.add(_counts(final.train), _counts(final.scoring)).tolist() == [5, 4]
-    (told, *_) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
-    assert told.startswith("2 files are no images, such as ")
-    assert told.endswith("train/b/list.csv; ignored")
+    (warning, *_) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert warning.startswith("ignored 2 files that are not images, such as ")
+    assert warning.endswith("train/b/list.csv")
 
 
-def test_nothing_there_is_told_with_where_and_what_to_do(tmp_path: Path) -> None:
+def test_missing_images_are_reported_with_where_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         _search(tmp_path)
     assert str(caught.value) == (
@@ -198,11 +198,11 @@ def test_nothing_there_is_told_with_where_and_what_to_do(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("classes", ["a", "abc"])
-def test_another_number_of_classes_is_told(tmp_path: Path, classes: str) -> None:
+def test_another_number_of_classes_is_reported(tmp_path: Path, classes: str) -> None:
     plant(tmp_path / "set" / "train", classes)
     names = ", ".join(repr(c) for c in classes)
-    told = rf"has {len(classes)} folders of classes, {names}, expected 2; mend"
-    with pytest.raises(DataError, match=told):
+    message = rf"has {len(classes)} folders of classes, {names}, expected 2; change"
+    with pytest.raises(DataError, match=message):
         _search(tmp_path)
 
 
@@ -221,21 +221,43 @@ def test_an_empty_class_is_named(tmp_path: Path) -> None:
 def test_classes_that_differ_between_folders_are_named(tmp_path: Path, part: str) -> None:
     plant(tmp_path / "set" / "train")
     plant(tmp_path / "set" / part, "ac")
-    told = f"set/{part} has other classes than train/: it lacks 'b' and has 'c' more"
-    with pytest.raises(DataError, match=told):
+    message = f"set/{part} has other classes than train/: it lacks 'b' and also has 'c'"
+    with pytest.raises(DataError, match=message):
         _search(tmp_path)
 
 
-def test_all_broken_images_are_told_at_once(tmp_path: Path) -> None:
-    plant(tmp_path / "set" / "train")
-    for name in ("a/001", "b/003", "b/004"):
-        (tmp_path / "set" / "train" / f"{name}.png").write_bytes(b"broken")
+def test_all_broken_images_are_reported_at_once_by_their_whole_names(tmp_path: Path) -> None:
+    train = tmp_path / "set" / "train"
+    plant(train)
+    plant(tmp_path / "set" / "test", images=1)
+    for name in ("001", "a b", "c: d", "it's, e"):
+        (train / "a" / f"{name}.png").write_bytes(b"broken")
     with pytest.raises(DataError) as caught:
         _final(tmp_path)
-    told = str(caught.value)
-    assert "cannot read the image" in told
-    assert "so are 2 more, such as" in told
-    assert all(f"{name}.png" in told for name in ("a/001", "b/003", "b/004"))
+    message = str(caught.value)
+    assert message.startswith(f"cannot read the image {train}/a/001.png: ")
+    assert message.endswith(
+        f"; 3 more cannot be read: '{train}/a/a b.png', '{train}/a/c: d.png', "
+        f'"{train}/a/it\'s, e.png"'
+    )
+
+
+def test_broken_images_are_named_in_order_and_those_past_the_fourth_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = tmp_path / "set" / "train"
+    plant(train, images=6)
+    plant(tmp_path / "set" / "test", images=1)
+    for path in train.glob("b/*.png"):
+        path.write_bytes(b"broken")
+    monkeypatch.setattr(image_tree, "_SMALL", 0)  # several threads
+    monkeypatch.setattr(image_tree, "_BATCH", 5)  # the broken ones are spread over two batches
+    with pytest.raises(DataError) as caught:
+        _final(tmp_path)
+    message = str(caught.value)
+    assert message.startswith(f"cannot read the image {train}/b/000.png: ")
+    named = ", ".join(f"'{train}/b/00{i}.png'" for i in (1, 2, 3))
+    assert message.endswith(f"; 5 more cannot be read: {named} and 2 others")
 
 
 def test_a_broken_image_is_named_and_leaves_no_cache(tmp_path: Path) -> None:
@@ -243,7 +265,7 @@ def test_a_broken_image_is_named_and_leaves_no_cache(tmp_path: Path) -> None:
     broken = tmp_path / "set" / "train" / "a" / "004.png"
     broken.write_bytes(broken.read_bytes()[:60])
     plant(tmp_path / "set" / "test", images=1)
-    with pytest.raises(DataError, match=r"cannot read the image .*set/train/a/004.png: .*; mend"):
+    with pytest.raises(DataError, match=r"cannot read the image .*train/a/004.png: .*; replace"):
         _search(tmp_path)
     assert not [p for p in (tmp_path / "cache").iterdir() if p.is_dir()]
 
@@ -283,15 +305,15 @@ def test_imagenet_searches_on_a_part_of_train_and_ends_on_val(tmp_path: Path) ->
         net.load(tmp_path, 0, "final")
 
 
-def test_imagenet_follows_the_paper_unless_told_otherwise() -> None:
+def test_imagenet_follows_the_paper_by_default() -> None:
     net = ImageNet()
     assert (net.shape.size, net.shape.channels, net.shape.classes) == (224, 3, 1000)
     assert (net.train_per_class, net.validation) == (50, 10)
 
 
 def test_imagenet_says_how_to_get_it(tmp_path: Path) -> None:
-    told = r"imagenet/train/<class>/ and found none; get ILSVRC 2012 from image-net.org"
-    with pytest.raises(DataError, match=told):
+    message = r"imagenet/train/<class>/ and found none; get ILSVRC 2012 from image-net.org"
+    with pytest.raises(DataError, match=message):
         ImageNet().load(tmp_path, 0, "search")
 
 

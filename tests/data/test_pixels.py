@@ -107,7 +107,7 @@ def _jpeg() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reason"),
     [
         (b"", "cannot identify"),
         (b"no image", "cannot identify"),
@@ -115,10 +115,10 @@ def _jpeg() -> bytes:
         (_jpeg()[:30], ""),
     ],
 )
-def test_a_broken_file_is_named(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "broken.jpg"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=f"broken.jpg: .*{told}.*; mend or remove that file"):
+    with pytest.raises(DataError, match=f"broken.jpg: .*{reason}.*; replace or remove that file"):
         read_image(path, 2, 3)
 
 

@@ -10,7 +10,7 @@ import pytest
 from moo_bnas.driver import lease
 from moo_bnas.driver.lease import driver_lease
 from moo_bnas.errors import StudyHeldError
-from moo_bnas.processes import here, is_gone
+from moo_bnas.processes import has_exited, here
 from moo_bnas.storage import PARETO_METRICS, Storage, Study
 
 
@@ -66,7 +66,7 @@ def test_the_lease_of_a_process_of_this_very_number_is_taken_over(
 def test_the_lease_of_a_dead_process_of_this_host_is_taken_over_at_once(
     storage: Storage, study: Study, told: list[str], dead_pid: int
 ) -> None:
-    assert is_gone(here()[0], dead_pid)
+    assert has_exited(here()[0], dead_pid)
     assert storage.leases.take(study, "old", here()[0], dead_pid, 60.0, None)
     with driver_lease(storage, study, told.append):
         held = storage.leases.read(study)

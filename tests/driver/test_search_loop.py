@@ -15,7 +15,7 @@ from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import open_run
 from moo_bnas.errors import DefinitionError, StorageError
-from moo_bnas.evolution.algorithm import Mode
+from moo_bnas.evolution.scoring import Mode
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evolution.algorithm import Mode, Search
+from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.cost import Budget, Cost
+from moo_bnas.evolution.scoring import Mode
 from moo_bnas.evolution.space import Genotype
 
 SUM = Cost("sum", "units", lambda g: 1.0 + np.asarray(g).sum(axis=1))
@@ -36,7 +37,7 @@ def _run(run: Search, generations: int) -> list[list[Genotype]]:
 
 
 @pytest.mark.parametrize("mode", ["scalar", "pareto"])
-def test_every_genotype_is_proposed_once_and_lies_in_the_space(mode: Mode) -> None:
+def test_every_genotype_is_proposed_once_and_is_in_the_space(mode: Mode) -> None:
     asked = [g for generation in _run(_search(mode), 8) for g in generation]
     assert len(asked) == len(set(asked)) == 80
     assert all(len(g) == 4 and set(g) <= set(range(6)) for g in asked)
@@ -44,7 +45,7 @@ def test_every_genotype_is_proposed_once_and_lies_in_the_space(mode: Mode) -> No
 
 
 @pytest.mark.parametrize("mode", ["scalar", "pareto"])
-def test_equal_seeds_propose_alike_and_others_do_not(mode: Mode) -> None:
+def test_equal_seeds_give_equal_proposals_and_others_do_not(mode: Mode) -> None:
     assert _run(_search(mode, seed=3), 5) == _run(_search(mode, seed=3), 5)
     assert _run(_search(mode, seed=3), 2) != _run(_search(mode, seed=4), 2)
 
@@ -89,15 +90,30 @@ def test_a_budget_that_no_genotype_fits_is_refused() -> None:
 @pytest.mark.parametrize("mode", ["scalar", "pareto"])
 def test_failed_genotypes_are_survived_and_leave_the_population(mode: Mode) -> None:
     run = _search(mode)
-    broken = {g for g in run.ask() if g[0] == 5}
-    assert broken
-    first = run._asked
-    run.tell({tuple(map(int, x)): None if x[0] == 5 else 50.0 for x in first.get("X")})
+    first = run.ask()
+    assert any(g[0] == 5 for g in first)
+    run.tell({g: None if g[0] == 5 else 50.0 for g in first})
     for _ in range(3):
         asked = run.ask()
         run.tell({g: None if g[0] == 5 else _accuracy(g) for g in asked})
     population = {tuple(map(int, x)) for x in run._algorithm.pop.get("X")}
     assert not any(g[0] == 5 for g in population)
+
+
+def test_the_history_follows_what_was_told() -> None:
+    run = _search()
+    assert len(run.history) == 0
+    first = run.ask()
+    run.tell({g: None if g[0] == 5 else _accuracy(g) for g in reversed(first)})
+    assert [tuple(g) for g in run.history.genotypes.tolist()] == first
+    np.testing.assert_array_equal(
+        run.history.accuracies, [np.nan if g[0] == 5 else _accuracy(g) for g in first]
+    )
+    run.ask()
+    run.tell({(0, 1, 2, 3): 40.0, (3, 2, 1, 5): 60.0})  # evaluated in place of what was asked
+    assert run.history.genotypes[10:].tolist() == [[0, 1, 2, 3], [3, 2, 1, 5]]
+    assert run.history.accuracies[10:].tolist() == [40.0, 60.0]
+    assert run.history.costs[10:].tolist() == [7.0, 12.0]  # 1 + the sum of the genes
 
 
 def test_a_whole_generation_may_fail() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 import moo_bnas
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evolution.algorithm import Mode
 from moo_bnas.evolution.direct import search
+from moo_bnas.evolution.scoring import Mode
 from moo_bnas.evolution.space import Genotype
 from tests.evolution.test_algorithm import _accuracy
 
@@ -91,7 +91,7 @@ def _table(name: str, genes: int) -> dict[Genotype, tuple[float, float]]:
         }
 
 
-def test_on_real_trainings_it_finds_what_enumeration_finds() -> None:
+def test_on_a_table_of_training_runs_it_finds_what_enumeration_finds() -> None:
     """NAS-Bench-Macro: 6,561 networks trained on CIFAR-10; the search sees a twelfth of them."""
     table = _table("nas_bench_macro", 8)
     reference = table[(1,) * 8][1]
@@ -112,20 +112,37 @@ def test_on_real_trainings_it_finds_what_enumeration_finds() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"choices": 6}, r"choices is 6, expected one integer of at least 1 per gene, as in"),
+        ({"choices": None}, "choices is None, expected one integer"),
         ({"mode": "Scalar"}, "mode is 'Scalar', expected 'scalar' or 'pareto'"),
         ({"choices": []}, r"choices is \[\], expected one integer"),
         ({"choices": [0, 3]}, r"choices is \[0, 3\], expected one integer"),
         ({"choices": [2.5]}, r"choices is \[2.5\], expected one integer"),
-        ({"population": 0, "seed": -1}, "population is 0, .*; seed is -1, expected at least 0"),
-        ({"evaluations": 0}, "evaluations is 0, expected at least 1, or None"),
-        ({"reference_cost": 0}, "reference_cost is 0, expected above 0"),
-        ({"trade_off": float("nan")}, "trade_off is nan, expected at least 0"),
-        ({"max_cost": float("nan")}, "max_cost is nan, expected above 0, or None"),
+        ({"population": 0, "seed": -1}, "population is 0, .*; seed is -1, expected an int"),
+        ({"population": 2.5}, "population is 2.5, expected an integer of at least 2"),
+        ({"generations": None}, "generations is None, expected an integer of at least 1"),
+        ({"seed": None}, "seed is None, expected an integer of at least 0"),
+        ({"evaluations": 0}, "evaluations is 0, expected an integer of at least 1, or None"),
+        ({"reference_cost": 0}, "reference_cost is 0, expected a number above 0"),
+        ({"reference_cost": "1x"}, "reference_cost is '1x', expected a number above 0"),
+        ({"trade_off": float("nan")}, "trade_off is nan, expected a number of at least 0"),
+        ({"max_cost": float("nan")}, "max_cost is nan, expected a number above 0, or None"),
+        ({"cost": lambda g: None}, r"the cost of \(0, 0\) is None, expected a positive number"),
+        ({"accuracy": lambda g: "90 %"}, r"the accuracy of \(0, 0\) is '90 %', expected a number"),
+        (
+            {"accuracy": lambda g: [1, 2]},
+            r"the accuracy of \(0, 0\) is \[1, 2\], expected a",
+        ),
+        (
+            {"accuracy": lambda g: np.ones(2)},
+            r"the accuracy of \(0, 0\) is array.*, expected a",
+        ),
+        ({"accuracy": lambda g: None}, "none of .* accuracies was a number; check the accuracy"),
         ({"cost": lambda g: 0.0}, r"the cost of \(0, 0\) is 0.0, expected a positive number"),
         ({"accuracy": lambda g: float("nan")}, "none of .* accuracies was a number"),
     ],
 )
-def test_arguments_that_make_no_sense_are_told(arguments: dict[str, object], message: str) -> None:
+def test_arguments_that_make_no_sense_are_named(arguments: dict[str, object], message: str) -> None:
     options: dict[str, object] = {
         "accuracy": lambda g: 1.0,
         "cost": lambda g: 1.0,
@@ -136,12 +153,48 @@ def test_arguments_that_make_no_sense_are_told(arguments: dict[str, object], mes
         search(**{**options, **arguments})  # type: ignore[arg-type]
 
 
-def test_accuracies_that_are_no_numbers_are_left_out() -> None:
-    def accuracy(genotype: Genotype) -> float:
-        return float("nan") if genotype[0] == 0 else 50.0 + sum(genotype)
+@pytest.mark.parametrize("failed", [None, float("nan"), float("inf")])
+def test_accuracies_that_are_no_numbers_are_left_out(failed: float | None) -> None:
+    def accuracy(genotype: Genotype) -> float | None:
+        return failed if genotype[0] == 0 else 50.0 + sum(genotype)
 
     found = search(accuracy, lambda g: 1.0 + sum(g), choices=[3, 3], generations=9)
     assert {e.genotype for e in found.evaluations} == {(i, j) for i in (1, 2) for j in range(3)}
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    plain = search(
+        _accuracy,
+        lambda g: 1.0 + sum(g),
+        choices=[4] * 4,
+        population=8,
+        generations=3,
+        max_cost=1e9,
+    )
+    found = search(
+        lambda g: np.array([_accuracy(g)]),  # type: ignore[arg-type, return-value]
+        lambda g: np.int64(1 + sum(g)),  # type: ignore[arg-type, return-value]
+        choices=np.full(4, 4),  # type: ignore[arg-type]
+        population=np.int64(8),  # type: ignore[arg-type]
+        generations=np.int32(3),  # type: ignore[arg-type]
+        evaluations=np.int64(24),  # type: ignore[arg-type]
+        seed=np.uint8(0),  # type: ignore[arg-type]
+        trade_off=np.float32(4),  # type: ignore[arg-type]
+        max_cost=np.float64(1e9),
+    )
+    assert found.evaluations == plain.evaluations
+    assert all(type(e.accuracy) is float is type(e.cost) for e in found.evaluations)
+
+
+def test_the_cost_of_a_genotype_is_asked_for_once() -> None:
+    asked: list[Genotype] = []
+
+    def cost(genotype: Genotype) -> float:
+        asked.append(genotype)
+        return 1.0 + sum(genotype)
+
+    search(_accuracy, cost, choices=[6] * 4, generations=5, max_cost=9.0)
+    assert len(asked) == len(set(asked))
 
 
 def test_without_a_reference_cost_the_best_is_the_most_accurate() -> None:

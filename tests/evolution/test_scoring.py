@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from pymoo.indicators.hv import HV
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from moo_bnas.evolution.scoring import fitness, front, hypervolume, knee, unclipped_fitness
+from moo_bnas.evolution.cost import Cost
+from moo_bnas.evolution.scoring import (
+    Objective,
+    fitness,
+    front,
+    hypervolume,
+    knee,
+    unclipped_fitness,
+)
 
 POINTS = st.lists(
     st.tuples(st.integers(0, 100).map(float), st.integers(1, 50).map(float)),
@@ -23,6 +31,15 @@ def test_fitness_is_equation_4() -> None:
     assert fitness(92.17, 11.3, 13.2, 4) == pytest.approx(88.7458, abs=1e-4)
     assert fitness(10.0, 166.0, 13.2, 4) == 0
     assert unclipped_fitness(10.0, 166.0, 13.2, 4) == pytest.approx(-40.303, abs=1e-3)
+
+
+def test_what_the_genetic_algorithm_minimises() -> None:
+    cost = Cost("flops", "FLOPs", lambda g: np.ones(len(g)))
+    accuracies, costs = np.array([92.17, 10.0]), np.array([11.3, 166.0])
+    scalar = Objective("scalar", cost, 13.2, 4.0).minimized(accuracies, costs)
+    np.testing.assert_allclose(scalar, [[-88.7458], [40.303]], rtol=1e-5)
+    pareto = Objective("pareto", cost, 13.2, 4.0).minimized(accuracies, costs)
+    np.testing.assert_allclose(pareto, [[-92.17, math.log(11.3)], [-10.0, math.log(166.0)]])
 
 
 @given(POINTS)

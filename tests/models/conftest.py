@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from moo_bnas.models.model_file import Model, to_bytes
+from tests.binarizers import registered
 from tests.models.trained import CASES, trained
+
+
+@pytest.fixture(autouse=True)
+def _binarizers_of_tests() -> Iterator[None]:
+    with registered():
+        yield
 
 
 @pytest.fixture(params=CASES)
 def model(request: pytest.FixtureRequest) -> Model:
-    """Each kind of network, trained."""
+    """The trained network of each case."""
     return trained(request.param)
 
 

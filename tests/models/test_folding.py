@@ -13,6 +13,7 @@ from moo_bnas.errors import ModelFileError
 from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Model, parse_model, to_bytes
 from moo_bnas.networks.module import BinaryConv2d
+from tests.binarizers import ONE_BIT
 from tests.models.trained import restore, trained
 
 
@@ -20,9 +21,11 @@ def test_scales_and_signs_are_bitwise_those_of_the_network(model: Model) -> None
     folded = fold(model, "model")
     for name, module in restore(model).layers.named_children():  # type: ignore[union-attr]
         if isinstance(module, BinaryConv2d):
-            signs = torch.where(module.weight >= 0, 1, -1)
+            latent, scale = ONE_BIT[model.card.binarizer].weights(module.weight.detach())
+            signs = torch.where(latent >= 0, 1, -1)
             assert np.array_equal(folded[f"{name}.signs"], signs.numpy())
-            assert folded[f"{name}.scale"] == module.weight.abs().mean().item()
+            assert folded[f"{name}.scale"].shape == scale.shape
+            assert np.array_equal(folded[f"{name}.scale"], scale.numpy())
 
 
 def test_a_batch_norm_is_a_multiplier_and_an_offset(model: Model) -> None:
@@ -57,10 +60,10 @@ VGG = "vgg_small dorefa"
     [
         ({"kind": "packed"}, "m is an exported network (packed), expected a trained one; give"),
         ({"own_module": True}, "m holds the network vgg_small, whose module another package made"),
-        ({"binarizer": "xnor"}, "m has the binarizer 'xnor', expected one of dorefa, sign; use"),
+        ({"binarizer": "none"}, "m has the binarizer 'none', expected one of dorefa, sign"),
         (
             {"layers": trained("vgg_small sign").card.layers},
-            "m does not hold the network that its card describes: of layers.bn1.bias it has "
+            "m does not hold the network that its card describes: for layers.bn1.bias got "
             "float32 of shape [8], expected float32 of shape [7]; it was made from another",
         ),
     ],
@@ -75,8 +78,8 @@ def test_what_cannot_be_exported_is_refused(changes: dict[str, Any], message: st
 def test_a_tensor_too_few_or_too_many_is_named() -> None:
     model = trained(VGG)
     fewer = {k: v for k, v in model.arrays.items() if k != "layers.conv3.weight"}
-    with pytest.raises(ModelFileError, match="of layers.conv3.weight it has none, expected float"):
+    with pytest.raises(ModelFileError, match="for layers.conv3.weight got none, expected float"):
         fold(replace(model, arrays=fewer), "m")
     more = {**model.arrays, "layers.conv7.weight": np.zeros(3)}
-    with pytest.raises(ModelFileError, match="of layers.conv7.weight it has float64 of shape "):
+    with pytest.raises(ModelFileError, match="for layers.conv7.weight got float64 of shape "):
         fold(replace(model, arrays=more), "m")

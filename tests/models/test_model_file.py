@@ -25,7 +25,7 @@ def test_a_bit_that_changed_is_noticed() -> None:
 
 
 def test_a_file_cut_short_or_missing_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="or cut short or damaged"):
+    with pytest.raises(ModelFileError, match="it is incomplete or damaged"):
         parse_model(to_bytes(trained("vgg_small dorefa"))[:-1], "m")
     with pytest.raises(ModelFileError, match="cannot read .*none: No such file"):
         read_model(tmp_path / "none")

@@ -5,22 +5,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import is_binary
+from moo_bnas.models.encoding import encoding_of, exported
 from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Layer, Model, parse_model, to_bytes
 from moo_bnas.models.packed import pack, sizes, unpack
+from tests.binarizers import ONE_BIT
 from tests.models.trained import trained
 
 
 def test_all_arrays_come_back_exactly(model: Model) -> None:
     folded = fold(model, "model")
     packed = parse_model(to_bytes(pack(model.card, folded)), "packed")
-    assert packed.card == model.card.model_copy(update={"kind": "packed"})
+    assert packed.card == exported(model.card, "packed")
     back = unpack(packed, "packed")
     assert set(back) == set(folded)
     for name, array in folded.items():
@@ -28,20 +31,21 @@ def test_all_arrays_come_back_exactly(model: Model) -> None:
         assert np.array_equal(back[name], array), name
 
 
-def test_the_file_takes_what_the_cost_model_says_and_what_is_told_beside(model: Model) -> None:
+def test_the_file_takes_what_the_cost_model_says_and_what_is_counted_beside(model: Model) -> None:
     packed = pack(model.card, fold(model, "model"))
     content = to_bytes(packed)
-    told = sizes(packed, content)
-    assert 8 * told.weights - told.padding_bits == model.card.memory_bits
+    counted = sizes(packed, content)
+    assert 8 * counted.weights - counted.padding_bits == model.card.memory_bits
     layers = model.card.layers
     binary = [layer for layer in layers if is_binary(layer)]
-    assert told.padding_bits < 8 * max(len(binary), 1)
-    assert told.scales == 4 * len(binary)
+    assert counted.padding_bits < 8 * max(len(binary), 1)
+    per_channel = encoding_of(model.card, "model").scales == "channel"
+    assert counted.scales == 4 * sum(layer.out_channels if per_channel else 1 for layer in binary)
     channels = sum(layer.out_channels for layer in layers if layer.kind == "batch_norm")
-    assert told.batch_norm == 2 * 4 * channels
+    assert counted.batch_norm == 2 * 4 * channels
     # Safetensors: 8 bytes of length, and so many of header.
-    assert told.header == 8 + int.from_bytes(content[:8], "little")
-    assert told.total == len(content)
+    assert counted.header == 8 + int.from_bytes(content[:8], "little")
+    assert counted.total == len(content)
 
 
 def test_the_file_can_be_read_by_hand_as_the_document_says(model: Model) -> None:
@@ -55,10 +59,11 @@ def test_the_file_can_be_read_by_hand_as_the_document_says(model: Model) -> None
         begin, end = header[f"{layer['name']}.bits"]["data_offsets"]
         data = content[8 + length + begin : 8 + length + end]
         weights = model.arrays[f"layers.{layer['name']}.weight"]
+        latent, _ = ONE_BIT[card["binarizer"]].weights(torch.from_numpy(weights))
         assert len(data) == -(-weights.size // 8)
         for place in (0, 1, 7, 8, weights.size // 2, weights.size - 1):
             bit = data[place // 8] >> (7 - place % 8) & 1
-            assert bit == (weights.flat[place] >= 0)
+            assert bit == (latent.flatten()[place].item() >= 0)
 
 
 @given(
@@ -95,7 +100,7 @@ def test_a_file_of_another_kind_and_a_damaged_one_are_refused() -> None:
         unpack(model, "m")
     packed = pack(model.card, fold(model, "model"))
     short = {**packed.arrays, "conv2.bits": packed.arrays["conv2.bits"][:-1]}
-    with pytest.raises(ModelFileError, match=r"of conv2.bits it has uint8 of shape \[71\], expect"):
+    with pytest.raises(ModelFileError, match=r"for conv2.bits got uint8 of shape \[71\], expect"):
         unpack(replace(packed, arrays=short), "m")
-    with pytest.raises(ModelFileError, match="cut short or damaged"):
+    with pytest.raises(ModelFileError, match="incomplete or damaged"):
         parse_model(to_bytes(packed)[:-1], "m")

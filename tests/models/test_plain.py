@@ -48,8 +48,9 @@ def test_its_state_is_the_file(exported: Path) -> None:
     assert all(torch.equal(state[name], module[name]) for name in state)
 
 
-def test_it_runs_where_moo_bnas_cannot_be_imported(tmp_path: Path) -> None:
-    model = trained("resnet18 small sign")
+@pytest.mark.parametrize("name", ["resnet18 small sign", "vgg_small per_channel"])
+def test_it_runs_where_moo_bnas_cannot_be_imported(name: str, tmp_path: Path) -> None:
+    model = trained(name)
     (tmp_path / "model.safetensors").write_bytes(to_bytes(model))
     export(tmp_path / "model.safetensors", "torch")
     np.save(tmp_path / "pixels.npy", digits_images())
@@ -58,5 +59,5 @@ def test_it_runs_where_moo_bnas_cannot_be_imported(tmp_path: Path) -> None:
 
 
 def test_other_files_are_refused(trained_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"is no plain network \(trained\); make one with"):
+    with pytest.raises(ValueError, match=r"is not a plain network \(trained\); make one with"):
         plain.load(trained_path)

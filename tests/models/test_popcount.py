@@ -16,9 +16,9 @@ from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Layer, Model, parse_model, to_bytes
 from moo_bnas.models.packed import pack
 from moo_bnas.models.popcount import Bits, PopcountNetwork, binary_sums, words
-from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.layers import ImageShape, LayerList
 from moo_bnas.networks.module import BinaryConv2d, build
+from tests.binarizers import ONE_BIT
 from tests.models.trained import assert_same, inputs_of, logits_of, restore, trained
 
 
@@ -49,8 +49,10 @@ def test_sums_by_hand() -> None:
     weights = words(np.array([[[[1, 0, 1], [0, 1, 0], [1, 0, 1]]]], np.bool_))
     layer = _conv(1, 1, kernel=3, stride=2, padding=1)
     # It sees +1 on 1, -1 on 0, -1 on 1, +1 on 1; where 0 is -1 that adds +1.
-    assert binary_sums(Bits(ones, 0), weights, layer).tolist() == [[[[1]]]]
-    assert binary_sums(Bits(ones, -1), weights, layer).tolist() == [[[[2]]]]
+    assert binary_sums(Bits(ones, (0, 1)), weights, layer).tolist() == [[[[1]]]]
+    assert binary_sums(Bits(ones, (-1, 1)), weights, layer).tolist() == [[[[2]]]]
+    # 1.5 + 0.5 - 1.5 + 1.5
+    assert binary_sums(Bits(ones, (-0.5, 1.5)), weights, layer).tolist() == [[[[2]]]]
 
 
 @settings(deadline=None)
@@ -63,7 +65,7 @@ def test_sums_by_hand() -> None:
     kernel=st.sampled_from([1, 3]),
     stride=st.sampled_from([1, 2]),
     padding=st.sampled_from([0, 1]),
-    low=st.sampled_from([0, -1]),
+    levels=st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (-0.5, 1.5)]),
 )
 def test_sums_of_any_convolution_are_the_exact_ones(
     seed: int,
@@ -74,10 +76,10 @@ def test_sums_of_any_convolution_are_the_exact_ones(
     kernel: int,
     stride: int,
     padding: int,
-    low: int,
+    levels: tuple[float, float],
 ) -> None:
     random = np.random.default_rng(seed)
-    x = Bits(random.random((n, c_in, size, size)) < random.random(), low)
+    x = Bits(random.random((n, c_in, size, size)) < random.random(), levels)
     positive = random.random((c_out, c_in, kernel, kernel)) < random.random()
     sums = binary_sums(x, words(positive), _conv(c_in, c_out, kernel, stride, padding))
     expected = functional.conv2d(
@@ -92,22 +94,24 @@ def test_sums_of_any_convolution_are_the_exact_ones(
 def test_integer_layers_equal_the_networks_given_equal_bits(model: Model) -> None:
     network, packed = restore(model), _packed(model)
     layers = {layer.name: layer for layer in model.card.layers}
-    low = {"dorefa": 0, "sign": -1}[model.card.binarizer]
+    low, high = ONE_BIT[model.card.binarizer].encoding.levels
     seen = []
 
     def compare(name: str, module: nn.Module, x: Tensor, out: Tensor) -> None:
-        assert set(np.unique(x.numpy())) <= {low, 1}
-        bits = Bits(x.numpy() > 0, low)
+        assert set(np.unique(x.numpy())) <= {low, high}
+        bits = Bits(x.numpy() == high, (low, high))
         sums = binary_sums(bits, packed._arrays[f"{name}.words"], layers[name])
         assert isinstance(module, BinaryConv2d)
-        signs = torch.where(module.weight >= 0, 1.0, -1.0)
+        latent, scale = ONE_BIT[model.card.binarizer].weights(module.weight)
+        signs = torch.where(latent >= 0, 1.0, -1.0)
         conv = layers[name]
         exact = functional.conv2d(
             x.double(), signs.double(), stride=conv.stride, padding=conv.padding
         )
         assert np.array_equal(sums, exact.numpy()), name
         # The scale is the same float, so what comes out is bitwise the same.
-        scaled = sums.astype(np.float32) * np.float32(packed._arrays[f"{name}.scale"])
+        assert np.array_equal(packed._arrays[f"{name}.scale"], scale.numpy())
+        scaled = sums.astype(np.float32) * scale.numpy()[..., None, None]
         assert np.array_equal(scaled, out.numpy()), name
         seen.append(name)
 
@@ -134,9 +138,9 @@ def test_how_many_images_go_in_at_once_changes_nothing() -> None:
     np.testing.assert_allclose(packed(images), one_by_one, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("binarizer", BINARIZERS)
+@pytest.mark.parametrize("binarizer", ONE_BIT)
 def test_a_binary_conv_of_what_is_no_longer_bits(binarizer: str) -> None:
-    """Networks of other packages may pool between binarizer and conv."""
+    """Networks of other packages may have a pool between binarizer and conv."""
     net = LayerList(ImageShape(8, 2, 10), "binary")
     net.batch_norm("bn")
     net.activation("act")

@@ -26,7 +26,7 @@ FORMATS: tuple[Format | None, ...] = (None, "packed", "onnx", "torch")
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[[Format | None], Path]:
-    """Writes a trained network, and exports it."""
+    """Writes a trained network, and returns its file or an export of it."""
 
     def make(form: Format | None) -> Path:
         path = tmp_path / "model.safetensors"
@@ -89,7 +89,7 @@ def test_a_folder_of_images(
 def test_images_of_any_size_become_those_of_the_network(
     make: Callable[[Format | None], Path], tmp_path: Path
 ) -> None:
-    """Preparation as in training: read at the stored size, then the middle of it."""
+    """Images are prepared as in training: read at the stored size, then cropped to the centre."""
     model = trained(VGG)
     image = model.card.image.model_copy(update={"stored_size": 12})
     card = model.card.model_copy(update={"image": image})
@@ -177,7 +177,7 @@ def test_arrays_of_another_kind_are_refused(
 ) -> None:
     message = (
         f"got images of type {images.dtype} and shape {list(images.shape)}, expected uint8 of "
-        "n x 1 x 8 x 8 or larger; convert them, or give the paths of image files"
+        "n x 1 x 8 x 8 or larger; convert them, or give paths of image files"
     )
     with pytest.raises(DataError, match=re.escape(message)):
         Predictor(make("packed")).probabilities(images)
@@ -197,7 +197,7 @@ def test_files_that_are_no_networks_are_refused(
     for form in FORMATS:
         path = make(form)
         path.write_bytes(path.read_bytes()[:-100])
-        assert "cut short or damaged" in refused(path)
+        assert "incomplete or damaged" in refused(path)
         path.unlink()
         assert f"cannot read {path}: No such file or directory; give" in refused(path)
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "bare.safetensors")

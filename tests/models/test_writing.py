@@ -25,15 +25,15 @@ def test_the_packed_sizes_that_are_printed_add_up(cli: Cli, trained_path: Path) 
     path = trained_path.with_name("model.packed.safetensors")
     size = path.stat().st_size
     assert done.stdout.startswith(f"written: model.packed.safetensors, {size:,} bytes\n")
-    told = {
+    printed = {
         name.strip(): int(number.replace(",", ""))
         for name, number in re.findall(r"^(.{10}) +([\d,]+) bytes", done.stdout, re.MULTILINE)
     }
-    assert list(told) == ["weights", "batch norm", "scales", "header", "file"]
-    assert told["file"] == size == sum(told.values()) - told["file"]
+    assert list(printed) == ["weights", "batch norm", "scales", "header", "file"]
+    assert printed["file"] == size == sum(printed.values()) - printed["file"]
     bits = read_model(trained_path).card.memory_bits
     assert f"{bits:,} bits by the cost model" in done.stdout
-    assert told["weights"] == bits / 8  # base width 8 fills all bytes
+    assert printed["weights"] == bits / 8  # base width 8 fills all bytes
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,15 @@ def test_a_place_that_cannot_be_written_is_named(trained_path: Path, form: str) 
 
     folder = trained_path.parent
     assert refused(folder) == (
-        f"cannot write {folder}: it is a folder, expected the name of a file; give one with --out"
+        f"cannot write {folder}: it is a folder, expected the path of a file; give one with --out"
     )
-    assert f"there is no folder {folder}/none; make it, or" in refused(folder / "none" / "x")
+    assert f"there is no folder {folder}/none; create it, or" in refused(folder / "none" / "x")
     assert "it is the trained network itself; give another --out" in refused(trained_path)
-    assert ": File name too long; make room or mend the rights" in refused(folder / ("x" * 300))
+    assert ": File name too long; free disk space, fix the permissions" in refused(
+        folder / ("x" * 300)
+    )
     if sys.platform == "linux":  # where not even root may write
-        assert re.match(r"cannot write /proc/x: .*; make room or mend", refused(Path("/proc/x")))
+        assert re.match(r"cannot write /proc/x: .*; free disk space, fix", refused(Path("/proc/x")))
     assert [p.name for p in folder.iterdir()] == ["model.safetensors"]
 
 
@@ -87,7 +89,7 @@ def test_what_is_no_trained_network_is_refused(trained_path: Path) -> None:
     packed = trained_path.with_name("model.packed.safetensors")
     assert "is an exported network (packed), expected a trained one; give the" in refused(packed)
     trained_path.write_bytes(trained_path.read_bytes()[:-1])
-    assert "cut short or damaged" in refused(trained_path)
+    assert "incomplete or damaged" in refused(trained_path)
     trained_path.unlink()
     assert f"cannot read {trained_path}: No such file or directory; give" in refused(trained_path)
     assert [p.name for p in packed.parent.iterdir()] == [packed.name]

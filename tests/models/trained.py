@@ -1,4 +1,4 @@
-"""Trained networks to export, small, but with batch norm statistics of real images."""
+"""Small trained networks to export, with batch norm statistics of real images."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from moo_bnas.data import Digits
 from moo_bnas.evaluation import Precision
 from moo_bnas.models.model_file import Card, Image, Layer, Model
 from moo_bnas.networks import make_network
-from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.cost import flops, memory_bits
 from moo_bnas.networks.module import Activation, build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.loop import Training, to_device
+from tests.binarizers import ONE_BIT
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,15 @@ CASES = {
     "resnet18 small sign": Case(
         "resnet18", "sign", 4, stem="small", widths=(5, 9, 11, 13, 3, 4, 5, 6, 7, 8, 9, 10)
     ),
+    "vgg_small per_channel": Case("vgg_small", "per_channel", 8, widths=(7, 9, 11, 13, 5, 15)),
+    "resnet18 small per_channel": Case("resnet18", "per_channel", 4, stem="small"),
+    "vgg_small uneven": Case("vgg_small", "uneven", 8),
 }
 
 
 @cache
 def trained(name: str) -> Model:
-    """A case, trained on digits for three epochs, with its card."""
+    """The network of a case, trained on digits for three epochs, with its card."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     case, digits = CASES[name], Digits()
@@ -102,14 +105,14 @@ def digits_images() -> NDArray[np.uint8]:
 
 
 def inputs_of(model: Model) -> NDArray[np.float32]:
-    """Those images as the network takes them: normalised as in training."""
+    """The test images as inputs of the network: normalised as in training."""
     image = model.card.image
     mean, std = (np.array(v, np.float32)[:, None, None] for v in (image.mean, image.std))
     return (digits_images().astype(np.float32) - mean) / std
 
 
 def logits_of(model: Model) -> NDArray[np.float32]:
-    """What the network that was trained says of those images."""
+    """The logits of the trained network for the test images."""
     with torch.inference_mode():
         logits: NDArray[np.float32] = restore(model)(torch.from_numpy(inputs_of(model))).numpy()
     return logits
@@ -118,13 +121,13 @@ def logits_of(model: Model) -> NDArray[np.float32]:
 def assert_same(model: Model, logits: NDArray[np.float32]) -> None:
     """Asserts that these are the logits of the network that was trained, within 1e-4.
 
-    But for images in which something lies so near the threshold of a binarizer that the order of a
-    sum decides the bit; on most machines there is none.
+    Images are left out in which an activation is so close to the threshold of a binarizer that the
+    order of a sum decides the bit; on most machines there are none.
     """
     near = np.zeros(len(logits), np.bool_)
 
     def look(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        distance = (inputs[0] - BINARIZERS[model.card.binarizer].threshold).abs()
+        distance = (inputs[0] - ONE_BIT[model.card.binarizer].encoding.thresholds[0]).abs()
         near[:] |= (distance < 2e-6).flatten(1).any(dim=1).numpy()
 
     network = restore(model)

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,16 +11,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
-from moo_bnas.networks.binarizers import BINARIZERS, binarize_weight, sign
+from moo_bnas.errors import DefinitionError
+from moo_bnas.networks.autograd import binarize_activation, binarize_weight, sign
+from moo_bnas.networks.binarizers import BINARIZERS, Encoding, check_binarizer
+from tests.binarizers import ONE_BIT, TWO_BITS
 
 FLOATS = st.floats(-4, 4, width=32)
+START = torch.zeros(())
 
 
+@pytest.mark.parametrize("name", ["dorefa", "sign"])
 @settings(deadline=None)
-@given(hnp.arrays("float32", hnp.array_shapes(max_dims=4), elements=FLOATS))
-def test_weights_become_two_values_of_mean_magnitude(values: object) -> None:
+@given(hnp.arrays("float32", hnp.array_shapes(min_dims=4, max_dims=4), elements=FLOATS))
+def test_weights_become_two_values_of_mean_magnitude(name: str, values: object) -> None:
     w = torch.tensor(values)
-    out = binarize_weight(w)
+    out = binarize_weight(w, BINARIZERS[name], START)
     expected = torch.where(w < 0, -1.0, 1.0) * w.abs().mean()
     assert torch.equal(out, expected)
     assert len(set(out.abs().flatten().tolist())) == 1
@@ -26,10 +35,11 @@ def test_the_sign_of_zero_is_plus_one_whatever_its_sign() -> None:
     assert sign(torch.tensor([0.0, -0.0, 1e-45, -1e-45])).tolist() == [1, 1, 1, -1]
 
 
-def test_the_gradient_of_weights_is_the_identity() -> None:
-    w = torch.tensor([-3.0, 0.0, 0.2, 5.0], requires_grad=True)
-    upstream = torch.tensor([1.0, -2.0, 3.0, -4.0])
-    binarize_weight(w).backward(upstream)  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize("name", ["dorefa", "sign"])
+def test_the_gradient_of_weights_is_the_identity(name: str) -> None:
+    w = torch.tensor([-3.0, 0.0, 0.2, 5.0]).reshape(4, 1, 1, 1).requires_grad_()
+    upstream = torch.tensor([1.0, -2.0, 3.0, -4.0]).reshape(4, 1, 1, 1)
+    binarize_weight(w, BINARIZERS[name], START).backward(upstream)  # type: ignore[no-untyped-call]
     assert torch.equal(w.grad, upstream)  # type: ignore[arg-type]
 
 
@@ -41,20 +51,90 @@ def _sign(x: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(x < 0, -1.0, 1.0), (x.abs() < 1).float()
 
 
-@pytest.mark.parametrize(("name", "reference"), [("dorefa", _dorefa), ("sign", _sign)])
+def _per_channel(x: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.where(x < 0.25, -1.0, 1.0), ((x > -0.75) & (x < 1.25)).float()
+
+
+def _uneven(x: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.where(x > 0.5, 1.5, -0.5), ((x > -0.5) & (x < 1.5)).float()
+
+
+def _two_bits(x: Tensor) -> tuple[Tensor, Tensor]:
+    # The nearest quarter in 0 to 3 quarters; halfway, the lower one.
+    level = torch.ceil(torch.clip(x, 0, 0.75) * 4 - 0.5).clip(0, 3) / 4
+    return level, ((x > 0) & (x < 0.75)).float()
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("dorefa", _dorefa),
+        ("sign", _sign),
+        ("per_channel", _per_channel),
+        ("uneven", _uneven),
+        ("two_bits", _two_bits),
+    ],
+)
 def test_activations_and_their_gradient(name: str, reference: object) -> None:
     assert callable(reference)
-    edges = torch.tensor([-2, -1, -0.5, -0.0, 0.0, 0.25, 0.5, 0.5001, 0.75, 1, 1.5])
+    edges = torch.tensor(
+        [-2, -1, -0.75, -0.5, -0.0, 0.0, 0.125, 0.25, 0.375, 0.5, 0.5001, 0.75, 1, 1.25, 1.5]
+    )
     x = torch.cat([edges, torch.linspace(-3, 3, 997)]).requires_grad_()
-    out = BINARIZERS[name].activation(x)
+    out = binarize_activation(x, BINARIZERS[name], START)
     out.sum().backward()  # type: ignore[no-untyped-call]
     value, gradient = reference(x.detach())
     assert torch.equal(out, value)
     assert torch.equal(x.grad, gradient)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", BINARIZERS)
+@pytest.mark.parametrize("name", [*ONE_BIT, "two_bits"])
 def test_channels_last_is_kept(name: str) -> None:
     x = torch.randn(2, 8, 4, 4).to(memory_format=torch.channels_last)
-    out = BINARIZERS[name].activation(x)
+    out = binarize_activation(x, BINARIZERS[name], START)
     assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("name", ONE_BIT)
+def test_scales_are_shaped_as_the_encoding_says(name: str) -> None:
+    w = torch.randn(5, 2, 3, 3)
+    latent, scales = BINARIZERS[name].weights(w)
+    assert latent.shape == w.shape
+    assert scales.shape == ((5,) if BINARIZERS[name].encoding.scales == "channel" else ())
+
+
+@pytest.mark.parametrize(
+    ("levels", "thresholds"),
+    [
+        ((0.0,), ()),
+        ((0.0, 0.5, 1.0), (0.25, 0.75)),  # 3 levels fill no bits
+        ((1.0, 0.0), (0.5,)),
+        ((0.0, 1.0), (0.25, 0.5)),
+        ((0.0, 1.0, 2.0, 4.0), (0.5, 1.5, 3.0)),
+        ((0.0, 1.0, 2.0, 3.0), (0.5, 2.5, 1.5)),
+    ],
+)
+def test_levels_that_make_no_encoding_are_refused(
+    levels: tuple[float, ...], thresholds: tuple[float, ...]
+) -> None:
+    message = f"got levels {list(levels)} with thresholds {list(thresholds)}, expected 2, 4, 8"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Encoding(levels, thresholds, inclusive=False)
+
+
+def test_bits_per_activation() -> None:
+    assert {b.encoding.bits for b in ONE_BIT.values()} == {1}
+    assert TWO_BITS.encoding.bits == 2
+    assert TWO_BITS.encoding.step == 0.25
+
+
+def test_a_name_is_one_of_those_there_are() -> None:
+    assert check_binarizer("sign") == "sign"
+    with pytest.raises(DefinitionError, match="got binarizer 'none', expected one of dorefa, sign"):
+        check_binarizer("none")
+
+
+def test_names_and_encodings_are_known_without_torch() -> None:
+    code = "import sys, moo_bnas.networks.binarizers, moo_bnas.definition; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch" not in done.stdout.split()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.networks import make_network
-from moo_bnas.networks.cost import flops, flops_cost, memory_bits, memory_cost
+from moo_bnas.networks.cost import FLOPS, MEMORY, LayerCost, flops, flops_cost, memory_bits
+from moo_bnas.networks.layers import LayerSpec
 
 VGG = make_network("vgg_small")
 RESNET = make_network("resnet18")
@@ -79,7 +82,9 @@ def test_many_genotypes_at_once_cost_what_each_costs_alone(network: object) -> N
         genotypes = np.array([genotype, [2] * len(net.genes)])
         widths = space.widths(genotypes, net.base_widths)[0].tolist()
         assert flops_cost(net, space).of(genotypes)[0] == flops(net, widths)
-        assert memory_cost(net, space).of(genotypes)[0] == memory_bits(net, widths)
+        assert MEMORY.over(net, space).of(genotypes)[0] == memory_bits(net, widths)
+        assert FLOPS.each(net, space, [genotype]) == [flops(net, widths)]
+        assert MEMORY.each(net, space, [genotype]) == [memory_bits(net, widths)]
 
     check()
 
@@ -98,3 +103,23 @@ def test_the_small_stem_of_resnet18_keeps_32x32_and_has_no_pool() -> None:
     assert "stem_pool" not in layers
     assert layers["stem"].kernel == 3
     assert [layers[f"block{i}_add"].out_size for i in (1, 3, 5, 7)] == [32, 16, 8, 4]
+
+
+def test_a_cost_may_be_a_table_looked_up_per_layer() -> None:
+    network = make_network("vgg_small", base_width=2)
+    space = SearchSpace(network.genes, (0.5, 1.0))
+    # Milliseconds of convs by the channels that come in and go out: in + 10 * out.
+    table = np.add.outer(np.arange(17.0), 10 * np.arange(17.0))
+
+    def milliseconds(layer: LayerSpec) -> Any:
+        return table[layer.in_channels, layer.out_channels] if layer.kind == "conv" else 0.0
+
+    latency = LayerCost("latency_ms", "latency", "ms", "", milliseconds)
+    # Of uniform 1x, widths 2 2 4 4 8 8 on 3 channels: 23 + 22 + 42 + 44 + 84 + 88.
+    assert latency.of(network, network.base_widths) == 303.0
+    genotypes = [(1,) * 6, (0,) * 6, (0, 1, 0, 1, 0, 1)]
+    assert latency.each(network, space, genotypes)[0] == 303.0
+    for genotype, cost in zip(genotypes, latency.each(network, space, genotypes), strict=True):
+        assert latency.of(network, space.widths_of(genotype, network.base_widths)) == cost
+    assert latency.ends(network, space) == (153.0, 303.0)
+    assert latency.amount(12.5) == "12.5 ms"

@@ -12,14 +12,16 @@ from sklearn.datasets import load_sample_images
 from torch import nn
 
 from moo_bnas.data import Digits
+from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.networks import make_network
 from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.cost import macs
 from moo_bnas.networks.layers import ImageShape
-from moo_bnas.networks.module import Activation, BinaryConv2d, SpecModule, build
+from moo_bnas.networks.module import Activation, BinaryConv2d, SpecModule, build, set_progress
 from moo_bnas.networks.network import Network
+from tests.binarizers import ONE_BIT
 
 NETWORKS = {
     "vgg_small": make_network("vgg_small", base_width=16),
@@ -84,7 +86,7 @@ def _photographs(size: int) -> torch.Tensor:
     return torch.cat(parts)
 
 
-@pytest.mark.parametrize("binarizer", BINARIZERS)
+@pytest.mark.parametrize("binarizer", ONE_BIT)
 @pytest.mark.parametrize(
     ("network", "images", "binarizers"),
     [
@@ -116,8 +118,8 @@ def test_every_binarizer_starts_balanced_and_lets_gradient_through(
                 n: str = name,
             ) -> None:
                 ones[n] = (out > 0).float().mean().item()
-                x, middle = inputs[0], BINARIZERS[binarizer].threshold
-                passes = (x - middle).abs() < BINARIZERS[binarizer].half_width
+                low, high = ONE_BIT[binarizer].window
+                passes = (inputs[0] > low) & (inputs[0] < high)
                 gradients[n] = passes.float().mean().item()
 
             layer.register_forward_hook(keep)
@@ -142,7 +144,7 @@ def test_gradient_reaches_the_first_layer_of_a_resnet() -> None:
 
 def test_a_strided_shortcut_is_the_strided_convolution() -> None:
     torch.manual_seed(0)
-    short = BinaryConv2d(6, 4, 1, stride=2, bias=False).eval()
+    short = BinaryConv2d(6, 4, 1, stride=2, binarizer=BINARIZERS["dorefa"]).eval()
     x = torch.randn(2, 6, 7, 7)
     signs = torch.where(short.weight < 0, -1.0, 1.0)
     expected = nn.functional.conv2d(x, signs, stride=2) * short.weight.abs().mean()
@@ -156,21 +158,71 @@ def test_the_last_batch_norm_feeds_a_relu_and_starts_as_torch_starts_it() -> Non
     assert layers["bn6"].bias.unique().tolist() == [0.0]  # type: ignore[operator]
 
 
-def test_evaluation_of_a_binary_conv_is_exact() -> None:
+@pytest.mark.parametrize("binarizer", ONE_BIT)
+def test_evaluation_of_a_binary_conv_is_exact(binarizer: str) -> None:
     torch.manual_seed(0)
-    conv = BinaryConv2d(64, 32, 3, padding=1, bias=False).eval()
+    conv = BinaryConv2d(64, 32, 3, padding=1, binarizer=ONE_BIT[binarizer]).eval()
     x = (torch.rand(4, 64, 9, 9) > 0.5).float()
-    signs = torch.where(conv.weight < 0, -1, 1).to(torch.int64)
+    latent, scale = ONE_BIT[binarizer].weights(conv.weight)
+    signs = torch.where(latent < 0, -1, 1).to(torch.int64)
     exact = nn.functional.conv2d(x.double(), signs.double(), padding=1)
     assert torch.equal(exact, exact.round())
-    assert torch.equal(conv(x), exact.float() * conv.weight.abs().mean())
+    assert torch.equal(conv(x), exact.float() * scale.reshape(-1, 1, 1))
 
 
-def test_training_and_evaluation_of_a_binary_conv_agree() -> None:
+@pytest.mark.parametrize("binarizer", ONE_BIT)
+def test_training_and_evaluation_of_a_binary_conv_agree(binarizer: str) -> None:
     torch.manual_seed(0)
-    conv = BinaryConv2d(16, 8, 3, padding=1, bias=False)
+    conv = BinaryConv2d(16, 8, 3, padding=1, binarizer=ONE_BIT[binarizer])
     x = (torch.rand(2, 16, 5, 5) > 0.5).float()
     torch.testing.assert_close(conv.train()(x), conv.eval()(x))
+
+
+def test_a_scale_per_channel_scales_its_channel() -> None:
+    conv = BinaryConv2d(1, 2, 1, binarizer=ONE_BIT["per_channel"])
+    filters = torch.tensor([[-1.0, 3.0], [0.5, -0.1]])  # less their means 1 and 0.2: -2 2, 0.3 -0.3
+    conv.weight = nn.Parameter(filters.reshape(2, 1, 1, 2))
+    x = torch.tensor([[[[1.0, 1.0, 5.0]]]])
+    for out in (conv.train()(x), conv.eval()(x)):
+        expected = torch.tensor([[[[0.0, 8.0]], [[0.0, -1.2]]]])
+        torch.testing.assert_close(out, expected)
+
+
+def test_an_unknown_binarizer_is_refused() -> None:
+    network = NETWORKS["vgg_small"]
+    with pytest.raises(DefinitionError, match="got binarizer 'ternary', expected one of dorefa, "):
+        build(network.layers(network.base_widths, "binary"), "ternary")
+
+
+def test_progress_reaches_every_gradient_and_no_state() -> None:
+    network = NETWORKS["vgg_small"]
+    module = build(network.layers(network.base_widths, "binary"), "by_progress")
+    states = module.state_dict()
+    assert not any("progress" in name for name in states)
+    module.load_state_dict(states)
+    set_progress(nn.Sequential(module), 0.75)  # as a network of another package may wrap it
+    assert [
+        layer.progress.item()
+        for layer in module.modules()
+        if isinstance(layer, Activation | BinaryConv2d)
+    ] == [0.75] * 10  # 5 activations, 5 binary convs
+
+
+def test_gradients_change_with_progress() -> None:
+    act, conv = (
+        Activation(ONE_BIT["by_progress"]),
+        BinaryConv2d(1, 1, 1, binarizer=ONE_BIT["by_progress"]),
+    )
+    for share, passes in ((0.0, [0, 1, 1, 1, 0]), (0.5, [0, 0, 1, 0, 0])):
+        set_progress(nn.Sequential(act, conv), share)
+        x = torch.tensor([-1.0, -0.7, 0.0, 0.6, 1.2], requires_grad=True)
+        act(x).sum().backward()
+        assert x.grad is not None
+        assert x.grad.tolist() == passes
+        conv.weight.grad = None
+        conv(torch.full((1, 1, 2, 2), 3.0)).sum().backward()
+        assert conv.weight.grad is not None
+        assert conv.weight.grad.item() == 12 * (1 + share)
 
 
 def test_the_builder_frees_what_no_later_step_reads() -> None:

@@ -36,9 +36,9 @@ def make_point(
         ratios=tuple(ratios),
         widths=widths,
         accuracy=accuracy,
-        flops=cost,
-        memory_bits=memory_bits(network, widths, precision),
-        fitness=max(accuracy - 4 * cost / definition.reference_flops(), 0),
+        costs={"flops": cost, "memory_bits": memory_bits(network, widths, precision)},
+        cost=cost,
+        fitness=max(accuracy - 4 * cost / definition.reference_cost(), 0),
         on_front=on_front,
     )
 

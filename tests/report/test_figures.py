@@ -7,19 +7,22 @@ from typing import Any
 import pytest
 
 from moo_bnas.definition import load_definition
-from moo_bnas.report.figures import Figure, figures, hover, pareto
+from moo_bnas.networks.cost import COSTS
+from moo_bnas.report.figures import figures
+from moo_bnas.report.style import Figure
+from moo_bnas.report.trade_off import hover, pareto
 from moo_bnas.results.points import Final, Report
 from moo_bnas.results.provenance import Making
 from tests.report.conftest import make_point
 
 
-def told(report: Report) -> dict[str, Figure]:
+def by_name(report: Report) -> dict[str, Figure]:
     return {figure.name: figure for figure in figures(report)}
 
 
 def drawn(report: Report, name: str) -> Sequence[Any]:
     """The traces of a figure."""
-    figure = told(report)[name].drawn
+    figure = by_name(report)[name].drawn
     assert figure is not None
     return tuple(figure.data)
 
@@ -38,8 +41,8 @@ def test_the_front_shows_every_point_once_and_marks_what_matters(report: Report)
     assert "1 failed" in pareto(report).layout.title.text
 
 
-def test_hovering_tells_all_of_a_point(report: Report) -> None:
-    text = hover(report.search[1])
+def test_hovering_shows_all_of_a_point(report: Report) -> None:
+    text = hover(report.search[1], COSTS.values())
     for part in ("90.00 %", "1.07 k", "6.59 kbit", "trial 1", "0.25, 2", "1, 8", "binary"):
         assert part in text
 
@@ -49,7 +52,7 @@ def test_convergence_is_drawn_against_evaluations_and_hours(report: Report) -> N
         search, uniform = drawn(report, f"convergence-{name}")
         assert (list(search.x), list(search.y)) == (x, [0.25, 0.5, 0.75])
         assert list(uniform.y) == [0.6, 0.6]
-    assert "0.75 after 5 evaluations" in told(report)["convergence-evaluations"].caption
+    assert "0.75 after 5 evaluations" in by_name(report)["convergence-evaluations"].caption
 
 
 def test_channels_stand_beside_uniform_1x(report: Report) -> None:
@@ -59,7 +62,7 @@ def test_channels_stand_beside_uniform_1x(report: Report) -> None:
     ]
     assert list(traces[0].y) == [4, 4, 8, 8, 16, 16]
     assert list(traces[1].y) == [1, 8, 2, 4, 32, 8]
-    assert "uniform 1x: 4 4 8 8 16 16" in told(report)["channels"].values
+    assert "uniform 1x: 4 4 8 8 16 16" in by_name(report)["channels"].values
 
 
 def test_validation_and_test_accuracies_are_series_of_their_own(report: Report) -> None:
@@ -88,11 +91,12 @@ def test_published_results_are_there_when_asked_for(name: str, rows: int, report
 
 
 def test_what_is_not_there_yet_is_said(empty: Report) -> None:
-    missing = {name: f.caption for name, f in told(empty).items() if f.drawn is None}
+    missing = {name: f.caption for name, f in by_name(empty).items() if f.drawn is None}
     assert missing == {
-        "front": "No candidate and no reference of the search is finished yet.",
-        "convergence-evaluations": "No candidate of the search is finished yet.",
-        "importance": "0 candidates are finished; it takes 10 to tell which genes matter.",
+        "front": "No candidate and no reference of the search has finished yet.",
+        "convergence-evaluations": "No candidate of the search has finished yet.",
+        "importance": "0 candidates have finished; at least 10 are needed to show which genes "
+        "matter.",
     }
     assert pareto(empty).data == ()
 

@@ -28,6 +28,6 @@ def test_files_are_replaced_whole(report: Report, tmp_path: Path) -> None:
     assert sorted((tmp_path / "new" / "folder").iterdir()) == sorted(paths)
 
 
-def test_an_unwritable_folder_is_told(report: Report) -> None:
+def test_an_unwritable_folder_is_reported(report: Report) -> None:
     with pytest.raises(DefinitionError, match="cannot write to the output folder /proc/nope"):
         write(report, Path("/proc/nope"))

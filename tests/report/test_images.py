@@ -50,7 +50,7 @@ def test_without_a_browser_it_says_what_to_install(
     assert list(folder.iterdir()) == []
 
 
-def test_a_browser_that_fails_is_told(
+def test_a_browser_that_fails_is_reported(
     report: Report, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("kaleido", reason="kaleido is not installed")

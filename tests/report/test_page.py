@@ -50,10 +50,10 @@ def test_what_others_have_written_stays_text(report: Report) -> None:
 
 
 @pytest.mark.parametrize("name", ["digits", "resnet18_imagenet"])
-def test_a_definition_is_told_as_toml_that_can_be_read_again(name: str) -> None:
+def test_a_definition_is_shown_as_toml_that_can_be_read_again(name: str) -> None:
     definition = load_definition(name)
     values = tomllib.loads(as_toml(definition.model_dump(mode="json")))
-    assert parse_definition(values, "told") == definition
+    assert parse_definition(values, "shown") == definition
 
 
 def test_a_browser_draws_the_page_on_a_phone_and_in_the_dark(

@@ -25,9 +25,9 @@ def test_references_come_first_then_what_is_marked_or_finally_trained(report: Re
     # By hand: conv 1 (9 + 1) * 4 * 64; binary ones (9 * in + 1) * out * pixels / 64, on maps of
     # 64, 16, 16, 4 and 4 pixels; linear 16 * 10.
     one = listed[3]
-    assert one.flops == 2560 + (37 * 256 + 37 * 128 + 73 * 128 + 73 * 64 + 145 * 64) / 64 + 160
+    assert one.cost == 2560 + (37 * 256 + 37 * 128 + 73 * 128 + 73 * 64 + 145 * 64) / 64 + 160
     assert one.speedup == 40224 / 3306
-    assert one.memory_bits == 32 * 36 + 144 + 288 + 576 + 1152 + 2304 + 32 * 160
+    assert one.costs["memory_bits"] == 32 * 36 + 144 + 288 + 576 + 1152 + 2304 + 32 * 160
     assert listed[0].speedup == 1
     assert listed[5].widths == (1, 8, 2, 4, 32, 8)
 
@@ -56,8 +56,8 @@ def test_markdown_is_rounded_as_the_paper(report: Report) -> None:
         lines[2] == "| full precision 1x | 40.22 k | 1.0x | 149.12 kbit | 95.00 | 96.00 | 99.50 |"
     )
     assert lines[5] == f"| uniform 1x | 3.31 k | 12.2x | 10.74 kbit | 70.00 | {DASH} | {DASH} |"
-    assert "test images, after a final training (epochs: 100 or 200)." in lines[-1]
-    assert "validation images, after a training of the search (epochs: 1)" in lines[-1]
+    assert "test images, after final training (epochs: 100 or 200)." in lines[-1]
+    assert "validation images, after training in the search (epochs: 1)" in lines[-1]
 
 
 def test_tex_has_only_what_latex_reads(report: Report) -> None:
@@ -70,9 +70,9 @@ def test_tex_has_only_what_latex_reads(report: Report) -> None:
 
 
 def test_csv_keeps_all_digits(report: Report) -> None:
-    told = list(csv.DictReader(io.StringIO(as_table_csv(report))))
-    assert [float(r["flops"]) for r in told] == [r.flops for r in rows(report)]
-    assert told[5] == {
+    read = list(csv.DictReader(io.StringIO(as_table_csv(report))))
+    assert [float(r["flops"]) for r in read] == [r.cost for r in rows(report)]
+    assert read[5] == {
         "model": "trial 1 (knee, best)",
         "precision": "binary",
         "ratios": "0.25 2 0.25 0.5 2 0.5",
@@ -84,7 +84,7 @@ def test_csv_keeps_all_digits(report: Report) -> None:
         "final_top1": "92.5",
         "final_top5": "99.25",
     }
-    assert told[2]["search_top1"] == ""
+    assert read[2]["search_top1"] == ""
 
 
 def test_the_table_of_the_terminal_names_front_references_and_finals(report: Report) -> None:

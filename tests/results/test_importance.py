@@ -21,8 +21,8 @@ def test_the_gene_that_decides_is_found(report: Report) -> None:
     assert found is not None
     assert [i.gene for i in found] == ["conv1", "conv2", "conv3", "conv4", "conv5", "conv6"]
     assert found[3].accuracy == pytest.approx(1, abs=1e-6)
-    assert max(found, key=lambda i: i.flops).gene == "conv1"  # which alone is full precision
-    assert sum(i.flops for i in found) == pytest.approx(1)
+    assert max(found, key=lambda i: i.cost).gene == "conv1"  # which alone is full precision
+    assert sum(i.cost for i in found) == pytest.approx(1)
     assert importances(searched) == found
     equal = replace(report, points=tuple(replace(p, accuracy=50.0) for p in points))
     assert [i.accuracy for i in importances(equal) or []] == [0] * 6

@@ -8,7 +8,7 @@ from moo_bnas.definition import Definition
 from moo_bnas.driver.run import Run, open_run
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import Precision
-from moo_bnas.evolution.algorithm import Mode
+from moo_bnas.evolution.scoring import Mode
 from moo_bnas.report.files import as_json, write
 from moo_bnas.report.tables import as_table
 from moo_bnas.results.convergence import convergence
@@ -59,8 +59,8 @@ def test_a_report_is_read_from_the_storage_alone(
         for p in search
         for q in search
         if q.accuracy >= p.accuracy
-        and q.flops <= p.flops
-        and (q.accuracy, q.flops) != (p.accuracy, p.flops)
+        and q.cost <= p.cost
+        and (q.accuracy, q.cost) != (p.accuracy, p.cost)
     }
     assert {p.trial for p in search if p.on_front} == {p.trial for p in search} - dominated
     assert [p.ratios[0] for p in report.references] == [0.25, 0.5, 1.0, 2.0, 1.0]
@@ -69,7 +69,7 @@ def test_a_report_is_read_from_the_storage_alone(
     assert report.best.fitness == max(p.fitness for p in search)
     assert report.knee in report.front
     uniform = next(p for p in report.references if p.ratios[0] == 1.0)
-    assert uniform.flops == tiny.reference_flops()
+    assert uniform.cost == tiny.reference_cost()
     assert uniform.fitness == uniform.accuracy - 4
     assert [s.evaluations for s in report.convergence] == list(range(1, 19))
     assert report.convergence == convergence(tiny, mode, run.storage.trials.read(run.study))

@@ -17,7 +17,7 @@ from moo_bnas.data import Digits, ImageData, Split
 from moo_bnas.errors import DivergenceError, Interrupted
 from moo_bnas.evaluation import Precision
 from moo_bnas.networks import make_network
-from moo_bnas.networks.module import build
+from moo_bnas.networks.module import Activation, build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.loop import (
     DeviceData,
@@ -212,3 +212,20 @@ def test_no_batch_is_too_small_for_batch_norm(batch_size: int) -> None:
 def test_a_training_may_warm_up_to_its_end() -> None:
     recipe = Recipe(epochs=1, batch_size=512, learning_rate=0.1, warmup=1)
     assert len(_train(_data(), recipe, 0)) == 1
+
+
+def test_networks_know_the_share_of_epochs_that_are_done() -> None:
+    data, recipe = _data(), Recipe(epochs=4, batch_size=128, learning_rate=0.2)
+    stopped, resumed = (Training(_builder()(), data, recipe, seed=0) for _ in range(2))
+    seen = []
+
+    def look(training: Training) -> None:
+        act = next(m for m in training.network.modules() if isinstance(m, Activation))
+        seen.append(act.progress.item())
+
+    for _ in range(2):
+        stopped.run_epoch()
+        look(stopped)
+    resumed.restore(stopped.state())
+    resumed.run(after_epoch=lambda: look(resumed))
+    assert seen == [0.0, 0.25, 0.5, 0.75]

@@ -49,7 +49,7 @@ def _submit(run: Run, *ratios: float, precision: Precision = "binary") -> None:
         space,
         [
             Candidate(
-                space.uniform(r), precision, r * run.definition.reference_flops(), {"ratio": r}
+                space.uniform(r), precision, r * run.definition.reference_cost(), {"ratio": r}
             )
             for r in ratios
         ],
@@ -101,7 +101,7 @@ def test_fitness_weighs_accuracy_against_flops(run: Run) -> None:
     _submit(run, 1.0)
     _work(run)
     (trial,) = run.storage.trials.read(run.study)
-    reference = run.definition.reference_flops()
+    reference = run.definition.reference_cost()
     assert trial.attributes["fitness"] == fitness(
         trial.attributes["accuracy"], reference, reference, 4.0
     )

@@ -137,7 +137,7 @@ def test_a_parent_whose_worker_is_killed_goes_on_from_its_checkpoint(
     run = open_run(Storage(url, create=True), "s", heirs, "pareto", 0)
     space = heirs.make_space()
     assert run.parent is not None
-    top = candidate(heirs.make_network(), space, space.uniform(2.0), "binary")
+    top = candidate(heirs, space.uniform(2.0), "binary")
     run.storage.trials.submit(run.parent, space, [top])
     killed = subprocess.run([sys.executable, "-c", KILLED, url], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -245,7 +245,7 @@ def test_the_commands_train_it_ahead_and_then_search(path: Path, cli: Cli) -> No
     ran = cli("run", path, "--workers", "1", "--generations", "3")
     assert ran.returncode == 0, ran.stderr
     assert "uniform 2x" in ran.stdout
-    assert "full precision began from scratch, and had 1 epochs as they" in ran.stdout
+    assert "full precision began from scratch, and also had 1 epochs" in ran.stdout
     none = cli("parent", "digits")
     assert none.returncode == 2
     assert "has no [parent]" in none.stderr

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from moo_bnas.evolution.candidates import Candidates, tuples
+from moo_bnas.evolution.cost import Budget, Cost
+from moo_bnas.evolution.space import IntArray
+
+SUM = Cost("sum", "units", lambda g: 1.0 + np.asarray(g).sum(axis=1))
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def _drawn(candidates: Candidates, source: str, number: int) -> IntArray:
+    if source == "mate":
+        return candidates.mate(candidates.uniform(), number, _rng())
+    drawn: IntArray = getattr(candidates, source)(number, _rng())
+    return drawn
+
+
+@pytest.mark.parametrize("source", ["random", "spread", "mate"])
+@pytest.mark.parametrize("limit", [None, 6.0])
+def test_what_is_drawn_is_new_distinct_and_within_budget(source: str, limit: float | None) -> None:
+    candidates = Candidates([6, 5, 4, 3], [Budget(SUM, limit)] if limit else [])
+    candidates.seen.update(tuples(_drawn(candidates, source, 20)))
+    drawn = _drawn(candidates, source, 31)
+    assert drawn.shape == (31, 4)
+    assert len(set(tuples(drawn))) == 31
+    assert not candidates.seen & set(tuples(drawn))
+    assert (drawn >= 0).all()
+    assert (drawn < [6, 5, 4, 3]).all()
+    assert (SUM.of(drawn) <= (limit or np.inf)).all()
+    np.testing.assert_array_equal(drawn, _drawn(candidates, source, 31))
+
+
+@pytest.mark.parametrize("source", ["random", "spread", "mate"])
+def test_fewer_are_drawn_where_the_space_has_no_more(source: str) -> None:
+    candidates = Candidates([2, 3], [])
+    candidates.seen.update([(0, 0), (1, 2)])
+    assert set(tuples(_drawn(candidates, source, 9))) == {(0, 1), (0, 2), (1, 0), (1, 1)}
+    candidates.seen.update(tuples(_drawn(candidates, source, 9)))
+    assert _drawn(candidates, source, 9).shape == (0, 2)
+
+
+def test_spread_genotypes_reach_all_levels_where_random_ones_crowd_in_the_middle() -> None:
+    candidates = Candidates([101] * 4, [])
+    levels = {
+        source: np.quantile(_drawn(candidates, source, 1000).sum(axis=1) / 400, [0.1, 0.5, 0.9])
+        for source in ("random", "spread")
+    }
+    # A uniform level has its deciles at 0.1, ..., 0.9. The mean of four uniform numbers has the
+    # standard deviation 1 / sqrt(48), so its deciles are near 0.5 -+ 1.28 / sqrt(48).
+    np.testing.assert_allclose(levels["spread"], [0.1, 0.5, 0.9], atol=0.04)
+    np.testing.assert_allclose(levels["random"], [0.315, 0.5, 0.685], atol=0.04)
+
+
+def test_each_choice_of_a_gene_is_as_likely_among_spread_genotypes() -> None:
+    drawn = _drawn(Candidates([4] * 12, []), "spread", 2000)
+    for gene in drawn.T:
+        # Not exactly a quarter: the repeats, most of them at both ends, are left out.
+        np.testing.assert_allclose(np.bincount(gene) / 2000, 0.25, atol=0.07)
+
+
+def test_offspring_resemble_their_parents() -> None:
+    candidates = Candidates([6] * 12, [])
+    parents = np.array([[0] * 12, [5] * 12])
+    of_one = candidates.mate(parents[:1], 200, _rng())
+    assert (of_one == 0).mean() > 0.7  # one gene in twelve mutates, and repeats are left out
+    of_both = candidates.mate(parents, 200, _rng())
+    assert 0.3 < (of_both > 2).mean() < 0.7
+
+
+def test_what_may_be_proposed() -> None:
+    candidates = Candidates([3, 3], [Budget(SUM, 4.0)])
+    candidates.seen.add((1, 1))
+    assert candidates.may_be_proposed((1, 2))
+    for genotype in [(1, 1), (2, 2), (-1, 0), (0, 3), (0,), (0, 0, 0)]:
+        assert not candidates.may_be_proposed(genotype)
