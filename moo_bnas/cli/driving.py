@@ -2,80 +2,104 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from moo_bnas.cli.options import (
-    Function,
     artifacts_option,
     data_root_option,
-    default_out,
     device_option,
     heartbeat_option,
-    out_option,
+    options_as,
     storage_option,
 )
 from moo_bnas.passwords import STORAGE_VARIABLE
 
 if TYPE_CHECKING:
-    from moo_bnas.driver.run import Run
-    from moo_bnas.driver.search_loop import Driver
+    from moo_bnas.driver.display import Display
+    from moo_bnas.driver.local_workers import LocalOptions, LocalWorkers
     from moo_bnas.storage import Storage, Study
 
-Result = TypeVar("Result")
 
-log = logging.getLogger(__name__)
+@dataclass(frozen=True)
+class DriverOptions:
+    """Where a run is kept, and who works on it, as the options of a command say.
 
-_OPTIONS = (
-    click.argument("definition_name", metavar="[DEFINITION]", default="digits"),
-    click.option(
-        "--mode",
-        type=click.Choice(["scalar", "pareto"]),
-        default="pareto",
-        show_default=True,
-        help="The paper's fitness with a GA, or NSGA-II on accuracy against FLOPs.",
-    ),
-    storage_option,
-    click.option(
-        "--study-name",
-        metavar="NAME",
-        help="Name of the run.  [default: <definition>-<mode>-s<seed>]",
-    ),
-    click.option(
-        "--workers",
-        type=click.IntRange(0),
-        metavar="N",
-        help="Local workers; 0: only those that join.  [default: one per GPU, else one per core]",
-    ),
-    data_root_option,
-    artifacts_option,
-    device_option,
-    heartbeat_option,
-    click.option("--population", type=click.IntRange(2), help="Candidates a generation."),
-    click.option("--generations", type=click.IntRange(1), help="Generations; may be raised later."),
-    click.option(
-        "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search."
-    ),
-    click.option("--trade-off", type=click.FloatRange(0), help="Lambda of the fitness."),
-    click.option("--max-flops", type=float, help="No candidate above this many FLOPs."),
-    click.option("--max-memory", type=float, help="No candidate above this many bits of weights."),
-    out_option,
-)
+    Attributes:
+        storage_url: URL of the storage.
+        study_name: Name of the run; None: the command's default.
+        artifacts_url: Where weights are kept; None: where the run has kept them so far.
+        workers: Number of local workers; None: one per GPU or core.
+        device: `auto`, or the device of all local workers.
+        heartbeat: Seconds between two signs of life, of the driver and of its workers.
+        data_root: Folder of data sets.
+        out: Folder of what is written; None: the default for the run.
+    """
+
+    storage_url: str
+    study_name: str | None
+    artifacts_url: str | None
+    workers: int | None
+    device: str
+    heartbeat: float
+    data_root: Path
+    out: Path | None
+
+    def local(
+        self, log_folder: Path, *, only_final: bool = False, processes: int = 1
+    ) -> LocalOptions:
+        """How local workers are to be started."""
+        from moo_bnas.driver.local_workers import LocalOptions, local_devices
+
+        return LocalOptions(
+            storage_url=self.storage_url,
+            devices=local_devices(self.workers, self.device, processes),
+            data_root=self.data_root,
+            log_folder=log_folder,
+            heartbeat=self.heartbeat,
+            only_final=only_final,
+            processes=processes,
+        )
 
 
-def run_options(function: Function) -> Function:
-    """All options that say which run it is, where it is kept, and who works."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any]:
+    """A decorator that adds the options of `DriverOptions`, which the command gets as `driver`.
+
+    Args:
+        study: Help of --study-name.
+        workers: Default of --workers, in words.
+        out: Help of --out.
+    """
+    return options_as(
+        "driver",
+        DriverOptions,
+        storage_option,
+        click.option("--study-name", metavar="NAME", help=study),
+        click.option(
+            "--workers",
+            type=click.IntRange(0),
+            metavar="N",
+            help=f"Local workers; 0: only those that join.  [default: {workers}]",
+        ),
+        data_root_option,
+        artifacts_option,
+        device_option,
+        heartbeat_option,
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path, file_okay=False),
+            metavar="FOLDER",
+            help=f"{out}  [default: runs/<study>]",
+        ),
+    )
 
 
 @contextmanager
@@ -87,73 +111,54 @@ def resumable() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         again = shlex.join(["moo-bnas", *sys.argv[1:]])
-        tell(f"interrupted; nothing is lost, go on with: {again}")
+        notify(f"interrupted; nothing is lost, go on with: {again}")
         raise
 
 
-def prepare(options: dict[str, Any]) -> tuple[Run, Path]:
-    """Makes or opens the run that the options name, and the folder of its report.
+def announce(
+    storage: Storage, driven: Study, joined: Study, local: LocalOptions, note: str = ""
+) -> None:
+    """Prints what is driven and who works on it; without local workers, how others join.
 
     Args:
-        options: The values of `run_options`, by name.
+        storage: Storage that holds both studies.
+        driven: Study that is driven.
+        joined: Study that workers join.
+        local: Local workers that will be started.
+        note: What there is to do, if it is to be said.
     """
-    from moo_bnas.definition import load_definition, override
-    from moo_bnas.driver.run import open_run
-    from moo_bnas.report.files import make_folder
-
-    limits = ("population", "generations", "trade_off", "max_flops", "max_memory")
-    definition = override(
-        load_definition(options["definition_name"]), **{name: options[name] for name in limits}
-    )
-    mode, seed = options["mode"], options["seed"]
-    name = options["study_name"] or f"{definition.name}-{mode}-s{seed}"
-    folder = options["out"] or default_out(name)
-    run = open_run(options["storage_url"], name, definition, mode, seed, options["artifacts_url"])
-    make_folder(folder)
-    return run, folder
+    workers = f"{len(local.devices)} local workers"
+    where = f"study {driven.name} in {storage.shown_url}"
+    notify(", ".join(part for part in (where, note, workers) if part))
+    if not local.devices:
+        notify(f"waiting for workers: {_join_command(storage, joined)}")
 
 
-def with_workers(
-    run: Run, folder: Path, options: dict[str, Any], task: Callable[[Driver], Result]
-) -> Result:
-    """Does something with the driver of a run, while local workers serve it."""
+@contextmanager
+def working(local: LocalWorkers) -> Iterator[Display]:
+    """Local workers run, and progress is displayed, until the block ends in whichever way."""
     from moo_bnas.driver.display import Display
-    from moo_bnas.driver.lease import driver_lease
-    from moo_bnas.driver.local_workers import LocalWorkers, default_devices
-    from moo_bnas.driver.search_loop import Driver
 
-    name, population = run.study.name, run.definition.search.population
-    devices = default_devices(options["workers"], options["device"])
-    if len(devices) > population:
-        log.warning("%d workers for a population of %d: some will idle", len(devices), population)
-    heartbeat = options["heartbeat"]
-    local = LocalWorkers(
-        options["storage_url"], name, devices, heartbeat, options["data_root"], folder
-    )
-    with driver_lease(run.storage, run.study, tell, heartbeat) as renew_lease:
-        tell(f"study {name} in {run.storage.shown_url}, {len(devices)} local workers")
-        if not devices:
-            tell(f"waiting for workers: {join_command(run.storage, run.study)}")
-        with Display() as display:
-            try:
-                local.start()
-                return task(Driver(run, local, display.show, renew_lease))
-            finally:
-                local.stop()
+    with Display() as display:
+        try:
+            local.start()
+            yield display
+        finally:
+            local.stop()
 
 
-def join_command(storage: Storage, study: Study) -> str:
+def notify(line: str) -> None:
+    """Prints a line for people, beside what a pipe reads."""
+    click.echo(line, err=True)
+
+
+def _join_command(storage: Storage, study: Study) -> str:
     """How a worker joins, to be pasted; where there is a password, after it was put in."""
     url, command = storage.shown_url, ["moo-bnas", "worker"]
     if "***" not in url:
         return shlex.join([*command, "--storage", url, "--study-name", study.name])
     joined = shlex.join([*command, "--study-name", study.name])
     return f"{STORAGE_VARIABLE}={shlex.quote(url)} {joined}  (with the password instead of ***)"
-
-
-def tell(line: str) -> None:
-    """Prints a line for people, beside what a pipe reads."""
-    click.echo(line, err=True)
 
 
 def _interrupt(number: int, frame: object) -> None:

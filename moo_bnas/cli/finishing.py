@@ -1,24 +1,16 @@
-"""What the commands that train networks to the end share."""
+"""What the commands that train networks to the end share: which recipe, training, the files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from moo_bnas.cli.driving import join_command, tell
-from moo_bnas.cli.options import (
-    Function,
-    artifacts_option,
-    data_root_option,
-    default_out,
-    device_option,
-    heartbeat_option,
-    storage_option,
-    study_option,
-)
+from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
+from moo_bnas.cli.options import default_out, options_as
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -26,141 +18,140 @@ if TYPE_CHECKING:
     from moo_bnas.driver.progress import FinalProgress
     from moo_bnas.storage import Trial
 
-_OPTIONS = (
-    click.argument("definition_name", metavar="[DEFINITION]", required=False),
-    storage_option,
-    study_option,
-    click.option(
-        "--epochs",
-        type=click.IntRange(1),
-        help="Instead of those of [final]; its milestones keep their shares.",
-    ),
-    click.option(
-        "--workers",
-        type=click.IntRange(0),
-        metavar="N",
-        help="Local workers; 0: only those that join.  [default: one per GPU, else one per core, "
-        "but no more than networks; 1 with --processes]",
-    ),
-    click.option(
-        "--processes",
-        type=click.IntRange(1),
-        default=1,
-        show_default=True,
-        metavar="N",
-        help="Of each local worker, one a GPU: they share each batch (torchrun).",
-    ),
-    data_root_option,
-    artifacts_option,
-    device_option,
-    heartbeat_option,
-    click.option(
-        "--restart",
-        is_flag=True,
-        help="Begin anew what failed or is not finished, and what has lost its model.",
-    ),
-    click.option(
-        "--tensorboard",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="FOLDER",
-        help="Write event files there.",
-    ),
-    click.option(
-        "--out",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="FOLDER",
-        help="Where models go, a folder each.  [default: runs/<study>]",
-    ),
-)
+
+@dataclass(frozen=True)
+class FinalOptions:
+    """How networks are trained to the end, as the options of a command say.
+
+    Attributes:
+        definition_name: Name or path of the definition; None: as the run was begun.
+        epochs: Epochs instead of those of [final].
+        processes: Processes per local worker.
+        restart: Whether to train from scratch what failed, is not finished, or lost its model.
+        tensorboard: Folder for event files, if they are wanted.
+    """
+
+    definition_name: str | None
+    epochs: int | None
+    processes: int
+    restart: bool
+    tensorboard: Path | None
+
+    def definition(self) -> Definition | None:
+        """The definition that was named, if any.
+
+        Raises:
+            DefinitionError: Where it is missing or wrong, or cannot be trained for such epochs.
+        """
+        from moo_bnas.definition import load_definition
+        from moo_bnas.driver.final_definition import lasting
+
+        if self.definition_name is None:
+            return None
+        definition = load_definition(self.definition_name)
+        lasting(definition, self.epochs)  # refuses what cannot be before anything is made
+        return definition
 
 
-def final_options(function: Function) -> Function:
-    """All options that say whose final trainings these are, and who works."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
-
-
-def given_definition(options: dict[str, Any]) -> Definition | None:
-    """The definition that was named, if any."""
-    from moo_bnas.definition import load_definition
-
-    name = options["definition_name"]
-    return None if name is None else load_definition(name)
-
-
-def open_final(options: dict[str, Any], given: Definition | None, *, create: bool = True) -> Finals:
-    """Opens the final trainings that the options name; `create`: they need no search before."""
-    from moo_bnas.driver.finals import open_finals
-
-    return open_finals(
-        options["storage_url"],
-        options["study_name"],
-        given,
-        options["artifacts_url"],
-        options["epochs"],
-        create=create,
-        restart=options["restart"],
+def final_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of `FinalOptions`, given as `final`, and those of `DriverOptions`."""
+    final = options_as(
+        "final",
+        FinalOptions,
+        click.argument("definition_name", metavar="[DEFINITION]", required=False),
+        click.option(
+            "--epochs",
+            type=click.IntRange(1),
+            help="Instead of those of [final]; its milestones keep their shares.",
+        ),
+        click.option(
+            "--processes",
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Of each local worker, one a GPU: they share each batch (torchrun).",
+        ),
+        click.option(
+            "--restart",
+            is_flag=True,
+            help="Begin anew what failed or is not finished, and what has lost its model.",
+        ),
+        click.option(
+            "--tensorboard",
+            type=click.Path(path_type=Path, file_okay=False),
+            metavar="FOLDER",
+            help="Write event files there.",
+        ),
     )
+    driver = driver_options(
+        study="Study of the run.  [default: the only one there]",
+        workers="one per GPU, else one per core, but no more than networks; 1 with --processes",
+        out="Where models go, a folder each.",
+    )
+    decorated: Callable[..., Any] = final(driver(command))
+    return decorated
 
 
-def train_all(finals: Finals, chosen: Sequence[Chosen], options: dict[str, Any]) -> None:
+def open_final(
+    final: FinalOptions, driver: DriverOptions, given: Definition | None, *, create: bool = True
+) -> Finals:
+    """Opens the final training runs that the options name.
+
+    Args:
+        final: Options of the command.
+        driver: Options of the command.
+        given: What `final.definition` returned.
+        create: Make the run where it is missing and a definition is given: its networks need no
+            search before.
+    """
+    from moo_bnas.driver.final_definition import definition_in_effect, find_run
+    from moo_bnas.driver.finals import open_finals
+    from moo_bnas.storage import Storage
+
+    artifacts = driver.artifacts_url
+    storage = Storage(driver.storage_url, create=create and given is not None)
+    run = find_run(storage, driver.study_name, given, artifacts, create=create)
+    definition = definition_in_effect(storage, run, given, final.epochs)
+    return open_finals(storage, run, definition, artifacts, restart=final.restart)
+
+
+def train_all(
+    finals: Finals, chosen: Sequence[Chosen], final: FinalOptions, driver: DriverOptions
+) -> None:
     """Trains networks to the end, writes their models, and says how good they are."""
-    from moo_bnas.driver.display import Display
     from moo_bnas.driver.final_loop import FinalDriver
-    from moo_bnas.driver.finals import fetch, folder_name, restart, title_of, trials_of
+    from moo_bnas.driver.finals import folder_name
     from moo_bnas.driver.lease import driver_lease
-    from moo_bnas.driver.local_workers import LocalWorkers, default_devices
+    from moo_bnas.driver.local_workers import LocalWorkers
     from moo_bnas.driver.tensorboard import EventFiles
     from moo_bnas.report.files import make_folder
 
-    folder = options["out"] or default_out(finals.run.name)
+    folder = driver.out or default_out(finals.run.name)
     make_folder(folder)
-    events = EventFiles(options["tensorboard"]) if options["tensorboard"] else None
-    with driver_lease(finals.storage, finals.study, tell, options["heartbeat"]) as renew_lease:
-        if options["restart"]:
-            restart(finals, chosen)
-        ended = [t for t in trials_of(finals, chosen) if t.state in ("complete", "fail")]
-        left = len(chosen) - len(ended)
-        count, device = options["workers"], options["device"]
-        if options["processes"] > 1:  # each process takes the device of its number
-            devices = [device] * (1 if count is None else count)
-        else:
-            devices = default_devices(count, device)
-        devices = devices[:left]
-        local = LocalWorkers(
-            options["storage_url"],
-            finals.run.name,
-            devices,
-            options["heartbeat"],
-            options["data_root"],
-            folder,
-            only_final=True,
-            processes=options["processes"],
-        )
+    events = EventFiles(final.tensorboard) if final.tensorboard else None
+    local = driver.local(folder, only_final=True, processes=final.processes)
+    with driver_lease(finals.storage, finals.study, notify, local.heartbeat) as renew_lease:
+        if final.restart:
+            finals.restart(chosen)
+        left = len(chosen) - sum(t.state in ("complete", "fail") for t in finals.trials(chosen))
+        local = replace(local, devices=local.devices[:left])
         if left:
-            tell(
-                f"study {finals.study.name} in {finals.storage.shown_url}, {left} to train for "
-                f"{finals.definition.final_recipe().epochs} epochs, {len(devices)} local workers"
-            )
-            if not devices:
-                tell(f"waiting for workers: {join_command(finals.storage, finals.run)}")
-        with Display() as display:
+            epochs = finals.definition.final_recipe().epochs
+            note = f"{left} to train for {epochs} epochs"
+            announce(finals.storage, finals.study, finals.run, local, note)
+        workers = LocalWorkers(finals.run.name, local)
+        with working(workers) as display:
 
             def show(progress: FinalProgress) -> None:
                 display.show(progress)
                 if events:
                     events.write(progress)
 
-            try:
-                if left:
-                    local.start()
-                trials = FinalDriver(finals, local, show, renew_lease).train(chosen)
-            finally:
-                local.stop()
-    titles = [title_of(finals, *each) for each in chosen]
+            trials = FinalDriver(finals, workers, show, renew_lease).train(chosen)
+    titles = [finals.title(*each) for each in chosen]
     paths = [
-        fetch(finals, trial, folder / folder_name(title))
+        finals.fetch(trial, folder / folder_name(title))
         for title, trial in zip(titles, trials, strict=True)
     ]
     if events:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +17,28 @@ from moo_bnas.passwords import STORAGE_VARIABLE, with_password
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 LEVELS = ("debug", "info", "warning", "error")
+
+
+def options_as(name: str, record: type, *options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A decorator that adds options to a command, which gets their values as one record.
+
+    Args:
+        name: Parameter of the command that gets the record.
+        record: Dataclass with a field for each of the options.
+        options: Options and arguments, in the order in which --help shows them.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def decorated(**values: Any) -> Any:
+            own = {field.name: values.pop(field.name) for field in fields(record)}
+            return command(**{name: record(**own)}, **values)
+
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
 
 
 class _ToStandardError(logging.Handler):

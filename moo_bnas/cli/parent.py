@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from moo_bnas.cli.driving import prepare, resumable, run_options, with_workers
+from moo_bnas.cli.driving import DriverOptions, resumable
 from moo_bnas.cli.options import general_options
+from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
 
 
 @click.command(short_help="Train the parent of a run ahead of its search.")
 @run_options
 @general_options
-def parent(**options: Any) -> None:
+def parent(search: RunOptions, driver: DriverOptions) -> None:
     """Train the parent of a run, whose weights its candidates will inherit.
 
     That is the first thing that `moo-bnas run` does with a DEFINITION that has a [parent]; this
@@ -25,13 +24,15 @@ def parent(**options: Any) -> None:
       moo-bnas parent vgg_small_cifar10_fast
     """
     with resumable():
-        opened, folder = prepare(options)
+        from moo_bnas.driver.search_loop import Driver
+
+        opened, folder = open_search(search, driver)
         if opened.parent is None:
             raise click.UsageError(
                 f"definition {opened.definition.name} has no [parent]: its candidates begin from "
                 "scratch; there is nothing to do"
             )
-        trial = with_workers(opened, folder, options, lambda driver: driver.make_parent())
+        trial = drive_search(opened, folder, driver, Driver.make_parent)
         if trial is not None:
             found = trial.attributes
             click.echo(

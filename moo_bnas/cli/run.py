@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from moo_bnas.cli.driving import prepare, resumable, run_options, with_workers
+from moo_bnas.cli.driving import DriverOptions, resumable
 from moo_bnas.cli.options import general_options
+from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
 
 
 @click.command(short_help="Search: make or resume a run.")
 @run_options
 @general_options
-def run(**options: Any) -> None:
+def run(search: RunOptions, driver: DriverOptions) -> None:
     """Search: make or resume a run of DEFINITION (a name of `moo-bnas studies`, or a file).
 
     The same command resumes a run that was stopped, at any moment and in any way, and its result is
@@ -24,13 +23,14 @@ def run(**options: Any) -> None:
       moo-bnas run digits --mode pareto --workers 2
     """
     with resumable():
+        from moo_bnas.driver.search_loop import Driver
         from moo_bnas.report.files import write
         from moo_bnas.report.tables import as_table
         from moo_bnas.results.points import collect
 
-        opened, folder = prepare(options)
+        opened, folder = open_search(search, driver)
         if not opened.is_over:
-            with_workers(opened, folder, options, lambda driver: driver.drive())
+            drive_search(opened, folder, driver, Driver.drive)
         collected = collect(opened.storage, opened.study.name)
         paths = write(collected, folder)
         click.echo(as_table(collected))

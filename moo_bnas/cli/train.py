@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from moo_bnas.cli.driving import resumable
-from moo_bnas.cli.finishing import final_options, given_definition, open_final, train_all
+from moo_bnas.cli.driving import DriverOptions, resumable
+from moo_bnas.cli.finishing import FinalOptions, final_options, open_final, train_all
 from moo_bnas.cli.options import general_options, parse_ratios
 
 if TYPE_CHECKING:
-    from moo_bnas.driver.finals import Chosen, Finals
+    from moo_bnas.driver.finals import Finals
+    from moo_bnas.evaluation import Precision
     from moo_bnas.evolution.space import Genotype, SearchSpace
 
 
@@ -39,7 +40,16 @@ if TYPE_CHECKING:
     help="Of --ratios: the binary network, or its full-precision twin.",
 )
 @general_options
-def train(**options: Any) -> None:
+def train(
+    final: FinalOptions,
+    driver: DriverOptions,
+    trial: int | None,
+    best: bool,
+    knee: bool,
+    max_flops: float | None,
+    ratios: str | None,
+    precision: Precision,
+) -> None:
     """Train a network to the end: on all training and validation images, by [final].
 
     The network is one of a search, or given by its ratios; with a DEFINITION no search need have
@@ -51,35 +61,44 @@ def train(**options: Any) -> None:
       moo-bnas train --knee
       moo-bnas train digits --ratios 0.5,3,2,1,1,3
     """
-    ways = [k for k in ("trial", "best", "knee", "max_flops", "ratios") if _is_given(options[k])]
-    if len(ways) != 1:
-        got = " and ".join("--" + way.replace("_", "-") for way in ways) or "none"
+    ways = {
+        "--trial": trial is not None,
+        "--best": best,
+        "--knee": knee,
+        "--max-flops": max_flops is not None,
+        "--ratios": ratios is not None,
+    }
+    if sum(ways.values()) != 1:
+        got = " and ".join(way for way, is_given in ways.items() if is_given) or "none"
         raise click.UsageError(
             f"got {got}, expected one of --trial, --best, --knee, --max-flops and --ratios"
         )
-    if options["precision"] == "full" and ways != ["ratios"]:
+    if precision == "full" and ratios is None:
         raise click.UsageError("got --precision full, which goes with --ratios only")
     with resumable():
-        given = given_definition(options)
-        if given is not None and options["ratios"] is not None:
-            _genotype(given.make_space(), options["ratios"])  # or nothing is made
-        finals = open_final(options, given, create=ways == ["ratios"])
-        train_all(finals, [_chosen(finals, options)], options)
+        given = final.definition()
+        if given is not None and ratios is not None:
+            _encode(given.make_space(), ratios)  # refuses them before anything is made
+        finals = open_final(final, driver, given, create=ratios is not None)
+        if ratios is not None:
+            genotype = _encode(finals.definition.make_space(), ratios)
+        else:
+            genotype = _searched(finals, trial, best, max_flops)
+        train_all(finals, [(genotype, precision)], final, driver)
 
 
-def _genotype(space: SearchSpace, ratios: str) -> Genotype:
+def _encode(space: SearchSpace, ratios: str) -> Genotype:
     given = parse_ratios(ratios)
     return space.encode(given * len(space.genes) if len(given) == 1 else given)
 
 
-def _is_given(value: Any) -> bool:
-    return value is not None and value is not False
+def _searched(finals: Finals, trial: int | None, best: bool, max_flops: float | None) -> Genotype:
+    """The network of the search that the options name; without any of them, the knee."""
+    from moo_bnas.driver.choosing import Choice
 
-
-def _chosen(finals: Finals, options: dict[str, Any]) -> Chosen:
-    from moo_bnas.driver.finals import choose
-
-    if options["ratios"] is not None:
-        return _genotype(finals.definition.make_space(), options["ratios"]), options["precision"]
-    ways = {k: options[k] for k in ("trial", "best", "knee", "max_flops")}
-    return choose(finals, **ways), "binary"
+    choice = Choice(finals.storage, finals.run)
+    if trial is not None:
+        return choice.trial(trial)
+    if max_flops is not None:
+        return choice.within(max_flops)
+    return choice.best() if best else choice.knee()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from moo_bnas.driver.finals import Chosen, Finals, submit, title_of, trials_of
+from moo_bnas.driver.finals import Chosen, Finals
 from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.driver.progress import FinalProgress, Unfinished
 from moo_bnas.driver.upkeep import Upkeep, pause
@@ -44,10 +44,10 @@ class FinalDriver:
             FinalTrainingError: Where one failed.
         """
         finals, storage = self._finals, self._finals.storage
-        submit(finals, chosen)
+        finals.submit(chosen)
         storage.studies.set_attributes(finals.study, {"finished": False})
         began = time.monotonic()
-        while any(t.state in ("waiting", "running") for t in trials_of(finals, chosen)):
+        while any(t.state in ("waiting", "running") for t in finals.trials(chosen)):
             if self._upkeep.is_due:
                 self._upkeep.look()
                 self._show(progress_of(finals, chosen, self._upkeep.alive))
@@ -64,10 +64,10 @@ def _finished(finals: Finals, chosen: Sequence[Chosen]) -> list[Trial]:
     Raises:
         FinalTrainingError: Where one failed.
     """
-    trials = trials_of(finals, chosen)
+    trials = finals.trials(chosen)
     for trial in trials:
         if trial.state == "fail":
-            title = title_of(finals, trial.genotype, trial.precision)
+            title = finals.title(trial.genotype, trial.precision)
             raise FinalTrainingError(
                 f"the final training of {title} failed: {trial.attributes['fail_reason']}; mend "
                 "its cause and give --restart"
@@ -78,14 +78,14 @@ def _finished(finals: Finals, chosen: Sequence[Chosen]) -> list[Trial]:
 def progress_of(finals: Finals, chosen: Sequence[Chosen], alive: int) -> FinalProgress:
     """How far these are."""
     told = finals.storage.studies.open(finals.study.name).attributes
-    trials = trials_of(finals, chosen)
+    trials = finals.trials(chosen)
     unfinished: list[Unfinished] = []
     for trial in trials:
         if trial.state in ("waiting", "running"):
             known = (told.get(training_of(trial.number)) or {}).get("progress") or {}
             unfinished.append(
                 Unfinished(
-                    title_of(finals, trial.genotype, trial.precision),
+                    finals.title(trial.genotype, trial.precision),
                     trial.state,
                     tuple(known.get("losses", ())),
                     known.get("seconds", 0.0),

@@ -6,16 +6,43 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from moo_bnas.errors import EXIT_NO_RESTART, WorkersError
 from moo_bnas.passwords import STORAGE_VARIABLE
 from moo_bnas.processes import count_cores
+from moo_bnas.storage import HEARTBEAT
 
 MAX_DEATHS = 5  # of each worker, without a finished evaluation between them
 _STOP_SECONDS = 15.0
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LocalOptions:
+    """How local workers are started.
+
+    Attributes:
+        storage_url: URL of the storage; they get it in the environment, where `ps` does not show
+            its password.
+        devices: The device of each worker; there are as many workers as devices.
+        data_root: Folder where they look for data.
+        log_folder: Folder where each worker writes `worker-N.log`.
+        heartbeat: Seconds between two signs of life of a worker.
+        only_final: Whether they train final networks only.
+        processes: Processes per worker, which share a final training; torchrun starts more than
+            one.
+    """
+
+    storage_url: str
+    devices: tuple[str, ...]
+    data_root: Path
+    log_folder: Path
+    heartbeat: float = HEARTBEAT
+    only_final: bool = False
+    processes: int = 1
 
 
 class LocalWorkers:
@@ -25,42 +52,19 @@ class LocalWorkers:
     a driver that is killed. Each has a session of its own, so that Ctrl-C reaches the driver only.
 
     Args:
-        storage_url: Given to them in the environment, where `ps` does not show its password.
-        study_name: Of the run that they serve.
-        devices: One worker each.
-        heartbeat: Theirs, in seconds.
-        data_root: Where they look for data.
-        log_folder: Each writes `worker-N.log` there.
-        only_final: Whether they train final networks only.
-        processes: Of each worker, which share a final training; torchrun starts more than one.
+        study_name: Name of the run that they serve.
+        options: How they are started.
     """
 
-    def __init__(
-        self,
-        storage_url: str,
-        study_name: str,
-        devices: list[str],
-        heartbeat: float,
-        data_root: Path,
-        log_folder: Path,
-        *,
-        only_final: bool = False,
-        processes: int = 1,
-    ) -> None:
-        self._storage_url = storage_url
+    def __init__(self, study_name: str, options: LocalOptions) -> None:
         self._study_name = study_name
-        self._devices = devices
-        self._heartbeat = heartbeat
-        self._data_root = data_root
-        self._log_folder = log_folder
-        self._only_final = only_final
-        self._processes_each = processes
+        self._options = options
         self._processes: list[subprocess.Popen[bytes]] = []
         self._deaths = 0
 
     def start(self) -> None:
         """Starts them all."""
-        self._processes = [self._spawn(i) for i in range(len(self._devices))]
+        self._processes = [self._spawn(i) for i in range(len(self._options.devices))]
 
     def check(self, progressed: bool) -> None:
         """Starts a new worker for each one that died.
@@ -103,21 +107,21 @@ class LocalWorkers:
         self._processes = []
 
     def _spawn(self, i: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m"]
-        if self._processes_each > 1:
+        options, command = self._options, [sys.executable, "-m"]
+        if options.processes > 1:
             command += ["torch.distributed.run", "--standalone"]
-            command += [f"--nproc-per-node={self._processes_each}", "-m"]
+            command += [f"--nproc-per-node={options.processes}", "-m"]
         command += ["moo_bnas", "worker", "--until-stdin-closes"]
-        command += ["--only-final"] * self._only_final
-        command += ["--study-name", self._study_name, "--device", self._devices[i]]
-        command += ["--heartbeat", str(self._heartbeat), "--data-root", str(self._data_root)]
+        command += ["--only-final"] * options.only_final
+        command += ["--study-name", self._study_name, "--device", options.devices[i]]
+        command += ["--heartbeat", str(options.heartbeat), "--data-root", str(options.data_root)]
         environment = {
             **os.environ,
-            STORAGE_VARIABLE: self._storage_url,
+            STORAGE_VARIABLE: options.storage_url,
             # One thread a process: two of them on a busy machine can be ten times slower.
             "OMP_NUM_THREADS": "1",
         }
-        self._log_folder.mkdir(parents=True, exist_ok=True)  # somebody may have tidied up
+        options.log_folder.mkdir(parents=True, exist_ok=True)  # somebody may have tidied up
         with self._log_path(i).open("ab") as output:
             return subprocess.Popen(
                 command,
@@ -129,7 +133,7 @@ class LocalWorkers:
             )
 
     def _log_path(self, i: int) -> Path:
-        return self._log_folder / f"worker-{i}.log"
+        return self._options.log_folder / f"worker-{i}.log"
 
     def _last_words(self, i: int) -> str:
         if not self._log_path(i).exists():
@@ -138,17 +142,21 @@ class LocalWorkers:
         return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
 
-def default_devices(count: int | None, device: str) -> list[str]:
+def local_devices(count: int | None, device: str, processes: int = 1) -> tuple[str, ...]:
     """The devices of the local workers.
 
     Args:
-        count: How many workers; None: one per GPU, or one per core where there is none.
-        device: `auto`, or the device of all.
+        count: Number of workers; None means one per GPU, or one per core where there is no GPU.
+        device: `auto`, or the device of all of them.
+        processes: Processes per worker. With more than one, each process takes the GPU of its
+            number, and one worker is the default.
     """
+    if processes > 1:
+        return (device,) * (1 if count is None else count)
     gpus = _count_gpus() if device == "auto" and count != 0 else 0
     if count is None:
         count = gpus or count_cores()
-    return [f"cuda:{i % gpus}" if gpus else device for i in range(count)]
+    return tuple(f"cuda:{i % gpus}" if gpus else device for i in range(count))
 
 
 def _count_gpus() -> int:

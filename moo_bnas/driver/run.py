@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from moo_bnas.definition import Definition
+from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.cost import Budget
@@ -48,27 +48,49 @@ class Run:
     @property
     def is_over(self) -> bool:
         """Whether it was finished when it was opened, with as many generations as now."""
-        stored = self.study.attributes
-        generations = stored["definition"]["search"]["generations"]
-        return bool(stored["finished"]) and generations == self.definition.search.generations
+        stored = stored_definition(self.study.attributes["definition"])
+        generations = stored.search.generations
+        finished = bool(self.study.attributes["finished"])
+        return finished and generations == self.definition.search.generations
+
+
+def default_name(definition: Definition, mode: Mode = "pareto", seed: int = 0) -> str:
+    """The name of a run that was given none."""
+    return f"{definition.name}-{mode}-s{seed}"
+
+
+def check_run(study_name: str, definition: Definition, mode: Mode, seed: int) -> None:
+    """Refuses a run that can never be made, before anything is stored.
+
+    Raises:
+        DefinitionError: Where the name cannot be that of a run, or no network is within the
+            budgets.
+    """
+    if not _STUDY_NAME.fullmatch(study_name) or is_sibling(study_name):
+        raise DefinitionError(
+            f"got the study name {study_name!r}, expected letters, digits, '.', '_' and '-', not "
+            "beginning with '.' and not ending in '.baselines', '.parent' or '.final'; choose "
+            "another --study-name"
+        )
+    make_search(definition, mode, seed)
 
 
 def open_run(
-    storage_url: str,
+    storage: Storage,
     study_name: str,
     definition: Definition,
     mode: Mode,
     seed: int,
     artifacts_url: str | None = None,
 ) -> Run:
-    """Makes the studies of a run, or opens them to go on.
+    """Makes the studies of a run, or opens them to continue it.
 
     Args:
-        storage_url: SQLAlchemy URL.
-        study_name: Of the run.
+        storage: Storage that holds the run, or will.
+        study_name: Name of the run.
         definition: What to search.
         mode: Scalar or pareto.
-        seed: Of the search.
+        seed: Seed of the search.
         artifacts_url: Where the parent's weights are kept, if there is a parent; None: where the
             run has kept them so far, at first beside an SQLite file.
 
@@ -77,14 +99,7 @@ def open_run(
             no network is within the budgets, or where a place for artifacts must be named.
         ArtifactsError: Where that place cannot be used.
     """
-    if not _STUDY_NAME.fullmatch(study_name) or is_sibling(study_name):
-        raise DefinitionError(
-            f"got the study name {study_name!r}, expected letters, digits, '.', '_' and '-', not "
-            "beginning with '.' and not ending in '.baselines', '.parent' or '.final'; choose "
-            "another --study-name"
-        )
-    make_search(definition, mode, seed)  # refuses an impossible budget before anything is stored
-    storage = Storage(storage_url, create=True)
+    check_run(study_name, definition, mode, seed)
     metrics = SCALAR_METRICS if mode == "scalar" else PARETO_METRICS
     attributes = {
         "definition": definition.model_dump(mode="json"),
@@ -97,8 +112,9 @@ def open_run(
     if definition.parent is not None:
         known: Mapping[str, Any] = {}
         if study_name in storage.studies.names():
-            known = storage.studies.open(study_name).attributes
-            check_unchanged(study_name, known, attributes)
+            begun = storage.studies.open(study_name)
+            check_unchanged(begun, definition, mode, seed)
+            known = begun.attributes
         place = {
             "artifacts": agree_on_artifacts(known.get("artifacts"), artifacts_url, storage.url)
         }
@@ -109,7 +125,7 @@ def open_run(
         parent = storage.studies.ensure(parent_of(study_name), PARETO_METRICS, attributes)
     run = Run(storage, study, baselines, parent, definition, mode, seed)
     for each in run.studies:
-        check_unchanged(each.name, each.attributes, attributes)
+        check_unchanged(each, definition, mode, seed)
     if place and study.attributes["artifacts"] != place["artifacts"]:
         storage.studies.set_attributes(study, place)
     return run
@@ -135,33 +151,30 @@ def make_search(definition: Definition, mode: Mode, seed: int) -> Search:
     )
 
 
-def check_unchanged(
-    study_name: str, known: Mapping[str, Any], attributes: Mapping[str, Any]
-) -> None:
-    """Refuses to go on with a study under another definition, mode or seed.
+def check_unchanged(study: Study, definition: Definition, mode: str, seed: int) -> None:
+    """Refuses to continue a study with another definition, mode or seed.
+
+    Definitions are compared as this version reads them: a key that the study was stored without,
+    since its version did not have it, counts as having its default.
 
     Args:
-        study_name: Told.
-        known: Attributes that the study was begun with.
-        attributes: As now given.
+        study: Study as it was begun.
+        definition: Definition to continue with.
+        mode: Mode to continue with.
+        seed: Seed to continue with.
 
     Raises:
         DefinitionError: Naming all that differs, but for more generations and [final], which
             decides nothing in a search.
     """
-    stored = {**_flat(known["definition"]), "mode": known["mode"], "seed": known["seed"]}
-    given = {
-        **_flat(attributes["definition"]),
-        "mode": attributes["mode"],
-        "seed": attributes["seed"],
+    known = study.attributes
+    stored = {
+        **_deciding(stored_definition(known["definition"])),
+        "mode": known["mode"],
+        "seed": known["seed"],
     }
-    for key in ("name", "description"):  # what a definition is called decides no result
-        stored.pop(key), given.pop(key)
-    changed = [
-        k
-        for k in sorted(stored | given)
-        if stored.get(k) != given.get(k) and k.partition(".")[0] != "final"
-    ]
+    given = {**_deciding(definition), "mode": mode, "seed": seed}
+    changed = [k for k in sorted(stored | given) if stored.get(k) != given.get(k)]
     if (
         "search.generations" in changed
         and given["search.generations"] > stored["search.generations"]
@@ -169,10 +182,18 @@ def check_unchanged(
         changed.remove("search.generations")
     if changed:
         raise DefinitionError(
-            f"study {study_name!r} was begun with another definition: "
+            f"study {study.name!r} was begun with another definition: "
             + ", ".join(f"{k} was {stored.get(k)!r}, now {given.get(k)!r}" for k in changed)
             + "; only generations may be raised: restore it, or give another --study-name"
         )
+
+
+def _deciding(definition: Definition) -> dict[str, Any]:
+    """Every key that decides what a search finds: not what it is called, nor [final]."""
+    flat = _flat(definition.model_dump(mode="json"))
+    return {
+        k: v for k, v in flat.items() if k.partition(".")[0] not in ("name", "description", "final")
+    }
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

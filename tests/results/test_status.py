@@ -6,11 +6,16 @@ from moo_bnas.definition import Definition
 from moo_bnas.driver.run import open_run
 from moo_bnas.processes import here
 from moo_bnas.results.status import read_status
+from moo_bnas.storage import Storage
 from tests.driver.test_lease import dead_pid  # noqa: F401 (a fixture)
 
 
+def _storage(folder: Path) -> Storage:
+    return Storage(f"sqlite:///{folder}/x.db", create=True)
+
+
 def test_status_tells_who_is_silent_and_who_has_left(tmp_path: Path, tiny: Definition) -> None:
-    run = open_run(f"sqlite:///{tmp_path}/x.db", "s", tiny, "pareto", 0)
+    run = open_run(_storage(tmp_path), "s", tiny, "pareto", 0)
     workers = run.storage.workers
     workers.join(run.study, "at work", "elsewhere", 1, "cpu", 60.0)
     workers.join(run.study, "silent", "elsewhere", 2, "cpu", -1.0)  # its grace is over
@@ -28,7 +33,7 @@ def test_status_tells_which_driver_lives(
     tiny: Definition,
     dead_pid: int,  # noqa: F811
 ) -> None:
-    run = open_run(f"sqlite:///{tmp_path}/x.db", "s", tiny, "pareto", 0)
+    run = open_run(_storage(tmp_path), "s", tiny, "pareto", 0)
     none = "driver       none: go on with the same moo-bnas run"
     leases = run.storage.leases
     for host, pid, grace, lives in (

@@ -13,7 +13,7 @@ import torch
 
 from moo_bnas.data import Digits
 from moo_bnas.definition import Definition
-from moo_bnas.driver.finals import Finals, open_finals, restart, submit, trials_of
+from moo_bnas.driver.finals import Finals
 from moo_bnas.errors import ArtifactsError
 from moo_bnas.fingerprint import candidate_seed
 from moo_bnas.models.model_file import parse_model
@@ -24,7 +24,7 @@ from moo_bnas.training import loop as training
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.worker.loop import work
 from tests.conftest import TINY, Cli
-from tests.driver.test_finals import FINAL, make_definition, narrow
+from tests.driving import FINAL, finals_of, make_definition, narrow
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def definition(tmp_path: Path) -> Definition:
 
 @pytest.fixture
 def finals(definition: Definition, tmp_path: Path) -> Finals:
-    opened = open_finals(f"sqlite:///{tmp_path}/storage.db", "s", definition, None, None)
-    submit(opened, [narrow(definition)])
+    opened = finals_of(f"sqlite:///{tmp_path}/storage.db", "s", definition)
+    opened.submit([narrow(definition)])
     return opened
 
 
@@ -46,7 +46,7 @@ def _serve(finals: Finals) -> None:
 
 
 def _trial(finals: Finals) -> Trial:
-    (trial,) = trials_of(finals, [narrow(finals.definition)])
+    (trial,) = finals.trials([narrow(finals.definition)])
     return trial
 
 
@@ -106,7 +106,7 @@ def test_a_checkpoint_cut_short_is_told_and_the_training_may_begin_anew(
     with pytest.raises(ArtifactsError, match=r"s.final trial 0: .* is damaged .* give --restart"):
         _serve(finals)
     assert _trial(finals).state == "waiting"  # its claim was given back
-    restart(finals, [narrow(finals.definition)])
+    finals.restart([narrow(finals.definition)])
     _serve(finals)
     assert _trial(finals).state == "complete"
 

@@ -39,7 +39,7 @@ from tests.fakes import TrainsNothing
 
 @pytest.fixture
 def run(storage_url: str, tiny: Definition) -> Run:
-    return open_run(storage_url, "s", tiny, "pareto", 0)
+    return open_run(Storage(storage_url, create=True), "s", tiny, "pareto", 0)
 
 
 def _submit(run: Run, *ratios: float, precision: Precision = "binary") -> None:
@@ -112,7 +112,7 @@ def test_an_evaluation_known_from_another_study_is_not_trained_again(
 ) -> None:
     _submit(run, 1.0)
     _work(run)
-    other = open_run(storage_url, "other", tiny, "scalar", 0)
+    other = open_run(Storage(storage_url, create=True), "other", tiny, "scalar", 0)
     space, storage = tiny.make_space(), run.storage
     storage.trials.submit(
         other.study, space, [Candidate(space.uniform(1.0), "binary", 1.0, {"flops": 0.0})]
@@ -331,7 +331,7 @@ def test_a_worker_holds_no_connection_while_it_trains_and_beats_all_the_same(
     postgresql: PostgresServer, tiny: Definition
 ) -> None:
     url = fresh_database(postgresql)
-    run = open_run(url, "s", tiny, "pareto", 0)
+    run = open_run(Storage(url, create=True), "s", tiny, "pareto", 0)
     _submit(run, 1.0)
     run.storage.studies.set_attributes(run.study, {"finished": True})
     observer = create_engine(url, isolation_level="AUTOCOMMIT").connect()

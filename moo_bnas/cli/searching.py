@@ -1,0 +1,141 @@
+"""What the commands that drive a search share: which search it is, and driving it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
+from moo_bnas.cli.options import default_out, options_as
+
+if TYPE_CHECKING:
+    from moo_bnas.definition import Definition
+    from moo_bnas.driver.run import Run
+    from moo_bnas.driver.search_loop import Driver
+    from moo_bnas.evolution.scoring import Mode
+
+Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Which search a command is about, as its options say; None: as the definition says.
+
+    Attributes:
+        definition_name: Name or path of the definition.
+        mode: Scalar or pareto.
+        population: Candidates per generation.
+        generations: Number of generations.
+        seed: Seed of the search.
+        trade_off: Lambda of the fitness.
+        max_flops: Limit on the FLOPs of a candidate.
+        max_memory: Limit on the memory of a candidate, in bits.
+    """
+
+    definition_name: str
+    mode: Mode
+    population: int | None
+    generations: int | None
+    seed: int
+    trade_off: float | None
+    max_flops: float | None
+    max_memory: float | None
+
+    def definition(self) -> Definition:
+        """The definition, with the limits that were given instead of its own.
+
+        Raises:
+            DefinitionError: Where it is missing or wrong.
+        """
+        from moo_bnas.definition import load_definition, override
+
+        return override(
+            load_definition(self.definition_name),
+            population=self.population,
+            generations=self.generations,
+            trade_off=self.trade_off,
+            max_flops=self.max_flops,
+            max_memory=self.max_memory,
+        )
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of `RunOptions`, given as `search`, and those of `DriverOptions`."""
+    search = options_as(
+        "search",
+        RunOptions,
+        click.argument("definition_name", metavar="[DEFINITION]", default="digits"),
+        click.option(
+            "--mode",
+            type=click.Choice(["scalar", "pareto"]),
+            default="pareto",
+            show_default=True,
+            help="The paper's fitness with a GA, or NSGA-II on accuracy against FLOPs.",
+        ),
+        click.option("--population", type=click.IntRange(2), help="Candidates a generation."),
+        click.option(
+            "--generations", type=click.IntRange(1), help="Generations; may be raised later."
+        ),
+        click.option(
+            "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search."
+        ),
+        click.option("--trade-off", type=click.FloatRange(0), help="Lambda of the fitness."),
+        click.option("--max-flops", type=float, help="No candidate above this many FLOPs."),
+        click.option(
+            "--max-memory", type=float, help="No candidate above this many bits of weights."
+        ),
+    )
+    driver = driver_options(
+        study="Name of the run.  [default: <definition>-<mode>-s<seed>]",
+        workers="one per GPU, else one per core",
+        out="Where the report goes.",
+    )
+    decorated: Callable[..., Any] = search(driver(command))
+    return decorated
+
+
+def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
+    """Makes or opens the run that the options name, and the folder of its report.
+
+    Raises:
+        DefinitionError: Where the run, or the folder, cannot be.
+        StorageError: Where the storage cannot be opened.
+    """
+    from moo_bnas.driver.run import check_run, default_name, open_run
+    from moo_bnas.report.files import make_folder
+    from moo_bnas.storage import Storage
+
+    definition, mode, seed = search.definition(), search.mode, search.seed
+    name = driver.study_name or default_name(definition, mode, seed)
+    check_run(name, definition, mode, seed)  # or a storage would be made for nothing
+    storage = Storage(driver.storage_url, create=True)
+    run = open_run(storage, name, definition, mode, seed, driver.artifacts_url)
+    folder = driver.out or default_out(name)
+    make_folder(folder)
+    return run, folder
+
+
+def drive_search(
+    run: Run, folder: Path, options: DriverOptions, task: Callable[[Driver], Result]
+) -> Result:
+    """Does something with the driver of a run, while local workers serve it."""
+    from moo_bnas.driver.lease import driver_lease
+    from moo_bnas.driver.local_workers import LocalWorkers
+    from moo_bnas.driver.search_loop import Driver
+
+    local, population = options.local(folder), run.definition.search.population
+    count = len(local.devices)
+    if count > population:
+        log.warning("%d workers for a population of %d: some will idle", count, population)
+    with driver_lease(run.storage, run.study, notify, local.heartbeat) as renew_lease:
+        announce(run.storage, run.study, run.study, local)
+        workers = LocalWorkers(run.study.name, local)
+        with working(workers) as display:
+            return task(Driver(run, workers, display.show, renew_lease))

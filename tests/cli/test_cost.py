@@ -1,0 +1,23 @@
+"""`moo-bnas cost` as a user types it."""
+
+from __future__ import annotations
+
+import json
+
+from tests.conftest import Cli
+
+
+def test_cost_prints_the_papers_figures(cli: Cli) -> None:
+    told = json.loads(cli("cost", "vgg_small", "--json").stdout)
+    assert round(told["flops"] / 1e6, 2) == 13.19
+    assert round(told["memory_bits"] / 1e6, 3) == 7.303
+    assert round(told["speedup"], 1) == 46.1  # Table 1
+    assert told["widths"] == [128, 128, 256, 256, 512, 512]
+    assert sum(layer["flops"] for layer in told["layers"]) == told["flops"]
+    text = cli("cost", "resnet18", "--ratios", "4").stdout
+    assert "FLOPs    915.15 M" in text
+    assert "speedup  2.0x" in text
+    assert "block8_conv2" in text
+    full = json.loads(cli("cost", "resnet18", "--precision", "full", "--json").stdout)
+    assert round(full["flops"] / 1e6, 2) == 1818.36
+    assert full["speedup"] == 1

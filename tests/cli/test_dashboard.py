@@ -1,0 +1,40 @@
+"""`moo-bnas dashboard` as a user types it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from tests.cli.conftest import LOCAL
+from tests.conftest import Cli
+
+
+def test_the_dashboard_serves_the_studies_and_warns(
+    tmp_path: Path, tiny_path: Path, cli: Cli
+) -> None:
+    assert cli("run", tiny_path, *LOCAL, "--generations", "1").returncode == 0
+    command = [sys.executable, "-m", "moo_bnas", "dashboard", "--port", "0"]
+    process = subprocess.Popen(  # as in the background of a shell
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    told = [process.stderr.readline() for _ in range(2)]
+    assert "it has no login" in told[1]
+    address = re.search(r"http://127.0.0.1:\d+", told[0])
+    assert address is not None
+    with urllib.request.urlopen(f"{address[0]}/api/studies") as answer:
+        studies = json.load(answer)["study_summaries"]
+    assert {s["study_name"] for s in studies} == {"tiny-pareto-s0", "tiny-pareto-s0.baselines"}
+    taken = cli("dashboard", "--port", address[0].rpartition(":")[2])
+    assert taken.returncode == 1
+    assert "Address already in use; give another --port or --host" in taken.stderr
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130

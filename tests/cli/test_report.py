@@ -1,0 +1,58 @@
+"""`moo-bnas report` as a user types it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from moo_bnas.definition import Definition
+from moo_bnas.driver.run import open_run
+from moo_bnas.storage import Storage
+from tests.conftest import Cli, start_cli
+from tests.driving import search_driver
+from tests.fakes import fake_worker
+
+
+def test_a_report_whose_images_cannot_be_drawn_is_written_without_them(
+    cli: Cli, tmp_path: Path, tiny: Definition
+) -> None:
+    pytest.importorskip("kaleido", reason="kaleido is not installed")
+    storage = Storage(f"sqlite:///{tmp_path}/moo-bnas.db", create=True)
+    run = open_run(storage, "s", tiny, "pareto", 0)
+    with fake_worker(storage.url, "s"):
+        search_driver(run).drive()
+    done = cli("report", "--images", "svg", BROWSER_PATH="/nowhere/chromium")
+    assert done.returncode == 1
+    assert done.stderr.startswith("moo-bnas: images of figures are drawn by Chrome or Chromium")
+    assert len(done.stderr.splitlines()) == 1
+    assert len(list((tmp_path / "runs" / "s").iterdir())) == 7
+
+
+def test_a_report_of_a_run_without_a_finished_candidate_says_so(
+    tmp_path: Path, tiny_path: Path, cli: Cli
+) -> None:
+    process = start_cli("run", tiny_path, "--workers", "0", cwd=tmp_path)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("generation 1/3"):
+            break
+        assert "moo-bnas worker --storage" in line or "study tiny" in line
+    second = cli("run", tiny_path, "--workers", "0")
+    assert second.returncode == 1
+    (told,) = second.stderr.splitlines()
+    assert told.startswith(f"moo-bnas: study 'tiny-pareto-s0' is driven by process {process.pid} ")
+    driver = json.loads(cli("status", "--json").stdout)["driver"]
+    assert driver["pid"] == process.pid
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    done = cli("report")
+    assert done.returncode == 1
+    assert "has no finished candidate yet" in done.stderr
+    status = json.loads(cli("status", "--json").stdout)
+    assert status["counts"]["waiting"] == 6
+    assert status["best"] is None
+    assert status["driver"] is None

