@@ -45,7 +45,7 @@ from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import open_run
 from moo_bnas.driver.search_loop import Driver
-from moo_bnas.evaluation import Precision
+from moo_bnas.evaluation import Evaluation, Precision
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.storage import Storage
 from moo_bnas.worker.loop import work
@@ -83,19 +83,19 @@ class Costless:
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
-    ) -> dict[str, Any]:
-        """Takes its time, and makes the attributes of a training of ten epochs."""
+    ) -> Evaluation:
+        """Takes its time, and makes an evaluation of ten epochs."""
         if self._seconds:
             time.sleep(self._seconds)
         accuracy = score(genotype)
-        return {
-            "accuracy": accuracy,
-            "accuracy_per_epoch": [accuracy] * 10,
-            "epochs": 10,
-            "seed": 1,
-            "train_seconds": self._seconds,
-            "images_per_second": 0.0,
-        }
+        return Evaluation(
+            accuracy=accuracy,
+            accuracy_per_epoch=(accuracy,) * 10,
+            epochs=10,
+            seed=1,
+            train_seconds=self._seconds,
+            images_per_second=0.0,
+        )
 
 
 class _Statements:
@@ -225,7 +225,8 @@ def _objective(trial: optuna.Trial, seconds: float) -> tuple[float, float]:
     ]
     if seconds:
         time.sleep(seconds)
-    for key, value in Costless(0).evaluate(tuple(genes), "binary", bool).items():
+    found = Costless(0).evaluate(tuple(genes), "binary", bool)
+    for key, value in found.to_attributes().items():
         trial.set_user_attr(key, value)
     return score(genes), float(sum(4**g for g in genes))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ def binary_candidates(
     costs = flops_cost(network, space).of(matrix)
     memories = memory_cost(network, space).of(matrix)
     return [
-        _candidate(g, "binary", float(cost), int(memory), generation)
+        Candidate(g, "binary", {"flops": float(cost), "memory_bits": int(memory)}, generation)
         for g, cost, memory in zip(genotypes, costs, memories, strict=True)
     ]
 
@@ -33,18 +32,4 @@ def candidate(
     """One network, at either precision."""
     widths = space.widths_of(genotype, network.base_widths)
     cost, memory = flops(network, widths, precision), memory_bits(network, widths, precision)
-    return _candidate(genotype, precision, cost, memory, None)
-
-
-def _candidate(
-    genotype: Genotype, precision: Precision, cost: float, memory: int, generation: int | None
-) -> Candidate:
-    attributes: dict[str, Any] = {
-        "genotype": list(genotype),
-        "precision": precision,
-        "flops": cost,
-        "memory_bits": memory,
-    }
-    if generation is not None:
-        attributes["generation"] = generation
-    return Candidate(genotype, precision, cost, attributes)
+    return Candidate(genotype, precision, {"flops": cost, "memory_bits": memory})

@@ -31,7 +31,7 @@ from moo_bnas.storage import (
     final_of,
     training_of,
 )
-from moo_bnas.storage.artifacts import Artifact, Artifacts, agree_on_artifacts, join_artifacts
+from moo_bnas.storage.artifacts import Artifacts, agree_on_artifacts, join_artifacts
 from moo_bnas.storage.checkpoints import Checkpoints
 
 Chosen = tuple[Genotype, Precision]
@@ -260,7 +260,7 @@ def fetch(finals: Finals, trial: Trial, folder: Path) -> Path:
         ArtifactsError: Where the model is lost.
         DefinitionError: Where the folder cannot be written to.
     """
-    found, path = trial.attributes, folder / "model.safetensors"
+    found, path = trial.result, folder / "model.safetensors"
     content = _model(finals, trial, path)
     card = parse_model(content, "the model in the artifact store").card
     searched = [
@@ -274,10 +274,10 @@ def fetch(finals: Finals, trial: Trial, folder: Path) -> Path:
         "test": {"top1": card.accuracy, "top5": card.top5},
         "search": {
             "trial": searched[0].number if searched else None,
-            "accuracy": searched[0].attributes["accuracy"] if searched else None,
+            "accuracy": searched[0].result.accuracy if searched else None,
         },
-        "train_seconds": found["train_seconds"],
-        "weights_sha256": found["weights_hash"],
+        "train_seconds": found.train_seconds,
+        "weights_sha256": found.kept.sha256,
         **card.model_dump(mode="json", exclude={"accuracy", "top5"}),
     }
     try:
@@ -293,9 +293,8 @@ def fetch(finals: Finals, trial: Trial, folder: Path) -> Path:
 
 
 def _is_kept(finals: Finals, trial: Trial) -> bool:
-    found = trial.attributes
     try:
-        finals.artifacts.get(Artifact(found["artifact"], found["weights_hash"]))
+        finals.artifacts.get(trial.result.kept)
     except ArtifactsError:
         return False
     return True
@@ -303,7 +302,7 @@ def _is_kept(finals: Finals, trial: Trial) -> bool:
 
 def _model(finals: Finals, trial: Trial, path: Path) -> bytes:
     """The model of a trial, from the artifact store; or from where it was written before."""
-    artifact = Artifact(trial.attributes["artifact"], trial.attributes["weights_hash"])
+    artifact = trial.result.kept
     try:
         return finals.artifacts.get(artifact)
     except ArtifactsError as error:

@@ -45,16 +45,15 @@ def convergence(definition: Definition, mode: str, trials: Sequence[Trial]) -> t
     costs: list[float] = []
     steps: list[Step] = []
     for count, (at, _, trial) in enumerate(sorted(ended, key=lambda e: e[:2]), start=1):
-        if trial.state == "complete":
-            found = trial.attributes
+        if trial.evaluation is not None:
+            accuracy, flops = trial.evaluation.accuracy, trial.costs["flops"]
             if mode == "scalar":
-                best = max(best, found["fitness"])
+                best = max(best, trial.fitness)
             elif not any(
-                a >= found["accuracy"] and c <= found["flops"]
-                for a, c in zip(accuracies, costs, strict=True)
+                a >= accuracy and c <= flops for a, c in zip(accuracies, costs, strict=True)
             ):
-                accuracies.append(found["accuracy"])
-                costs.append(found["flops"])
+                accuracies.append(accuracy)
+                costs.append(flops)
                 on = front(accuracies, costs)
                 accuracies, costs = [accuracies[i] for i in on], [costs[i] for i in on]
                 best = hypervolume(accuracies, costs, cheapest, dearest)

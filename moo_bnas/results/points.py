@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import StorageError
@@ -129,13 +128,13 @@ def collect(storage: Storage, study_name: str) -> Report:
     final_study, finals = _sibling(storage, final_of(study_name))
     complete, complete_references = _complete(trials), _complete(references)
     if not (complete or complete_references or _complete(finals)):
-        failed = [t.attributes["fail_reason"] for t in trials if t.state == "fail"]
+        failed = [t.failure for t in trials if t.state == "fail"]
         why = f" ({len(failed)} failed, the first with {failed[0]!r})" if failed else ""
         raise StorageError(
             f"study {study_name!r} has no finished candidate yet{why}, no reference and no final "
             "training either, so there is nothing to report; see `moo-bnas status`"
         )
-    on = front([t.attributes["accuracy"] for t in complete], [_flops(t) for t in complete])
+    on = front([t.result.accuracy for t in complete], [t.costs["flops"] for t in complete])
     scale = _Scale(definition)
     points = [scale.point(t, "search", i in on) for i, t in enumerate(complete)]
     points_on = [points[i] for i in on]
@@ -176,11 +175,6 @@ def _complete(trials: Sequence[Trial]) -> list[Trial]:
     )
 
 
-def _flops(trial: Trial) -> float:
-    flops: float = trial.attributes["flops"]
-    return flops
-
-
 def _knee(points: Sequence[Point]) -> Point | None:
     if not points:
         return None
@@ -188,13 +182,12 @@ def _knee(points: Sequence[Point]) -> Point | None:
 
 
 def _final(definition: Definition, trial: Trial) -> Final:
-    attributes: dict[str, Any] = dict(trial.attributes)
     return Final(
         precision=trial.precision,
         ratios=definition.make_space().decode(trial.genotype),
-        accuracy=attributes["accuracy"],
-        top5=attributes.get("top5"),
-        epochs=attributes.get("epochs"),
+        accuracy=trial.result.accuracy,
+        top5=trial.result.top5,
+        epochs=trial.result.epochs,
     )
 
 
@@ -207,7 +200,7 @@ class _Scale:
         self._trade_off = definition.search.trade_off
 
     def point(self, trial: Trial, kind: str, on_front: bool) -> Point:
-        accuracy, flops = trial.attributes["accuracy"], _flops(trial)
+        accuracy, flops = trial.result.accuracy, trial.costs["flops"]
         return Point(
             trial=trial.number,
             kind=kind,
@@ -216,7 +209,7 @@ class _Scale:
             widths=self._space.widths_of(trial.genotype, self._base),
             accuracy=accuracy,
             flops=flops,
-            memory_bits=trial.attributes["memory_bits"],
+            memory_bits=int(trial.costs["memory_bits"]),
             fitness=fitness(accuracy, flops, self._reference, self._trade_off),
             on_front=on_front,
         )

@@ -83,19 +83,16 @@ def making(
 
 
 def _trainings(what: str, trials: Sequence[Trial]) -> Trainings:
-    complete = [t.attributes for t in trials if t.state == "complete"]
-    trained = [a for a in complete if "copied_from" not in a]
-    # `NAME trial 7`, of which the name is told
-    copied = Counter(
-        a["copied_from"].rpartition(" trial ")[0] for a in complete if "copied_from" in a
-    )
-    failed = Counter(t.attributes["fail_reason"] for t in trials if t.state == "fail")
+    complete = [t.evaluation for t in trials if t.evaluation is not None]
+    trained = [e for e in complete if e.copied_from is None]
+    copied = Counter(e.copied_from.study for e in complete if e.copied_from is not None)
+    failed = Counter(t.failure or "unknown" for t in trials if t.state == "fail")
     return Trainings(
         what=what,
         trained=len(trained),
         copied=dict(copied.most_common()),
-        seconds=sum(a.get("train_seconds", 0.0) for a in trained),
-        devices=dict(Counter(a.get("device", "unknown") for a in trained).most_common()),
+        seconds=sum(e.train_seconds for e in trained),
+        devices=dict(Counter(e.device or "unknown" for e in trained).most_common()),
         failures=dict(failed.most_common()),
         waiting=sum(t.state in ("waiting", "running") for t in trials),
     )

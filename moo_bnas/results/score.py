@@ -24,16 +24,16 @@ def score_of(
     if not trials:
         return name, None
     if mode == "scalar":
-        return name, max(t.attributes["fitness"] for t in trials)
+        return name, max(t.fitness for t in trials)
     cheapest, dearest = flops_range(definition.make_network(), definition.make_space())
-    accuracies = [t.attributes["accuracy"] for t in trials]
-    costs = [t.attributes["flops"] for t in trials]
+    accuracies = [t.result.accuracy for t in trials]
+    costs = [t.costs["flops"] for t in trials]
     return name, hypervolume(accuracies, costs, cheapest, dearest)
 
 
 def leaders(mode: str, trials: Sequence[Trial]) -> list[Trial]:
     """Those of complete trials that `score_of` depends on: the fittest one, or the front."""
     if mode == "scalar":
-        return sorted(trials, key=lambda t: t.attributes["fitness"])[-1:]
-    on = front([t.attributes["accuracy"] for t in trials], [t.attributes["flops"] for t in trials])
+        return sorted(trials, key=lambda t: t.fitness)[-1:]
+    on = front([t.result.accuracy for t in trials], [t.costs["flops"] for t in trials])
     return [trials[i] for i in on]

@@ -152,7 +152,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
     definition = stored_definition(study.attributes["definition"])
     trials = storage.trials.read(study)
     complete = [t for t in trials if t.state == "complete"]
-    failures = Counter(t.attributes["fail_reason"] for t in trials if t.state == "fail")
+    failures = Counter(t.failure or "unknown" for t in trials if t.state == "fail")
     finished = study.attributes["finished"]
     driver = None if finished else storage.leases.read(study)
     if driver is not None and (not driver.is_recent or is_gone(driver.host, driver.pid)):
@@ -162,13 +162,13 @@ def read_status(storage: Storage, study_name: str) -> Status:
     joined = storage.workers.read(study)
     missed = [w for w in joined if not (over or w.has_left or is_gone(w.host, w.pid))]
     recent = [w for w in missed if w.is_recent]
-    speeds = defaultdict[str, list[float]](list)
-    for trial in complete:
-        if "copied_from" not in trial.attributes:
-            speeds[trial.attributes["worker"]].append(trial.attributes["images_per_second"])
+    speeds = defaultdict[str | None, list[float]](list)
+    for found in (t.result for t in complete):
+        if found.copied_from is None:
+            speeds[found.worker].append(found.images_per_second)
     total = definition.search.population * definition.search.generations
     score_name, best = score_of(definition, study.attributes["mode"], complete)
-    seconds = [t.attributes["train_seconds"] for t in complete]
+    seconds = [t.result.train_seconds for t in complete]
     left = None
     if seconds and recent:
         undone = max(total - len(complete) - sum(failures.values()), 0)
@@ -178,7 +178,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
         mode=study.attributes["mode"],
         finished=finished,
         counts=storage.trials.counts(study),
-        generation=max((t.attributes["generation"] for t in trials), default=0),
+        generation=max((t.generation or 0 for t in trials), default=0),
         generations=definition.search.generations,
         evaluations=len(complete) + sum(failures.values()),
         total=total,

@@ -10,7 +10,7 @@ import io
 import uuid
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,7 @@ from optuna.exceptions import ExperimentalWarning
 from sqlalchemy import make_url
 
 from moo_bnas.errors import ArtifactsError, DefinitionError
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A file in an artifact store.
-
-    Attributes:
-        id: Its name there.
-        sha256: Of its bytes.
-    """
-
-    id: str
-    sha256: str
+from moo_bnas.evaluation import Artifact
 
 
 class Artifacts:

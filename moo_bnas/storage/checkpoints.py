@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from moo_bnas.evaluation import Artifact
 from moo_bnas.storage import Storage, Study
-from moo_bnas.storage.artifacts import Artifact, Artifacts
+from moo_bnas.storage.artifacts import Artifacts
 
 
 class Checkpoints:
@@ -51,8 +52,8 @@ class Checkpoints:
         if old is not None:
             self._artifacts.remove(old)
 
-    def tell(self, progress: Any) -> None:
-        """Says how far it is, without a checkpoint."""
+    def report(self, progress: Any) -> None:
+        """Records how far the training run is, without a checkpoint."""
         self._write({**self._read(), "progress": progress})
 
     def forget(self) -> None:

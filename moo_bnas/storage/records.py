@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from moo_bnas.errors import StorageError
-from moo_bnas.evaluation import Precision
+from moo_bnas.evaluation import ATTRIBUTES, Evaluation, Precision
 from moo_bnas.evolution.space import Genotype
 
 MAX_LOSSES = 10
@@ -22,8 +23,10 @@ PARETO_METRICS = ("accuracy", "flops")
 TRAINING = "training"
 """Attribute of a study that tells of its long training: progress and checkpoint."""
 
-SUBMITTED = ("genotype", "precision", "flops", "memory_bits", "generation")
-"""User attributes that a trial has before it is evaluated."""
+RESULTS = ATTRIBUTES | {"fitness", "fail_reason"}
+"""Attributes that a trial gets when it ends; all others it was submitted with."""
+
+_SUBMITTED = frozenset({"genotype", "precision", "generation"})  # and costs, by their names
 
 _SIBLINGS = _BASELINES, _PARENT, _FINAL = ".baselines", ".parent", ".final"
 
@@ -43,16 +46,44 @@ class Candidate:
     """What the driver submits.
 
     Attributes:
-        genotype: Of the network.
-        precision: `binary`, or `full` for the twin.
-        cost: FLOPs; the dearest of the waiting is claimed first.
-        attributes: User attributes that are known before the training.
+        genotype: Genotype of the network.
+        precision: Precision of the network.
+        costs: Costs of the network by name, such as `flops`; each becomes an attribute.
+        generation: Generation of the search that proposed it; None outside a search.
+        ordered_by: Name of the cost that orders the queue: of the waiting trials the most
+            expensive one is claimed first.
+
+    Raises:
+        ValueError: If a cost has the name of another attribute of trials.
     """
 
     genotype: Genotype
     precision: Precision
-    cost: float
-    attributes: Mapping[str, Any]
+    costs: Mapping[str, float]
+    generation: int | None = None
+    ordered_by: str = "flops"
+
+    def __post_init__(self) -> None:
+        if taken := self.costs.keys() & (RESULTS | _SUBMITTED):
+            raise ValueError(
+                f"got costs called {', '.join(sorted(taken))}, which are names of other attributes "
+                "of trials; give the costs other names"
+            )
+
+    @property
+    def cost(self) -> float:
+        """The cost that orders the queue."""
+        return self.costs[self.ordered_by]
+
+    def to_attributes(self) -> dict[str, object]:
+        """The attributes that its trial is submitted with; values are JSON."""
+        generation = {} if self.generation is None else {"generation": self.generation}
+        return {
+            "genotype": list(self.genotype),
+            "precision": self.precision,
+            **self.costs,
+            **generation,
+        }
 
 
 @dataclass(frozen=True)
@@ -69,7 +100,7 @@ class Claim:
         token: Proves the claim.
         alone: Whether it must have the device for itself: it ran out of memory before.
         device_errors: How often a device failed under it before.
-        known: Attributes of the same evaluation, where the storage already has it.
+        known: The evaluation, if the storage already has it.
     """
 
     trial_id: int
@@ -81,7 +112,7 @@ class Claim:
     token: str
     alone: bool
     device_errors: int
-    known: Mapping[str, Any] | None
+    known: Evaluation | None
 
 
 @dataclass(frozen=True)
@@ -89,22 +120,84 @@ class Trial:
     """One trial as stored.
 
     Attributes:
-        number: In its study.
+        number: Number of the trial in its study.
         state: waiting, running, complete, fail, or held (see `Trials.hold_back`).
-        genotype: Of the network.
-        precision: Of the network.
-        attributes: User attributes.
-        started: When it was claimed, the last time; None while it waits. UTC, without a zone.
-        ended: When it was finished, or failed; None before.
+        genotype: Genotype of the network.
+        precision: Precision of the network.
+        costs: Costs of the network by name, as submitted.
+        generation: Generation of the search that proposed the network; None outside a search.
+        evaluation: What came of the trial; None until it is complete.
+        fitness: Fitness (Eq. 4) in this study; 0, its least value, until the trial is complete.
+        failure: Why the trial failed; None unless it has.
+        started: When the trial was claimed, the last time; None while it waits. UTC, without a
+            zone.
+        ended: When the trial was finished, or failed; None before.
     """
 
     number: int
     state: str
     genotype: Genotype
     precision: Precision
-    attributes: Mapping[str, Any]
-    started: datetime | None
-    ended: datetime | None
+    costs: Mapping[str, float]
+    generation: int | None = None
+    evaluation: Evaluation | None = None
+    fitness: float = 0.0
+    failure: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def result(self) -> Evaluation:
+        """The evaluation of a trial that is complete.
+
+        Raises:
+            StorageError: If it is not.
+        """
+        if self.evaluation is None:
+            raise StorageError(
+                f"trial {self.number} has no evaluation, its state is {self.state!r}; wait until "
+                "it is complete"
+            )
+        return self.evaluation
+
+
+def trial_of(
+    number: int,
+    state: str,
+    genotype: Genotype,
+    precision: Precision,
+    attributes: Mapping[str, Any],
+    started: datetime | None,
+    ended: datetime | None,
+) -> Trial:
+    """A trial, from columns of its rows and all of its attributes."""
+    return Trial(
+        number=number,
+        state=state,
+        genotype=genotype,
+        precision=precision,
+        costs={
+            name: value
+            for name, value in attributes.items()
+            if name not in RESULTS and name not in _SUBMITTED and isinstance(value, (int, float))
+        },
+        generation=attributes.get("generation"),
+        evaluation=Evaluation.from_attributes(attributes),
+        fitness=attributes.get("fitness", 0.0),
+        failure=attributes.get("fail_reason"),
+        started=started,
+        ended=ended,
+    )
+
+
+class RunState(Enum):
+    """What a worker finds when it looks at a run."""
+
+    WAITING = "trials of the studies that it serves wait"
+    FINAL = "nothing waits but final trainings"
+    IDLE = "nothing waits, and a driver may submit more"
+    FINISHED = "nothing waits, and all drivers have ended"
+    GONE = "the study was deleted"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, in
 
 from moo_bnas.errors import DataError, StorageError
 from moo_bnas.storage.database import Database, waiting_out
-from moo_bnas.storage.records import Study, is_sibling, run_of
+from moo_bnas.storage.records import RunState, Study, is_sibling, run_of
 from moo_bnas.storage.tables import driver_rows, queue, worker_rows
 
 _DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
@@ -115,9 +115,7 @@ class Studies:
             self._set_attributes(connection, study.id, attributes)
 
     @waiting_out
-    def look(
-        self, study: Study, *siblings: Study, final: str | None = None
-    ) -> Literal["finished", "waiting", "final", "idle", "gone"]:
+    def look(self, study: Study, *siblings: Study, final: str | None = None) -> RunState:
         """What a worker of a run would find, in one statement that locks nothing.
 
         Args:
@@ -126,9 +124,8 @@ class Studies:
             final: The name of the study of final trainings, if it serves that; there may be none.
 
         Returns:
-            `gone` where the study was deleted; `waiting` where trials of these studies wait;
-            `final` where final trainings wait; else `finished` once the drivers of the run, and of
-            its final trainings, have ended.
+            What is to be done. A run is finished once its driver, and the driver of its final
+            trainings, have ended.
         """
         found = select(
             self._finished(study.id).label("finished"),
@@ -146,13 +143,13 @@ class Studies:
         with self._db.read() as connection:
             row = connection.execute(found).mappings().one()
         if row["finished"] is None:
-            return "gone"
+            return RunState.GONE
         if row["waiting"] is not None:
-            return "waiting"
+            return RunState.WAITING
         if row.get("final") is not None:
-            return "final"
+            return RunState.FINAL
         over = [v for k in ("finished", "finals_finished") if (v := row.get(k)) is not None]
-        return "finished" if all(json.loads(v) for v in over) else "idle"
+        return RunState.FINISHED if all(json.loads(v) for v in over) else RunState.IDLE
 
     def _finished(self, study_id: Any) -> ScalarSelect[Any]:
         attributes = self._db.study_attributes

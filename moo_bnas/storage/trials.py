@@ -13,7 +13,7 @@ from sqlalchemy import and_, delete, func, insert, not_, or_, select, update
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
 from moo_bnas.storage.database import Database, waiting_out
-from moo_bnas.storage.records import SUBMITTED, Candidate, Study, Trial
+from moo_bnas.storage.records import RESULTS, Candidate, Study, Trial, trial_of
 from moo_bnas.storage.tables import evaluations, queue
 
 
@@ -71,7 +71,7 @@ class Trials:
                 ],
             )
             for trial_id, c in made:
-                self._db.add_attributes(connection, trial_id, c.attributes)
+                self._db.add_attributes(connection, trial_id, c.to_attributes())
             # Left by trials that were deleted with Optuna, where ids come again.
             connection.execute(delete(queue).where(queue.c.trial_id.in_(ids)))
             connection.execute(
@@ -150,9 +150,7 @@ class Trials:
                         evaluations.c.genotype == row.genotype,
                     )
                 )
-            connection.execute(
-                delete(attributes).where(of_trial, attributes.c.key.not_in(SUBMITTED))
-            )
+            connection.execute(delete(attributes).where(of_trial, attributes.c.key.in_(RESULTS)))
             values = self._db.trial_values
             connection.execute(delete(values).where(values.c.trial_id == row.trial_id))
             connection.execute(
@@ -212,7 +210,7 @@ class Trials:
                 ):  # else made since: on servers, each statement sees the newest
                     values[trial_id][key] = json.loads(value)
         return [
-            Trial(
+            trial_of(
                 row.number,
                 row.status,
                 parse_genotype_key(row.genotype),

@@ -3,91 +3,20 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from moo_bnas.data import ImageData, Split
 from moo_bnas.errors import DivergenceError, Interrupted
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.augmentation import Augmentation, centre
 from moo_bnas.training.cuda_graphs import run_as_graphs
+from moo_bnas.training.device_data import DeviceData
 from moo_bnas.training.process_group import Group
 
 _SCORING_BATCH = 512
-_CHUNK = 4096  # images at a time, where all are read once
-_ROOM_FOR_DATA = 0.5  # share of a GPU's free memory that data may take
-
-
-@dataclass(frozen=True)
-class DeviceSplit:
-    """Images where they stay during a training.
-
-    Attributes:
-        images: uint8, n x c x h x w, on the device; on the host where the device is too small.
-        labels: int64, n, beside the images.
-        rows: int64, those images that belong to the split.
-    """
-
-    images: Tensor
-    labels: Tensor
-    rows: Tensor
-
-    def batch(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Images and labels of these rows, on the device."""
-        found = self.images[rows], self.labels[rows]
-        return found[0].to(device, non_blocking=True), found[1].to(device, non_blocking=True)
-
-
-@dataclass(frozen=True)
-class DeviceData:
-    """A data set for one device.
-
-    Attributes:
-        train: To learn from.
-        scoring: To score on.
-        size: Side of the images that a network gets; they are stored at this size or larger.
-        mean: Of the training images' channels, in 0..255, shape 1 x c x 1 x 1.
-        std: Likewise.
-    """
-
-    train: DeviceSplit
-    scoring: DeviceSplit
-    size: int
-    mean: Tensor
-    std: Tensor
-
-    @property
-    def device(self) -> torch.device:
-        """Where the training runs."""
-        return self.mean.device
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """Images in 0..255 as floats of mean 0 and standard deviation 1 a channel."""
-        scaled = (images.float() - self.mean) / self.std
-        return scaled.contiguous(memory_format=torch.channels_last)
-
-
-def to_device(data: ImageData, size: int, device: torch.device) -> DeviceData:
-    """Puts a data set on a device, where it stays for all candidates.
-
-    Args:
-        data: As loaded.
-        size: Side of the images that the network gets.
-        device: To train on. On a CPU the images are used where they lie, which may be a file.
-    """
-    mean, std = _channel_statistics(data.train)
-    return DeviceData(
-        train=_place(data.train, device),
-        scoring=_place(data.scoring, device),
-        size=size,
-        mean=mean.to(device),
-        std=std.to(device),
-    )
 
 
 class Training:
@@ -336,41 +265,3 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         nesterov=recipe.momentum > 0,
         fused=True,
     )
-
-
-def _place(split: Split, device: torch.device) -> DeviceSplit:
-    images, labels, rows = _tensors(split)
-    if device.type == "cpu":
-        return DeviceSplit(images, labels, rows)
-    needed = len(rows) * images[0].nbytes
-    if needed > _ROOM_FOR_DATA * torch.cuda.mem_get_info(device)[0]:
-        return DeviceSplit(images, labels, rows)
-    chosen = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
-    for here, of_split in zip(torch.split(chosen, _CHUNK), torch.split(rows, _CHUNK), strict=True):
-        here.copy_(images[of_split])
-    return DeviceSplit(chosen, labels[rows].to(device), torch.arange(len(rows), device=device))
-
-
-def _tensors(split: Split) -> tuple[Tensor, Tensor, Tensor]:
-    with warnings.catch_warnings():  # nobody writes to them
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        images = torch.from_numpy(split.images)
-    return images, torch.from_numpy(split.labels), torch.from_numpy(split.rows)
-
-
-def _channel_statistics(split: Split) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel over the images of a split, exactly summed."""
-    images, _, rows = _tensors(split)
-    channels = images.shape[1]
-    sums, squares = torch.zeros(channels).long(), torch.zeros(channels).long()
-    for of_split in torch.split(rows, _CHUNK):
-        pixels = images[of_split].int()
-        sums += pixels.sum(dim=(0, 2, 3))
-        squares += pixels.square().sum(dim=(0, 2, 3))
-    count = len(rows) * images[0, 0].numel()
-    mean = sums.double() / count
-    std = (squares.double() / count - mean.square()).clamp_min(0).sqrt()
-    # A channel of one value everywhere is divided by 1.
-    std = torch.where(std > 0, std, torch.ones_like(std))
-    shape = (1, channels, 1, 1)
-    return mean.float().reshape(shape), std.float().reshape(shape)

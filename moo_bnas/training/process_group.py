@@ -34,11 +34,20 @@ class Group:
         """The device of this process, where all are to use `name`."""
         return f"cuda:{self.local_rank}" if name == "auto" and torch.cuda.is_available() else name
 
-    def tell(self, message: Any = None) -> Any:
-        """Hands what the first process has to say to all; returns it."""
-        box = [message]
-        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
-        return box[0]
+    def send(self, message: bytes) -> None:
+        """Sends a message from the first process to all others, which must `receive` it."""
+        dist.broadcast(torch.tensor(len(message)), src=0)
+        if message:
+            dist.broadcast(torch.frombuffer(bytearray(message), dtype=torch.uint8), src=0)
+
+    def receive(self) -> bytes:
+        """The next message that the first process sends; waits for it."""
+        length = torch.tensor(0)
+        dist.broadcast(length, src=0)
+        content = torch.empty(int(length), dtype=torch.uint8)
+        if len(content):
+            dist.broadcast(content, src=0)
+        return content.numpy().tobytes()
 
     def share(self, network: nn.Module, device: torch.device) -> nn.Module:
         """What trains a network on all processes at once, with the gradients of the whole batch.

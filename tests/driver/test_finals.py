@@ -36,13 +36,14 @@ from moo_bnas.errors import (
     FinalTrainingError,
     StorageError,
 )
+from moo_bnas.evaluation import Evaluation, Source
 from moo_bnas.models.model_file import read_model
 from moo_bnas.recipe import Recipe
 from moo_bnas.storage import Storage
 from moo_bnas.training.evaluator import Evaluator
-from moo_bnas.worker.loop import work
+from moo_bnas.worker import WorkerOptions, work
 from tests.conftest import TINY, fresh_database
-from tests.fakes import TrainsNothing, accuracy_of, fake_worker
+from tests.fakes import TrainsNothing, accuracy_of, evaluation, fake_worker
 
 FINAL = """
 [final]
@@ -52,6 +53,7 @@ learning_rate = 0.2
 schedule = "steps"
 milestones = [2]
 """
+ONLY_FINAL = WorkerOptions(only_final=True)
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def _driver(finals: Finals, folder: Path, shown: list[FinalProgress] | None = No
 
 
 @contextmanager
-def _served(finals: Finals, **options: Any) -> Iterator[None]:
+def _served(finals: Finals, options: WorkerOptions | None = None) -> Iterator[None]:
     """By a worker that trains."""
     stop = threading.Event()
 
@@ -96,7 +98,7 @@ def _served(finals: Finals, **options: Any) -> Iterator[None]:
         while not stop.is_set():
             evaluator = Evaluator(finals.definition, "cpu", Path())
             storage = Storage(finals.storage.url)
-            work(storage, finals.run.name, evaluator, stop, **options)
+            work(storage, finals.run.name, evaluator, stop, options)
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -171,7 +173,7 @@ def test_the_rows_of_a_table_are_trained_alike(
         open_finals(url, None, definition, None, 2)
     finals = open_finals(url, None, definition, None, 2, restart=True)
     assert finals.storage.studies.open(finals.study.name).attributes["training 0"] == {}
-    with _served(finals, only_final=True):
+    with _served(finals, ONLY_FINAL):
         _driver(finals, tmp_path).train([narrow(definition)])
     with pytest.raises(DefinitionError, match=r"epochs was 2, now 3.*optuna delete-study"):
         open_finals(url, None, definition, None, 3, restart=True)
@@ -199,14 +201,14 @@ def test_a_network_is_chosen_from_the_search(
     _search(url, definition, tmp_path)
     finals = open_finals(url, "s", None, None, None)
     trials = finals.storage.trials.read(finals.run)
-    assert {t.attributes["accuracy"] for t in trials} == {accuracy_of(t.genotype) for t in trials}
+    assert {t.result.accuracy for t in trials} == {accuracy_of(t.genotype) for t in trials}
     assert choose(finals, trial=7) == trials[7].genotype
-    fittest = max(trials, key=lambda t: t.attributes["fitness"])
+    fittest = max(trials, key=lambda t: t.fitness)
     assert choose(finals, best=True) == fittest.genotype
-    limit = sorted(t.attributes["flops"] for t in trials)[9]
-    within = [t for t in trials if t.attributes["flops"] <= limit]
+    limit = sorted(t.costs["flops"] for t in trials)[9]
+    within = [t for t in trials if t.costs["flops"] <= limit]
     assert len(within) == 10
-    most = max(within, key=lambda t: t.attributes["accuracy"])
+    most = max(within, key=lambda t: t.result.accuracy)
     assert choose(finals, max_flops=limit) == most.genotype
     assert choose(finals, knee=True) in {t.genotype for t in trials}
     assert title_of(finals, trials[7].genotype, "binary") in ("trial 7", "uniform 0.25x")
@@ -241,17 +243,18 @@ def test_any_worker_of_a_run_trains_its_final_networks(
     assert shown[0].line().startswith("0/2 networks trained")
     assert shown[-1].line() == "2/2 networks trained"
     for trial in (binary, full):
-        assert trial.attributes["epochs"] == 3
-        assert len(trial.attributes["loss_per_epoch"]) == 3
-        assert trial.attributes["top5"] >= trial.attributes["accuracy"]
-    assert full.attributes["accuracy"] > binary.attributes["accuracy"]
+        assert trial.result.epochs == 3
+        assert len(trial.result.loss_per_epoch) == 3
+        assert trial.result.top5 is not None
+        assert trial.result.top5 >= trial.result.accuracy
+    assert full.result.accuracy > binary.result.accuracy
     path = fetch(finals, binary, tmp_path / "model")
     card = read_model(path).card
     document = json.loads((tmp_path / "model" / "model.json").read_text())
     assert document["name"] == "uniform 0.5x"
     assert document["test"] == {"top1": card.accuracy, "top5": card.top5}
     assert document["search"] == {"trial": None, "accuracy": None}
-    assert card.accuracy == binary.attributes["accuracy"]
+    assert card.accuracy == binary.result.accuracy
     assert card.made["definition"] == definition.model_dump(mode="json")
     assert (card.made["train_images"], card.made["test_images"]) == (1437, 360)  # 80 and 20 %
     # The checkpoints are gone: the marker and two models are left.
@@ -267,17 +270,17 @@ def test_another_study_shares_a_final_training(
     found = []
     for name in ("one", "other"):
         finals = open_finals(url, name, definition, None, None)
-        with _served(finals, only_final=True):
+        with _served(finals, ONLY_FINAL):
             found += _driver(finals, tmp_path).train(chosen)
-    assert found[1].attributes["copied_from"] == "one.final trial 0"
-    assert found[1].attributes["weights_hash"] == found[0].attributes["weights_hash"]
+    assert found[1].result.copied_from == Source("one.final", 0)
+    assert found[1].result.artifact == found[0].result.artifact
 
 
 def test_the_folder_that_cannot_be_written_to_is_told(
     definition: Definition, url: str, tmp_path: Path
 ) -> None:
     finals = open_finals(url, None, definition, None, None)
-    with _served(finals, only_final=True):
+    with _served(finals, ONLY_FINAL):
         (trial,) = _driver(finals, tmp_path).train(
             [(definition.make_space().uniform(0.25), "binary")]
         )
@@ -290,10 +293,10 @@ class _Fails(TrainsNothing):
     def __init__(self, definition: Definition) -> None:
         self.load = Evaluator(definition, "cpu", Path()).load  # type: ignore[method-assign]
 
-    def evaluate(self, *_: Any) -> dict[str, Any]:
+    def evaluate(self, *_: Any) -> Evaluation:
         raise AssertionError("it serves final trainings only")
 
-    def train_final(self, *_: Any) -> tuple[dict[str, Any], bytes]:
+    def train_final(self, *_: Any) -> tuple[Evaluation, bytes]:
         raise RuntimeError("no such kernel")
 
 
@@ -304,12 +307,12 @@ def test_what_failed_is_told_and_can_be_trained_again(
     chosen = [narrow(definition)]
     submit(finals, chosen)
     finals.storage.studies.set_attributes(finals.study, {"finished": True})
-    work(finals.storage, finals.run.name, _Fails(definition), threading.Event(), only_final=True)
+    work(finals.storage, finals.run.name, _Fails(definition), threading.Event(), ONLY_FINAL)
     told = "final training of uniform 0.25x failed: RuntimeError: no such kernel.*--restart"
     with pytest.raises(FinalTrainingError, match=told):
         _driver(finals, tmp_path).train(chosen)
     restart(finals, chosen)
-    with _served(finals, only_final=True):
+    with _served(finals, ONLY_FINAL):
         (trial,) = _driver(finals, tmp_path).train(chosen)
     assert trial.state == "complete"
 
@@ -320,8 +323,8 @@ class _WithoutTestImages(TrainsNothing):
             raise DataError("looked for images in test/ and found none")
         return "f" * 64
 
-    def evaluate(self, *_: Any) -> dict[str, Any]:
-        return {"accuracy": 50.0}
+    def evaluate(self, *_: Any) -> Evaluation:
+        return evaluation(50.0)
 
 
 def test_a_worker_of_a_search_that_cannot_train_final_networks_goes_on_without(
@@ -337,7 +340,7 @@ def test_a_worker_of_a_search_that_cannot_train_final_networks_goes_on_without(
     (trial,) = trials_of(finals, chosen)
     assert trial.state == "waiting"
     with pytest.raises(DataError):  # nothing else to do for it
-        work(run.storage, "s", _WithoutTestImages(), threading.Event(), only_final=True)
+        work(run.storage, "s", _WithoutTestImages(), threading.Event(), ONLY_FINAL)
     progress = progress_of(finals, chosen, alive=1)
     assert progress.line() == "0/1 networks trained; 1 workers"
 
@@ -358,7 +361,7 @@ def test_a_project_that_was_moved_finds_its_models(definition: Definition, tmp_p
     before, after = tmp_path / "before", tmp_path / "after"
     before.mkdir()
     finals = open_finals(f"sqlite:///{before}/s.db", None, definition, None, None)
-    with _served(finals, only_final=True):
+    with _served(finals, ONLY_FINAL):
         (trial,) = _driver(finals, before).train([narrow(definition)])
     before.rename(after)
     moved = open_finals(f"sqlite:///{after}/s.db", None, None, None, None)
@@ -368,21 +371,21 @@ def test_a_project_that_was_moved_finds_its_models(definition: Definition, tmp_p
 
 def test_lost_models_are_an_error(definition: Definition, url: str, tmp_path: Path) -> None:
     finals = open_finals(url, None, definition, None, None)
-    with _served(finals, only_final=True):
+    with _served(finals, ONLY_FINAL):
         (trial,) = _driver(finals, tmp_path).train(
             [(definition.make_space().uniform(0.25), "binary")]
         )
     written = fetch(finals, trial, tmp_path / "before")
-    (tmp_path / "storage-artifacts" / trial.attributes["artifact"]).unlink()
+    (tmp_path / "storage-artifacts" / trial.result.kept.id).unlink()
     with pytest.raises(ArtifactsError, match="model of uniform 0.25x is lost: .* has no"):
         fetch(finals, trial, tmp_path)
     content = written.read_bytes()
     written.replace(tmp_path / "model.safetensors")  # it is still where it was fetched to
     assert fetch(finals, trial, tmp_path)
     restart(finals, [narrow(definition)])
-    with _served(finals, only_final=True):
+    with _served(finals, ONLY_FINAL):
         (again,) = _driver(finals, tmp_path).train([narrow(definition)])
-    assert again.attributes["artifact"] != trial.attributes["artifact"]
+    assert again.result.kept.id != trial.result.kept.id
     assert fetch(finals, again, tmp_path / "again").read_bytes() == content
     restart(finals, [narrow(definition)])  # its model is there now
     assert trials_of(finals, [narrow(definition)])[0].state == "complete"
@@ -395,9 +398,9 @@ def test_a_command_trains_what_it_names_and_nothing_else(
     space = definition.make_space()
     dear: Chosen = space.uniform(2.0), "binary"
     submit(finals, [dear])  # by a command that was killed
-    with _served(finals, only_final=True):
+    with _served(finals, ONLY_FINAL):
         _driver(finals, tmp_path).train([narrow(definition)])
     assert [t.state for t in trials_of(finals, [dear])] == ["held"]
-    with _served(finals, only_final=True):
+    with _served(finals, ONLY_FINAL):
         (trial,) = _driver(finals, tmp_path).train([dear])
     assert trial.state == "complete"

@@ -63,7 +63,7 @@ class Run:
     def generations(self, name: str = "s") -> dict[int, list[Genotype]]:
         found: dict[int, list[Genotype]] = {}
         for trial in self.storage.trials.read(self.storage.studies.open(name)):
-            found.setdefault(trial.attributes["generation"], []).append(trial.genotype)
+            found.setdefault(trial.generation or 0, []).append(trial.genotype)
         return found
 
 
@@ -185,7 +185,7 @@ def test_no_trial_is_over_a_budget(run: Run, tiny: Definition, budget: dict[str,
     (name,) = budget
     key = {"max_flops": "flops", "max_memory": "memory_bits"}[name]
     assert trials
-    assert max(t.attributes[key] for t in trials) <= budget[name]
+    assert max(t.costs[key] for t in trials) <= budget[name]
 
 
 def test_failed_candidates_are_survived_and_never_on_the_front(run: Run, tiny: Definition) -> None:

@@ -19,7 +19,8 @@ from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.cost import flops, memory_bits
 from moo_bnas.networks.module import Activation, build
 from moo_bnas.recipe import Recipe
-from moo_bnas.training.loop import Training, to_device
+from moo_bnas.training.device_data import to_device
+from moo_bnas.training.loop import Training
 
 
 @dataclass(frozen=True)
