@@ -17,7 +17,9 @@ from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is known of one genotype after a search.
+    """What is known of one genotype after a search without a storage.
+
+    (What workers make and storages keep is a larger record: `moo_bnas.evaluation.Evaluation`.)
 
     Attributes:
         genotype: Choices, one per gene.

@@ -130,7 +130,7 @@ def note(report: Report) -> str:
         "Speedup: FLOPs of full precision 1x over FLOPs.",
     ]
     if report.finals:
-        lengths = sorted({f.epochs for f in report.finals if f.epochs is not None})
+        lengths = sorted({f.epochs for f in report.finals})
         told = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
         parts.insert(
             1, f"Final top-1 and top-5: percent of the test images, after a final training{told}."

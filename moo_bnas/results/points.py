@@ -20,15 +20,15 @@ class Point:
     """One finished evaluation.
 
     Attributes:
-        trial: Its number in its study.
+        trial: Number of the trial in its study.
         kind: `search`, or `baseline` for the uniform and full-precision networks.
         precision: `binary` or `full`.
-        ratios: One per gene.
+        ratios: Expansion ratios, one per gene.
         widths: Channels, one per gene.
-        accuracy: Percent, on the validation split.
+        accuracy: Top-1 accuracy in percent, on the validation split.
         flops: Multiply-accumulates, those of binary layers counted 1/64.
-        memory_bits: Of the weights.
-        fitness: Eq. 4, percent.
+        memory_bits: Bits that the weights take.
+        fitness: Fitness (Eq. 4), in percent.
         on_front: Whether no search point is better in accuracy and FLOPs.
     """
 
@@ -50,17 +50,17 @@ class Final:
 
     Attributes:
         precision: `binary` or `full`.
-        ratios: One per gene.
-        accuracy: Percent, top-1 on the test images.
-        top5: Likewise; None where it was not counted.
-        epochs: How long it was trained; None where that was not told.
+        ratios: Expansion ratios, one per gene.
+        accuracy: Top-1 accuracy in percent, on the test images.
+        top5: Top-5 accuracy in percent, on the test images; None if it was not counted.
+        epochs: Number of epochs that the network was trained for.
     """
 
     precision: Precision
     ratios: tuple[float, ...]
     accuracy: float
     top5: float | None
-    epochs: int | None
+    epochs: int
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,18 @@ class Report:
     """All that a report shows.
 
     Attributes:
-        study: Its name.
+        study: Name of the run's study.
         mode: `scalar` or `pareto`.
-        definition: Of the run.
-        points: Sorted by kind (search before baseline), genotype, precision.
+        definition: Definition of the run.
+        points: Finished evaluations, sorted by kind (search before baseline), genotype, precision.
         finals: Final trainings, sorted by genotype and precision.
-        failed: How many search trials failed.
+        failed: Number of search trials that failed.
         knee: The point of the front that bulges most; None before any candidate is finished.
-        best: The fittest search point by Eq. 4; likewise.
-        score_name: What `convergence` is of: `best fitness` or `hypervolume`.
-        convergence: How the search got better.
-        uniform_score: The same score of the uniform networks alone; None where there are none.
-        making: How it was made.
+        best: The fittest search point by Eq. 4; None before any candidate is finished.
+        score_name: The score that `convergence` holds: `best fitness` or `hypervolume`.
+        convergence: How the search improved.
+        uniform_score: The same score of the uniform networks alone; None if there are none.
+        making: How the results were made.
     """
 
     study: str
@@ -114,11 +114,10 @@ class Report:
 
 
 def collect(storage: Storage, study_name: str) -> Report:
-    """Reads a report; of a run that is not finished, what there is.
+    """Reads a report; of a run that is not finished, as much as there is.
 
     Raises:
-        StorageError: Where nothing at all is finished: no candidate, no reference, no final
-            training.
+        StorageError: If nothing at all is finished: no candidate, no reference, no final training.
     """
     study = storage.studies.open(study_name)
     definition, mode = stored_definition(study.attributes["definition"]), study.attributes["mode"]
@@ -164,7 +163,7 @@ def collect(storage: Storage, study_name: str) -> Report:
 
 
 def _sibling(storage: Storage, name: str) -> tuple[Study | None, list[Trial]]:
-    """A study beside that of a run, and its trials: nothing where nobody has needed it yet."""
+    """A sibling of a run, and its trials: None and no trials if it was not needed yet."""
     study = storage.studies.find(name)
     return study, [] if study is None else storage.trials.read(study)
 
@@ -192,7 +191,7 @@ def _final(definition: Definition, trial: Trial) -> Final:
 
 
 class _Scale:
-    """Makes points of trials; what it takes of their definition is worked out once."""
+    """Makes points of trials; what that needs of the definition is worked out once."""
 
     def __init__(self, definition: Definition) -> None:
         self._space, self._base = definition.make_space(), definition.make_network().base_widths
@@ -219,9 +218,9 @@ def called(ratios: Sequence[float], precision: Precision, trial: int | None) -> 
     """What a network is called: `full precision 1x`, `uniform 2x`, `trial 53`, or by its ratios.
 
     Args:
-        ratios: One per gene.
+        ratios: Expansion ratios, one per gene.
         precision: `binary` or `full`.
-        trial: Its number in the search, if it is of it.
+        trial: Number of its trial in the search; None if the search has none.
     """
     uniform, listing = len(set(ratios)) == 1, " ".join(f"{r:g}" for r in ratios)
     if precision == "full":

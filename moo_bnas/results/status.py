@@ -25,7 +25,12 @@ from moo_bnas.units import duration
 
 @dataclass(frozen=True)
 class SeenWorker:
-    """A worker that joined, and how fast it trained on average; None where it has not yet."""
+    """A worker that joined.
+
+    Attributes:
+        row: The worker as stored.
+        images_per_second: How fast it trained on average; None if it has not finished anything.
+    """
 
     row: WorkerRow
     images_per_second: float | None
@@ -33,12 +38,28 @@ class SeenWorker:
 
 @dataclass(frozen=True)
 class Status:
-    """See `moo-bnas status`; `best` is the fitness or the hypervolume, by mode.
+    """What `moo-bnas status` shows.
 
-    `driver` is the one that lives; None also once the run is finished. `workers` are those at work,
-    `workers_silent` were not heard of for long, `workers_gone` have left or died. `parent` is how
-    far the parent's training is, where there is one; `final` counts final trainings by state, where
-    there are any; `final_epochs` says how far those are that are running.
+    Attributes:
+        study: Name of the run's study.
+        mode: `scalar` or `pareto`.
+        finished: Whether the search is finished.
+        counts: Number of search trials by state.
+        generation: The latest generation that was submitted.
+        generations: Number of generations of the search.
+        evaluations: Number of candidates that are complete or failed.
+        total: Number of candidates of the whole search.
+        score_name: Name of the score: `best fitness` or `hypervolume`, by mode.
+        best: That score; None before any candidate is finished.
+        driver: The driver at work; None if there is none, or once the search is finished.
+        workers: The workers at work.
+        workers_silent: Number of workers that sent no heartbeat for long.
+        workers_gone: Number of workers that have left or died.
+        seconds_left: Estimate of the time that the search still takes; None if it cannot be made.
+        parent: How far the training run of the parent is; None if the run has no parent.
+        final: Number of final trainings by state; None if there are none.
+        final_epochs: Epochs done of each final training that is running.
+        failures: Number of failed search trials by reason.
     """
 
     study: str
@@ -123,7 +144,7 @@ class Status:
                 f"{duration(self.driver.held_seconds)}"
             )
         elif not self.finished:
-            lines.append("driver       none: go on with the same moo-bnas run")
+            lines.append("driver       none: resume with the same moo-bnas run")
         silent = f", {self.workers_silent} silent" if self.workers_silent else ""
         gone = f", {self.workers_gone} have left" if self.workers_gone else ""
         lines.append(f"workers      {len(self.workers)} at work{silent}{gone}")
@@ -147,7 +168,7 @@ def _name(host: str) -> str:
 
 
 def read_status(storage: Storage, study_name: str) -> Status:
-    """Reads it."""
+    """Reads the status of a run."""
     study = storage.studies.open(study_name)
     definition = stored_definition(study.attributes["definition"])
     trials = storage.trials.read(study)
@@ -199,7 +220,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
 
 
 def parent_progress(storage: Storage, study: Study) -> str:
-    """How far the training of a run's parent is, in words."""
+    """How far the training run of a run's parent is, in words."""
     recipe = stored_definition(study.attributes["definition"]).parent
     parent = storage.studies.open(parent_of(study.name))
     if parent.attributes["finished"]:
@@ -211,5 +232,5 @@ def parent_progress(storage: Storage, study: Study) -> str:
 def _epochs(storage: Storage, final: Study) -> list[int]:
     """Epochs done of each final training that is running."""
     running = [t for t in storage.trials.read(final) if t.state == "running"]
-    told = [final.attributes.get(training_of(t.number)) or {} for t in running]
-    return [len((known.get("progress") or {}).get("losses", [])) for known in told]
+    known = [final.attributes.get(training_of(t.number)) or {} for t in running]
+    return [len((k.get("progress") or {}).get("losses", [])) for k in known]

@@ -1,4 +1,4 @@
-"""Checkpoints of trainings that outlive their workers.
+"""Checkpoints of training runs that outlive their workers.
 
 Their bytes are in the artifact store, their names in attributes of the study.
 """
@@ -14,17 +14,17 @@ from moo_bnas.storage.artifacts import Artifacts
 
 
 class Checkpoints:
-    """The last checkpoint of one training, and how far it is.
+    """The last checkpoint of one training run, and its progress.
 
-    The attribute is a JSON object: `progress` as told, and `checkpoint` (id, sha256) once there is
-    one. A new checkpoint is whole in the store before the attribute names it, and the old one goes
-    after that; so whenever a worker is killed, the attribute names a whole one.
+    The attribute is a JSON object: `progress` as reported, and `checkpoint` (id, sha256) once there
+    is one. A new checkpoint is whole in the store before the attribute names it, and the old one is
+    removed after that; so whenever a worker is killed, the attribute names a whole one.
 
     Args:
-        storage: Of the study.
-        study: That the training belongs to.
-        artifacts: Of the study.
-        key: Of the attribute.
+        storage: Storage that holds the study.
+        study: Study that the training run belongs to.
+        artifacts: Artifact store of the study.
+        key: Name of the attribute.
     """
 
     def __init__(self, storage: Storage, study: Study, artifacts: Artifacts, key: str) -> None:
@@ -34,10 +34,10 @@ class Checkpoints:
         self._key = key
 
     def load(self) -> tuple[Any, bytes | None]:
-        """Progress and content of the last checkpoint; None where there is none.
+        """Progress and content of the last checkpoint; each is None if there is none.
 
         Raises:
-            ArtifactsError: Where it is lost or damaged.
+            ArtifactsError: If the checkpoint is lost or damaged.
         """
         known = self._read()
         kept = _checkpoint(known)
@@ -57,7 +57,7 @@ class Checkpoints:
         self._write({**self._read(), "progress": progress})
 
     def forget(self) -> None:
-        """Drops the checkpoint; the next training begins anew."""
+        """Drops the checkpoint; the next training run begins from scratch."""
         known = self._read()
         if known:
             self._write({})

@@ -1,4 +1,7 @@
-"""What workers do with trials: take, finish, give back, retry; and what becomes of lost claims."""
+"""What workers do with trials: take, finish, give back, retry; and what happens to lost claims.
+
+Each operation is one transaction (`return_lost`: one per claim) and may be repeated.
+"""
 
 from __future__ import annotations
 
@@ -59,15 +62,15 @@ class Claims:
     def take(
         self, studies: Sequence[Study], worker: str, fingerprints: Mapping[str, str]
     ) -> Claim | None:
-        """Takes one waiting trial; of the first study that has any, the dearest.
+        """Takes one waiting trial: of the first study that has any, the most expensive one.
 
         Args:
-            studies: In order of preference.
-            worker: Its name.
-            fingerprints: Of what this worker would evaluate, by precision.
+            studies: Studies to take from, in order of preference.
+            worker: Name of the worker.
+            fingerprints: Fingerprints of what this worker would evaluate, by precision.
 
         Returns:
-            None where nothing waits that could be begun now.
+            None if nothing waits that could be begun now.
         """
         try:
             with self._db.write() as connection:
@@ -121,7 +124,7 @@ class Claims:
         )
 
     def beat(self, worker: str, claim: Claim | None) -> None:
-        """Says that a worker lives, and works on its claim if it has one."""
+        """Records a heartbeat of a worker, and of its claim if it has one."""
         with self._db.write() as connection:
             if claim is not None:
                 connection.execute(
@@ -141,7 +144,7 @@ class Claims:
 
     @waiting_out
     def forgive(self, claim: Claim) -> None:
-        """Forgets how often the trial was lost before: it gets on."""
+        """Forgets how often the trial was lost before, since it makes progress."""
         with self._db.write() as connection:
             connection.execute(
                 update(queue)
@@ -155,7 +158,7 @@ class Claims:
 
     @waiting_out
     def release(self, claim: Claim) -> bool:
-        """Gives the claim back; False where it was not held any more."""
+        """Gives the claim back; False if it was not held any more."""
         with self._db.write() as connection:
             return self._move.give_back(connection, claim.trial_id, claim.token)
 
@@ -164,21 +167,21 @@ class Claims:
         """Gives the claim back after a fault of its device, or fails the trial for good.
 
         Args:
-            claim: Held.
-            reason: What the device said.
-            memory: Whether it ran out of memory: then the next try is alone on the device, and
-                the last. Of other faults the third is the last.
+            claim: The claim, as it was taken.
+            reason: The device's error message.
+            memory: Whether the device ran out of memory: then the next try is alone on the device,
+                and the last one. Other faults are tried `MAX_DEVICE_ERRORS` times.
 
         Returns:
             Whether this was the last try, and the trial has failed.
         """
-        # What a claim says of earlier tries stays true for as long as it is held.
+        # The claim's count of earlier tries stays true for as long as the claim is held.
         device_errors = claim.device_errors + (not memory)
         with self._db.write() as connection:
             if memory and claim.alone:
                 last = f"out of memory, also alone on the device: {reason}"
             elif device_errors >= MAX_DEVICE_ERRORS:
-                last = f"the device failed {device_errors} times, at last: {reason}"
+                last = f"the device failed {device_errors} times, the last time with: {reason}"
             else:
                 self._move.give_back(
                     connection,
@@ -201,13 +204,13 @@ class Claims:
         """Completes the trial.
 
         Args:
-            claim: Held.
-            worker: That holds it.
-            evaluation: What came of it.
-            scores: Fitness, and the study's metrics, by name; the metrics become its values.
+            claim: The claim, as it was taken.
+            worker: Name of the worker that holds it.
+            evaluation: What came of the trial.
+            scores: Fitness and the study's metrics by name; the metrics become the trial's values.
 
         Returns:
-            False where the claim was taken away: then nothing is written.
+            False if the claim was taken away: then nothing is written.
         """
         values = [float(scores[m]) for m in claim.study.metrics]
         found = evaluation.to_attributes()
@@ -234,19 +237,19 @@ class Claims:
 
     @waiting_out
     def fail(self, claim: Claim, reason: str) -> bool:
-        """Fails the trial for good; False where the claim was taken away."""
+        """Fails the trial for good; False if the claim was taken away."""
         with self._db.write() as connection:
             return self._fail(connection, claim, reason)
 
     @waiting_out
     def return_lost(self, is_dead: Callable[[WorkerRow], bool]) -> int:
-        """Gives claims of dead workers, and of those that fell silent, to others.
+        """Gives the claims of dead workers, and of workers that fell silent, to others.
 
-        Of all studies of the storage: a lost claim holds up every study that wants its evaluation.
-        To be called again and again; see `silence` for which claims of silent workers are lost.
+        This concerns all studies of the storage: a lost claim holds up every study that wants its
+        evaluation. To be called again and again; `silence` says which silent claims are lost.
 
         Args:
-            is_dead: Whether a worker's process is known to be gone.
+            is_dead: Whether a worker's process is known to have exited.
 
         Returns:
             How many claims were lost.
@@ -294,7 +297,7 @@ class Claims:
         )
 
     def _source(self, connection: Connection, token: str) -> Source | None:
-        """Where an evaluation was made, if that trial is still there."""
+        """The trial that an evaluation was made for, if that still exists."""
         trials, studies = self._db.trials, self._db.studies
         row = connection.execute(
             select(studies.c.study_name, trials.c.number)

@@ -30,12 +30,12 @@ class Studies:
 
     @waiting_out
     def ensure(self, name: str, metrics: Sequence[str], attributes: Mapping[str, Any]) -> Study:
-        """Opens the study, made with these metrics and attributes where it is missing.
+        """Opens a study; makes it, with these metrics and attributes, if it is missing.
 
-        One that was begun and never finished being made (its process was killed) is completed.
+        A study that is half made, because its process was killed meanwhile, is completed.
 
         Raises:
-            StorageError: Where a study of this name belongs to another program.
+            StorageError: If a study of this name belongs to another program.
         """
         with self._db.errors():
             study = optuna.create_study(
@@ -55,7 +55,7 @@ class Studies:
                     f"study {name!r} in {self._db.shown_url} was not made by moo-bnas; choose "
                     "another --study-name"
                 )
-            for table in (queue, worker_rows, driver_rows):  # of a deleted study that had this id
+            for table in (queue, worker_rows, driver_rows):  # left by a study that had this id
                 connection.execute(delete(table).where(table.c.study_id == study._study_id))
             self._set_attributes(connection, study._study_id, attributes)
             self._set_metric_names(connection, study._study_id, metrics)
@@ -66,17 +66,17 @@ class Studies:
         """Opens a study.
 
         Raises:
-            StorageError: Where there is none; the message names those there are.
+            StorageError: If there is none of this name; the message lists the studies there are.
         """
         with self._db.read() as connection:
             return self._expect(connection, name)
 
     def choose(self, name: str | None) -> str:
-        """The name of a run as asked for; without one, that of the only run here.
+        """The name of a run as given; without one, the name of the only run here.
 
         Raises:
-            StorageError: Where it names a sibling of a run; where there is none to choose from, or
-                more than one.
+            StorageError: If the name is that of a sibling, or if none was given and there is no
+                run, or more than one.
         """
         if name is not None:
             if is_sibling(name):
@@ -97,7 +97,7 @@ class Studies:
 
     @waiting_out
     def find(self, name: str) -> Study | None:
-        """Opens a study; None where there is none of this name."""
+        """Opens a study; None if there is none of this name."""
         with self._db.read() as connection:
             return self._read_study(connection, name)
 
@@ -116,15 +116,15 @@ class Studies:
 
     @waiting_out
     def look(self, study: Study, *siblings: Study, final: str | None = None) -> RunState:
-        """What a worker of a run would find, in one statement that locks nothing.
+        """What there is to do in a run, read in one statement that locks nothing.
 
         Args:
-            study: Of the run.
-            siblings: That it serves as well.
-            final: The name of the study of final trainings, if it serves that; there may be none.
+            study: Study of the run.
+            siblings: Siblings that count as the run's own work.
+            final: Name of the study of final trainings, if they count; it may not exist.
 
         Returns:
-            What is to be done. A run is finished once its driver, and the driver of its final
+            The state of the run. It is finished once its driver, and the driver of its final
             trainings, have ended.
         """
         found = select(
@@ -161,10 +161,10 @@ class Studies:
 
     @waiting_out
     def agree_on_data(self, study: Study, content_hash: str) -> None:
-        """Records what the first worker's data are; refuses others.
+        """Records the content hash of the first worker's data; refuses any other.
 
         Raises:
-            DataError: Where the study was begun on data of another content.
+            DataError: If the study was begun on data of another content.
         """
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id, study.name)

@@ -10,18 +10,18 @@ from torch import Tensor
 
 from moo_bnas.data import ImageData, Split
 
-_CHUNK = 4096  # images at a time, where all are read once
+_CHUNK = 4096  # images at a time, when all are read once
 _ROOM_FOR_DATA = 0.5  # share of a GPU's free memory that data may take
 
 
 @dataclass(frozen=True)
 class DeviceSplit:
-    """Images where they stay during a training.
+    """Images of one split, at the place where they stay during training runs.
 
     Attributes:
         images: uint8, n x c x h x w, on the device; on the host where the device is too small.
         labels: int64, n, beside the images.
-        rows: int64, those images that belong to the split.
+        rows: int64, indices of the images that belong to the split.
     """
 
     images: Tensor
@@ -39,11 +39,11 @@ class DeviceData:
     """A data set for one device.
 
     Attributes:
-        train: To learn from.
-        scoring: To score on.
+        train: Images to learn from.
+        scoring: Images to score on.
         size: Side of the images that a network gets; they are stored at this size or larger.
-        mean: Of the training images' channels, in 0..255, shape 1 x c x 1 x 1.
-        std: Likewise.
+        mean: Mean of each channel of the training images, in 0..255, shape 1 x c x 1 x 1.
+        std: Standard deviation of each channel, in the same form.
     """
 
     train: DeviceSplit
@@ -54,11 +54,11 @@ class DeviceData:
 
     @property
     def device(self) -> torch.device:
-        """Where the training runs."""
+        """The device that the training runs on."""
         return self.mean.device
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Images in 0..255 as floats of mean 0 and standard deviation 1 a channel."""
+        """Images in 0..255 as floats of mean 0 and standard deviation 1 per channel."""
         scaled = (images.float() - self.mean) / self.std
         return scaled.contiguous(memory_format=torch.channels_last)
 
@@ -67,9 +67,9 @@ def to_device(data: ImageData, size: int, device: torch.device) -> DeviceData:
     """Puts a data set on a device, where it stays for all candidates.
 
     Args:
-        data: As loaded.
+        data: The data set as loaded.
         size: Side of the images that the network gets.
-        device: To train on. On a CPU the images are used where they lie, which may be a file.
+        device: Device to train on. For a CPU the images stay where they are, which may be a file.
     """
     mean, std = _channel_statistics(data.train)
     return DeviceData(
@@ -82,12 +82,14 @@ def to_device(data: ImageData, size: int, device: torch.device) -> DeviceData:
 
 
 def _place(split: Split, device: torch.device) -> DeviceSplit:
+    """A split on a device: copied to a GPU if it has room, else left on the host."""
     images, labels, rows = _tensors(split)
     if device.type == "cpu":
         return DeviceSplit(images, labels, rows)
     needed = len(rows) * images[0].nbytes
     if needed > _ROOM_FOR_DATA * torch.cuda.mem_get_info(device)[0]:
         return DeviceSplit(images, labels, rows)
+    # In chunks: the images may be mapped from a file that is larger than the host's memory.
     chosen = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
     for here, of_split in zip(torch.split(chosen, _CHUNK), torch.split(rows, _CHUNK), strict=True):
         here.copy_(images[of_split])
@@ -95,7 +97,7 @@ def _place(split: Split, device: torch.device) -> DeviceSplit:
 
 
 def _tensors(split: Split) -> tuple[Tensor, Tensor, Tensor]:
-    with warnings.catch_warnings():  # nobody writes to them
+    with warnings.catch_warnings():  # they are only read
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         images = torch.from_numpy(split.images)
     return images, torch.from_numpy(split.labels), torch.from_numpy(split.rows)

@@ -10,7 +10,7 @@ import torch
 
 from moo_bnas.errors import DeviceError, DeviceMemoryError, MooBnasError
 
-# What torch says of a device where it has no class of error for it.
+# Messages of torch about a device for which it has no class of errors.
 _NO_MEMORY = re.compile(r"out of memory|DefaultCPUAllocator|bad_alloc|_ALLOC(ATION)?_FAILED")
 _NO_DEVICE = re.compile(r"CUDA error|CUDA driver error|cuDNN error|CUBLAS|HIP error")
 
@@ -18,9 +18,22 @@ Result = TypeVar("Result")
 
 
 def on_device(device: str, work: Callable[[], Result]) -> Result:
-    """What `work` returns; the device's errors become ours. What `work` held is free after it.
+    """Calls `work`; turns errors of the device into errors of moo-bnas.
 
-    Also what torch would keep for later: another worker may be waiting to be alone on the device.
+    Memory that `work` held is free afterwards, including what torch would cache for later: another
+    worker may be waiting to be alone on the device.
+
+    Args:
+        device: Name of the device, shown in errors.
+        work: What to call.
+
+    Returns:
+        What `work` returns.
+
+    Raises:
+        DeviceMemoryError: If the device has not enough memory left.
+        DeviceError: If the device fails in another way.
+        Exception: Whatever else `work` raises.
     """
     failure: MooBnasError | None = None
     try:
@@ -29,8 +42,8 @@ def on_device(device: str, work: Callable[[], Result]) -> Result:
         failure = _expected(device, error)
         if failure is None:
             raise
-    # Only here is the error gone, and with its traceback the frames that hold tensors.
-    if type(failure) is not DeviceError:  # after which CUDA does nothing any more
+    # Only here does the error no longer exist, nor its traceback, whose frames held tensors.
+    if type(failure) is not DeviceError:  # after it CUDA does nothing any more
         torch.cuda.empty_cache()
     if failure is not None:
         raise failure
@@ -38,7 +51,7 @@ def on_device(device: str, work: Callable[[], Result]) -> Result:
 
 
 def _expected(device: str, error: Exception) -> MooBnasError | None:
-    """What an error is to be told as, without traceback; None where it was not expected."""
+    """The error to raise instead, without traceback; None if the error was not expected."""
     if isinstance(error, MooBnasError):
         return error.with_traceback(None)
     said = next(iter(str(error).splitlines()), type(error).__name__)

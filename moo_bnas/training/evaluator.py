@@ -33,17 +33,17 @@ class Evaluator:
     """A definition on a device, and what is needed to train any of its networks there.
 
     Args:
-        definition: Of the run.
+        definition: Definition of the run.
         device: `auto`, `cpu` or `cuda:N`.
-        data_root: The folder below which data sets lie.
-        group: The processes that train final networks together; `follow` is for all but the first.
+        data_root: Folder that contains the data sets.
+        group: The processes that train final networks together; all but the first call `follow`.
 
     Attributes:
-        device: The name of the hardware.
-        device_id: Tells this device from others of the machine.
+        device: Name of the hardware.
+        device_id: Identifies the device among those of this machine.
 
     Raises:
-        DefinitionError: Where this machine has no such device.
+        DefinitionError: If this machine has no such device.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class Evaluator:
             The hash of their content.
 
         Raises:
-            DataError: Where they are missing or broken.
-            DeviceError: Where the device fails, or has no room for them.
+            DataError: If they are missing or broken.
+            DeviceError: If the device fails, or has no room for them.
         """
         if purpose not in self._loaded:
             images = self._definition.data.load(
@@ -234,7 +234,7 @@ class Evaluator:
         images, data = self._loaded["final"]
         widths = self._space.widths_of(genotype, network.base_widths)
         total = flops(network, widths, precision)
-        # As JSON would give them back, so that what is read again equals what was written.
+        # In the form that JSON gives back, so that what is read again equals what was written.
         made = {
             "definition": definition.model_dump(mode="json"),
             "recipe": task.recipe.model_dump(mode="json"),

@@ -21,9 +21,9 @@ class Group:
     """The processes of a `torchrun`.
 
     Attributes:
-        rank: Of this process, from 0.
-        count: Of processes.
-        local_rank: Of this process among those of its machine.
+        rank: Number of this process, from 0.
+        count: Number of processes.
+        local_rank: Number of this process among those of its machine.
     """
 
     rank: int
@@ -31,7 +31,7 @@ class Group:
     local_rank: int
 
     def device(self, name: str) -> str:
-        """The device of this process, where all are to use `name`."""
+        """The device of this process, if the user gave `name` for all of them."""
         return f"cuda:{self.local_rank}" if name == "auto" and torch.cuda.is_available() else name
 
     def send(self, message: bytes) -> None:
@@ -50,10 +50,10 @@ class Group:
         return content.numpy().tobytes()
 
     def share(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """What trains a network on all processes at once, with the gradients of the whole batch.
+        """The module to call in training: it gives all processes the gradients of the whole batch.
 
-        Its batch norms become such that see the whole batch. Its parameters, their names and its
-        evaluation stay as they are.
+        The network's batch norms then use the whole batch in training. Its parameters, their names
+        and its evaluation stay as they are.
         """
         _sync_batch_norms(network)
         places = [device] if device.type == "cuda" else None
@@ -67,7 +67,7 @@ class Group:
 
 
 def join_group() -> Group | None:
-    """The group that `torchrun` started this process in; None: it did not."""
+    """The group that `torchrun` started this process in; None if it did not."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return None
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -76,18 +76,19 @@ def join_group() -> Group | None:
 
 
 class _SyncedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over the batches of all processes, which are of one size.
+    """Batch norm over the batches of all processes, which have one size.
 
-    torch's own SyncBatchNorm has no CPU version; this one is the same on every device.
+    torch's own SyncBatchNorm has no CPU version; this one computes the same on every device.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        wide = x.float()
+        wide = x.float()  # statistics in fp32, also under autocast
         mean = _mean(wide.mean(dim=(0, 2, 3)))
         centred = wide - mean[:, None, None]
         variance = _mean(centred.square().mean(dim=(0, 2, 3)))
+        # Running variance is unbiased, n / (n - 1), as in nn.BatchNorm2d; n counts all processes.
         n = wide.numel() / wide.shape[1] * dist.get_world_size()
         with torch.no_grad():
             momentum = cast("float", self.momentum)
@@ -100,7 +101,7 @@ class _SyncedBatchNorm2d(nn.BatchNorm2d):
 
 
 class _Sum(Function):
-    """The sum over all processes; its gradient is theirs, summed."""
+    """The sum over all processes; its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:

@@ -52,8 +52,8 @@ class Jobs:
         options: How the worker serves the run.
 
     Attributes:
-        state: What the last look has found; at first that trials wait, which is tried without a
-            look.
+        state: Result of the last look; `WAITING` before the first one, so that a claim is tried
+            at once.
 
     Raises:
         ArtifactsError: If the store of the parent's weights cannot be used.

@@ -21,7 +21,8 @@ from moo_bnas.worker.options import WorkerOptions
 from moo_bnas.worker.presence import REST_AFTER, Presence
 
 # An empty queue is looked at again after a tenth of the time that it has been empty, or a hundredth
-# of the last evaluation's: a thousand workers that train for minutes need not ask every second.
+# of the time of the last evaluation: a thousand workers that train for minutes need not ask every
+# second.
 _FIRST_WAIT, _LONGEST_WAIT = 0.01, 5.0
 
 log = logging.getLogger(__name__)
@@ -121,14 +122,14 @@ class _Worker:
             self._jobs.look()
 
     def _is_to_leave(self) -> bool:
-        """Whether it has been idle for too long, and no driver lives; the log says so."""
+        """Whether it has been idle for too long and no driver is there; the log says so."""
         limit, idle = self._limits.idle_seconds, time.monotonic() - self._idle_since
         if limit is None or idle < limit:
             return False
         if self._has_driver(limit):
             self._idle_since = time.monotonic()
             return False
-        log.info("leaving: for %s nothing to do, and no driver", duration(idle))
+        log.info("leaving: nothing to do for %s, and no driver", duration(idle))
         return True
 
     def _has_driver(self, within: float) -> bool:

@@ -28,10 +28,10 @@ class Limits:
     def reached(self, candidates: int, seconds: float) -> bool:
         """Whether a worker that has done so much is to leave; the log says so."""
         if self.candidates is not None and candidates >= self.candidates:
-            log.info("leaving after %d candidates, as told", candidates)
+            log.info("leaving after %d candidates, the limit", candidates)
             return True
         if self.seconds is not None and seconds >= self.seconds:
-            log.info("leaving after %s, as told", duration(seconds))
+            log.info("leaving after %s, the limit", duration(seconds))
             return True
         return False
 
@@ -41,7 +41,7 @@ class WorkerOptions:
     """How a worker serves a run.
 
     Attributes:
-        artifacts_url: Where the run's artifact store is on this machine; None: where the run says.
+        artifacts_url: Where the run's artifact store is on this machine; None: the run's own URL.
         only_final: Whether it serves the final trainings of the run alone, not its search.
         heartbeat: Seconds between two heartbeats; after six without one it counts as lost.
         limits: When it leaves before the run is over.

@@ -172,7 +172,7 @@ def test_studies_lists_what_is_there(cli: Cli) -> None:
         (["run", "--population", "1"], 2, "1 is not in the range x>=2"),
         (["run", "--device", "gpu"], 2, "got 'gpu', expected auto, cpu or cuda:N"),
         (["run", "--storage", "nonsense"], 1, "expected a database URL such as"),
-        (["run", "--storage", "sqlite:////no/such/x.db"], 1, "is not a folder; make it first"),
+        (["run", "--storage", "sqlite:////no/such/x.db"], 1, "does not exist; create it first"),
         (["cost", "vgg_small", "--ratios", "1,1.5,1,1,1,1"], 2, "got ratio 1.5, expected each"),
         (["cost", "vgg_small", "--ratios", "1,1"], 2, "got 2 ratios, expected 6: one each for"),
         (["cost", "vgg_small", "--ratios", "a"], 2, "expected numbers joined by commas"),
@@ -312,7 +312,7 @@ def test_status_tells_who_works_at_what_speed_until_the_run_is_over(
         assert driver.poll() is None
     one = cli("worker", "--stop-after", "2")
     assert one.returncode == 0
-    assert "leaving after 2 candidates, as told" in one.stderr
+    assert "leaving after 2 candidates, the limit" in one.stderr
 
     watch = start_cli("status", "--watch", cwd=tmp_path)
     worker = start_cli("worker", "--heartbeat", "0.5", cwd=tmp_path)

@@ -112,7 +112,7 @@ def test_a_study_that_is_deleted_ends_its_driver_soon(run: Run, tiny: Definition
 
     began = time.monotonic()
     local = LocalWorkers(run.url, "s", [], 10, run.folder, run.folder)
-    with pytest.raises(StorageError, match="study 's' is gone; was it deleted while it ran"):
+    with pytest.raises(StorageError, match="study 's' does not exist any more; was it deleted"):
         Driver(opened, local, show, lambda: None).drive()
     assert time.monotonic() - began < 20
     assert {progress.done for progress in run.shown} == {0}
@@ -128,7 +128,7 @@ def test_a_deleted_study_is_missed_though_its_queue_is_there(run: Run, tiny: Def
         run.shown.append(progress)
         assert len(run.shown) < 100
 
-    with pytest.raises(StorageError, match="study 's' is gone"):
+    with pytest.raises(StorageError, match="study 's' does not exist any more"):
         Driver(opened, local, show, lambda: None).drive()
 
 

@@ -200,7 +200,7 @@ def test_device_errors_are_tried_again_up_to_a_number(storage: Storage, space: S
     assert storage.claims.retry(claim, "the bus is gone", memory=False)
     (failed,) = storage.trials.read(study)
     assert failed.state == "fail"
-    reason = f"the device failed {MAX_DEVICE_ERRORS} times, at last: the bus is gone"
+    reason = f"the device failed {MAX_DEVICE_ERRORS} times, the last time with: the bus is gone"
     assert failed.failure == reason
 
 

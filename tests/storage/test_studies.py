@@ -100,9 +100,9 @@ def test_a_study_that_is_deleted_while_it_is_used_is_told_and_takes_no_rows(
     storage.claims.fail(held[1], "diverged")
     assert storage.studies.look(study) is RunState.GONE
     optuna.create_study(study_name="mine", storage=storage_url)  # SQLite gives it the same id
-    with pytest.raises(StorageError, match="study 's' is gone; was it deleted while it ran"):
+    with pytest.raises(StorageError, match="study 's' does not exist any more; was it deleted"):
         storage.studies.set_attributes(study, {"finished": True})
-    with pytest.raises(StorageError, match="study 's' is gone"):
+    with pytest.raises(StorageError, match="study 's' does not exist any more"):
         storage.trials.submit(study, space, [candidate((2, 2))])
     with storage._database.read() as connection:
         for table in ("trials", "trial_user_attributes", "trial_values", "study_user_attributes"):

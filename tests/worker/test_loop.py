@@ -198,7 +198,7 @@ def test_a_device_error_ends_the_worker_and_the_third_one_its_candidate(run: Run
     assert _work(run, _Stub()) == 1
     dearer, cheaper = _dearer_and_cheaper(run)
     assert (dearer.state, cheaper.state) == ("fail", "complete")
-    reason = "the device failed 3 times, at last: the bus is gone"
+    reason = "the device failed 3 times, the last time with: the bus is gone"
     assert dearer.failure == reason
 
 
@@ -253,7 +253,7 @@ def test_a_worker_whose_study_is_deleted_says_so(run: Run, storage_url: str) -> 
     def deleted(_: object) -> None:
         optuna.delete_study(study_name="s", storage=storage_url)
 
-    with pytest.raises(StorageError, match="study 's' is gone; was it deleted while it ran"):
+    with pytest.raises(StorageError, match="study 's' does not exist any more; was it deleted"):
         work(run.storage, "s", _Stub(deleted), threading.Event())
 
 

@@ -209,7 +209,7 @@ def test_a_server_needs_a_place_for_artifacts_from_the_start(
     heirs: Definition, postgresql: PostgresServer, tmp_path: Path
 ) -> None:
     url = fresh_database(postgresql)
-    with pytest.raises(DefinitionError, match="give --artifacts, a folder that all machines mount"):
+    with pytest.raises(DefinitionError, match="give --artifacts: a folder that all machines mount"):
         open_run(url, "s", heirs, "pareto", 0)
     assert Storage(url).studies.names() == []
     open_run(url, "s", heirs, "pareto", 0, str(tmp_path / "shared"))
