@@ -49,7 +49,11 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     [
         ("[data]", "[data", "not valid TOML"),
         ('"digits"', '"mnist"', "data: got name 'mnist', expected one of 'digits', 'cifar10', "),
-        ('"digits"', '"digits"\npath = "d"', "data.path: unknown key; remove it or correct its name"),
+        (
+            '"digits"',
+            '"digits"\npath = "d"',
+            "data.path: unknown key; remove it or correct its name",
+        ),
         ('"digits"', '"cifar10"\npath = "/d"', "data.path: got '/d', expected a path below --data"),
         ('"digits"', '"cifar10"\npath = "../d"', "data.path: got '../d', expected a path below"),
         ('"digits"', '"cifar10"\nvalidation = 0', "data.validation: got 0, expected how many im"),
