@@ -1,0 +1,211 @@
+"""A screen that proposes what a Gaussian process expects to improve most.
+
+A pool of candidates evolves on the process; the proposals are those whose expected improvement is
+greatest, chosen one after the other, each as if the ones before had come out as expected
+(Ginsbourger et al., "Kriging is well-suited to parallelize optimization", 2010). Accuracies are
+uncertain and costs are known exactly, so the expected gain in hypervolume has a closed form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import ndtr
+
+from moo_bnas.evolution.candidates import Candidates
+from moo_bnas.evolution.gaussian_process import Fits, GaussianProcess, fit
+from moo_bnas.evolution.scoring import Objective, front, unclipped_fitness
+from moo_bnas.evolution.screening import History
+from moo_bnas.evolution.space import FloatArray, IntArray
+
+_ROUNDS, _OFFSPRING, _SPREAD = 3, 800, 200  # rounds of breeding, offspring in each, random ones
+_SHORTLIST = 300  # candidates that the proposals are chosen from, by their gain alone
+_PARENTS = 32  # of a round, where fitness is one number
+_CONDITION_ON = 640  # evaluations that a prediction looks at, at most: its time grows with n^2
+_MARGIN = 0.1  # by which the reference point lies beyond the ends, as a share of the range
+
+
+class ModelScreen:
+    """Screens candidates by a Gaussian process (see `Screen`).
+
+    Args:
+        choices: The number of choices of each gene.
+    """
+
+    def __init__(self, choices: Sequence[int]) -> None:
+        self._choices = choices
+        self._fits = Fits(choices)
+
+    def choose(
+        self,
+        history: History,
+        objective: Objective,
+        candidates: Candidates,
+        number: int,
+        rng: np.random.Generator,
+    ) -> IntArray:
+        """Chooses candidates, the best first; see `Screen.choose`."""
+        known = np.isfinite(history.accuracies)
+        genotypes, accuracies = history.genotypes[known], history.accuracies[known]
+        costs = history.costs[known]
+        process = self._process(genotypes, accuracies, costs, objective)
+        pool = _evolved(process, genotypes, accuracies, costs, objective, candidates, rng)
+        gains: _HypervolumeGains | _FitnessGains
+        if objective.mode == "scalar":
+            gains = _FitnessGains(objective, accuracies, costs)
+        else:
+            ends = np.stack([np.zeros_like(candidates.choices), candidates.choices - 1])
+            gains = _HypervolumeGains(accuracies, costs, *objective.cost.of(ends).tolist())
+        return pool[_greedy(process, pool, objective.cost.of(pool), gains, number)]
+
+    def _process(
+        self,
+        genotypes: IntArray,
+        accuracies: FloatArray,
+        costs: FloatArray,
+        objective: Objective,
+    ) -> GaussianProcess:
+        theta = self._fits.of(genotypes, accuracies)
+        if len(genotypes) > _CONDITION_ON:
+            order = _by_promise(accuracies, costs, objective)
+            rest = order[_CONDITION_ON // 2 :]
+            some = np.linspace(0, len(rest) - 1, _CONDITION_ON // 2).astype(np.int64)
+            chosen = np.sort(np.concatenate([order[: _CONDITION_ON // 2], rest[some]]))
+            genotypes, accuracies = genotypes[chosen], accuracies[chosen]
+        return fit(self._choices, genotypes, accuracies, theta)
+
+
+class _HypervolumeGains:
+    """Expected gains in hypervolume of accuracy against cost, both linear.
+
+    With the front sorted by cost c_1 < ... < c_k, its accuracies b_1 < ... < b_k, and the reference
+    point (c_{k+1}, b_0), a candidate of cost c and accuracy N(m, s^2) adds a strip of width
+    max(c_{j+1} - max(c_j, c), 0) above each b_j that it exceeds.
+    """
+
+    def __init__(
+        self, accuracies: FloatArray, costs: FloatArray, cheapest: float, dearest: float
+    ) -> None:
+        on = front(accuracies, costs)
+        self._accuracies, self._costs = accuracies[on], costs[on]
+        spread = float(np.ptp(self._accuracies)) or 1.0
+        self._worst = float(self._accuracies[0]) - _MARGIN * spread
+        self._end = dearest + _MARGIN * (dearest - cheapest)
+
+    def of(self, means: FloatArray, deviations: FloatArray, costs: FloatArray) -> FloatArray:
+        starts = np.concatenate([[-np.inf], self._costs])[:, None]
+        ends = np.concatenate([self._costs, [self._end]])[:, None]
+        floors = np.concatenate([[self._worst], self._accuracies])[:, None]
+        widths = np.maximum(ends - np.maximum(starts, costs), 0.0)
+        gains = np.zeros(len(costs))
+        for width, floor in zip(widths, floors, strict=True):
+            some = np.flatnonzero(width)  # a candidate adds nothing left of its own cost
+            gains[some] += width[some] * _improvement(means[some], deviations[some], floor)
+        return gains
+
+    def suppose(self, accuracy: float, cost: float) -> None:
+        """Supposes that a candidate was evaluated, with this result."""
+        accuracies, costs = np.append(self._accuracies, accuracy), np.append(self._costs, cost)
+        on = front(accuracies, costs)
+        self._accuracies, self._costs = accuracies[on], costs[on]
+
+
+class _FitnessGains:
+    """Expected improvements of the fitness of Eq. 4, unclipped."""
+
+    def __init__(self, objective: Objective, accuracies: FloatArray, costs: FloatArray) -> None:
+        self._objective = objective
+        self._best = float(self._fitness(accuracies, costs).max())
+
+    def of(self, means: FloatArray, deviations: FloatArray, costs: FloatArray) -> FloatArray:
+        return _improvement(self._fitness(means, costs), deviations, np.array(self._best))
+
+    def suppose(self, accuracy: float, cost: float) -> None:
+        """Supposes that a candidate was evaluated, with this result."""
+        found = self._fitness(np.array([accuracy]), np.array([cost]))
+        self._best = max(self._best, float(found[0]))
+
+    def _fitness(self, accuracies: FloatArray, costs: FloatArray) -> FloatArray:
+        objective = self._objective
+        return unclipped_fitness(accuracies, costs, objective.reference_cost, objective.trade_off)
+
+
+def _improvement(means: FloatArray, deviations: FloatArray, floor: FloatArray) -> FloatArray:
+    """Expected value of max(N(means, deviations^2) - floor, 0)."""
+    z = (means - floor) / deviations
+    found: FloatArray = deviations * (z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi))
+    return found
+
+
+def _evolved(
+    process: GaussianProcess,
+    genotypes: IntArray,
+    accuracies: FloatArray,
+    costs: FloatArray,
+    objective: Objective,
+    candidates: Candidates,
+    rng: np.random.Generator,
+) -> IntArray:
+    """A pool of candidates: some spread over all costs, others bred from what is expected best."""
+    pool = [candidates.spread(_SPREAD, rng)]
+    expected = process.mean(genotypes)
+    parents = np.concatenate(
+        [
+            genotypes[_best(accuracies, costs, objective)],
+            genotypes[_best(expected, costs, objective)],
+        ]
+    )
+    for _ in range(_ROUNDS):
+        offspring = candidates.mate(parents, _OFFSPRING, rng)
+        pool.append(offspring)
+        both = np.unique(np.concatenate([parents, offspring]), axis=0)
+        parents = both[_best(process.mean(both), objective.cost.of(both), objective)]
+    return np.unique(np.concatenate(pool), axis=0)
+
+
+def _best(accuracies: FloatArray, costs: FloatArray, objective: Objective) -> IntArray:
+    """Indices of the parents of a next round: two fronts, or the fittest."""
+    if objective.mode == "scalar":
+        return _by_promise(accuracies, costs, objective)[:_PARENTS]
+    first = np.array(front(accuracies, costs))
+    rest = np.setdiff1d(np.arange(len(costs)), first)
+    second = rest[front(accuracies[rest], costs[rest])]
+    return np.concatenate([first, second])
+
+
+def _by_promise(accuracies: FloatArray, costs: FloatArray, objective: Objective) -> IntArray:
+    """Indices from the most to the least useful: by fitness, or front after front."""
+    if objective.mode == "scalar":
+        found: IntArray = np.argsort(objective.minimized(accuracies, costs)[:, 0], kind="stable")
+        return found
+    left, order = np.arange(len(costs)), []
+    while len(left):
+        on = np.array(front(accuracies[left], costs[left]))
+        order.append(left[on])
+        left = np.delete(left, on)
+    return np.concatenate(order)
+
+
+def _greedy(
+    process: GaussianProcess,
+    pool: IntArray,
+    costs: FloatArray,
+    gains: _HypervolumeGains | _FitnessGains,
+    number: int,
+) -> IntArray:
+    """Indices of candidates, each the best after those before have come out as expected."""
+    outlook = process.outlook(pool)
+    # Gains only shrink as others are chosen, so those that are small at first need no second look.
+    first = gains.of(outlook.mean, outlook.noisy_deviation, costs)
+    some = np.argsort(-first, kind="stable")[: max(_SHORTLIST, number)]
+    outlook, costs = outlook.of(some), costs[some]
+    chosen: list[int] = []
+    for _ in range(min(number, len(some))):
+        expected = gains.of(outlook.mean, outlook.noisy_deviation, costs)
+        expected[chosen] = -1.0
+        best = int(np.argmax(expected))
+        chosen.append(best)
+        outlook.suppose(best)
+        gains.suppose(float(outlook.mean[best]), float(costs[best]))
+    return some[chosen]
