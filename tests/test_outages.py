@@ -114,7 +114,7 @@ def test_an_outage_is_logged_at_growing_intervals(
 ) -> None:
     monkeypatch.setattr(database, "_FIRST_PAUSE", 0.01)
     monkeypatch.setattr(database, "_LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(database, "_SECOND_WORD", 0.05)
+    monkeypatch.setattr(database, "_SECOND_REPORT", 0.05)
     tries = iter(range(60))
 
     @database.waiting_out
