@@ -24,7 +24,7 @@ def test_every_help_has_an_example(cli: Cli, command: str) -> None:
         (["run", "nope"], 2, "got the definition 'nope', expected one of digits"),
         (["run", "--mode", "both"], 2, "'both' is not one of 'scalar', 'pareto'"),
         (["run", "--max-flops", "10"], 2, "the smallest network has 1509; raise the limit"),
-        (["run", "--max-memory", "10"], 2, "the limit on memory_bits is 10 bits, but"),
+        (["run", "--max-memory", "10"], 2, "the limit on memory_bits is 10 bit, but"),
         (["run", "--population", "1"], 2, "1 is not in the range x>=2"),
         (["run", "--device", "gpu"], 2, "got 'gpu', expected auto, cpu or cuda:N"),
         (["run", "--storage", "nonsense"], 1, "expected a database URL such as"),
