@@ -34,8 +34,9 @@ from moo_bnas.definition import load_definition
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.networks.module import build
 from moo_bnas.recipe import Recipe
+from moo_bnas.training.device_data import to_device
 from moo_bnas.training.inheritance import inherit
-from moo_bnas.training.loop import Training, to_device
+from moo_bnas.training.loop import Training
 
 
 def parse() -> argparse.Namespace:

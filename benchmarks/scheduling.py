@@ -47,7 +47,7 @@ from moo_bnas.driver.local_workers import LocalOptions, LocalWorkers
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import open_run
 from moo_bnas.driver.search_loop import Driver
-from moo_bnas.evaluation import Precision
+from moo_bnas.evaluation import Evaluation, Precision
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.storage import Storage
 from moo_bnas.worker.loop import work
@@ -67,19 +67,19 @@ class Costless:
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
-    ) -> dict[str, Any]:
-        """Sleeps, then returns the attributes of a training run of ten epochs."""
+    ) -> Evaluation:
+        """Sleeps, then returns the evaluation of a training run of ten epochs."""
         if self._seconds:
             time.sleep(self._seconds)
         accuracy = score(genotype)
-        return {
-            "accuracy": accuracy,
-            "accuracy_per_epoch": [accuracy] * 10,
-            "epochs": 10,
-            "seed": 1,
-            "train_seconds": self._seconds,
-            "images_per_second": 0.0,
-        }
+        return Evaluation(
+            accuracy=accuracy,
+            accuracy_per_epoch=(accuracy,) * 10,
+            epochs=10,
+            seed=1,
+            train_seconds=self._seconds,
+            images_per_second=0.0,
+        )
 
 
 class _Statements:

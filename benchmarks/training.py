@@ -39,7 +39,8 @@ from moo_bnas.networks.cost import macs
 from moo_bnas.networks.layers import ImageShape, LayerSpec
 from moo_bnas.networks.module import build
 from moo_bnas.recipe import Recipe
-from moo_bnas.training.loop import Training, to_device
+from moo_bnas.training.device_data import to_device
+from moo_bnas.training.loop import Training
 
 ROUNDS = 5
 

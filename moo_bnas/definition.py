@@ -73,8 +73,10 @@ class SearchOptions(Section):
     """How long to search, and under which limits.
 
     Attributes:
-        population: Candidates a generation.
-        generations: How many.
+        population: Candidates per generation.
+        generations: Number of generations.
+        model: Model that screens candidates: `gp`, a Gaussian process that learns accuracies from
+            the candidates so far; `none` leaves the choice to the genetic algorithm.
         trade_off: Lambda of Eq. 4.
         max_flops: Limit on FLOPs: no candidate above it is trained. The references (uniform and
             full-precision networks) are trained all the same.
@@ -83,6 +85,7 @@ class SearchOptions(Section):
 
     population: Annotated[int, Field(ge=2)] = 32
     generations: AtLeastOne = 50
+    model: Literal["none", "gp"] = "none"
     trade_off: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4.0
     max_flops: Positive | None = None
     max_memory: Positive | None = None
@@ -98,16 +101,16 @@ class Definition(Section):
     """A whole definition.
 
     Attributes:
-        name: Of the file.
+        name: Name of the file.
         description: One line for `moo-bnas studies`.
-        network: What is widened.
-        space: By which ratios.
-        data: What it learns.
+        network: Network that is widened.
+        space: Expansion ratios that its layers may have.
+        data: Data set that it learns.
         recipe: How a candidate is trained.
         parent: How the parent is trained, the uniform network of the greatest ratio, whose weights
-            binary candidates begin with; without it they begin from scratch.
-        final: How networks are trained in the end, on training and validation images.
-        search: How long to search.
+            binary candidates start with; without it they start from scratch.
+        final: How chosen networks are trained in the end, on training and validation images.
+        search: How long to search, and under which limits.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -136,7 +139,7 @@ class Definition(Section):
         return self.network.make(self.data.shape)
 
     def make_space(self) -> SearchSpace:
-        """Its search space."""
+        """The search space of this definition."""
         return SearchSpace(self.make_network().genes, self.space.ratios)
 
     def costs(self) -> dict[str, LayerCost]:
@@ -160,12 +163,12 @@ class Definition(Section):
     def fingerprint(
         self, precision: Precision, data_hash: str, parent_hash: str | None = None
     ) -> str:
-        """Of all evaluations of this definition.
+        """The fingerprint of all evaluations of this definition.
 
         Args:
-            precision: Of the networks.
-            data_hash: Of the data's content.
-            parent_hash: Of the weights that binary candidates begin with.
+            precision: Precision of the networks.
+            data_hash: Hash of the content of the data.
+            parent_hash: Hash of the weights that binary candidates start with.
         """
         return fingerprint(
             {
@@ -176,7 +179,7 @@ class Definition(Section):
         )
 
     def parent_fingerprint(self, data_hash: str) -> str:
-        """Of the training of the parent, whose result is weights beside an accuracy."""
+        """The fingerprint of the parent's training, which gives weights beside an accuracy."""
         if self.parent is None:
             raise DefinitionError(f"definition {self.name} has no [parent]; add that section")
         return fingerprint(
@@ -188,11 +191,11 @@ class Definition(Section):
         )
 
     def final_fingerprint(self, precision: Precision, data_hash: str) -> str:
-        """Of all final trainings of this definition.
+        """The fingerprint of all final training runs of this definition.
 
         Args:
-            precision: Of the networks.
-            data_hash: Of the content of the data, test images included.
+            precision: Precision of the networks.
+            data_hash: Hash of the content of the data, test images included.
         """
         return fingerprint(
             {
@@ -236,7 +239,7 @@ class Definition(Section):
 
 def shipped() -> dict[str, Path]:
     """The definitions that come with moo-bnas, by name."""
-    # In a wheel they lie inside the package, in a checkout beside it.
+    # In a wheel they are inside the package, in a checkout beside it.
     folder = next(f for f in (_PACKAGE / "studies", _PACKAGE.parent / "studies") if f.is_dir())
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
@@ -260,9 +263,11 @@ def load_definition(name_or_path: str) -> Definition:
     except UnicodeDecodeError as error:
         raise DefinitionError(f"{path} is no text file (UTF-8); give a .toml file") from error
     except tomllib.TOMLDecodeError as error:
-        raise DefinitionError(f"{path}: not valid TOML: {error}; mend that line") from error
+        raise DefinitionError(f"{path}: not valid TOML: {error}; correct that line") from error
     except OSError as error:
-        raise DefinitionError(f"cannot read {path}: {error.strerror}; mend that") from error
+        raise DefinitionError(
+            f"cannot read {path}: {error.strerror}; check its permissions"
+        ) from error
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)
     return parse_definition({"name": name, **values}, source=str(path))
 
@@ -302,7 +307,7 @@ def _fault(fault: Any) -> str:
     where = ".".join(str(part) for part in parts) or "definition"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        message = "unknown key; remove it or mend its name"
+        message = "unknown key; remove it or correct its name"
     elif fault["type"] == "missing":
         message = "missing; add it"
     elif fault["type"] == "union_tag_not_found":

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.driver.final_definition import definition_in_effect, find_run, lasting
@@ -18,7 +17,7 @@ from moo_bnas.driver.run import Run
 from moo_bnas.driver.search_loop import Driver
 from moo_bnas.storage import Storage
 from moo_bnas.training.evaluator import Evaluator
-from moo_bnas.worker.loop import work
+from moo_bnas.worker import WorkerOptions, work
 
 # A final recipe to add to a definition such as TINY.
 FINAL = """
@@ -79,7 +78,7 @@ def narrow(definition: Definition) -> Chosen:
 
 
 @contextmanager
-def served(run: Run | Finals, **options: Any) -> Iterator[None]:
+def served(run: Run | Finals, *, only_final: bool = False) -> Iterator[None]:
     """A worker in a thread serves a run, and trains."""
     name = run.run.name if isinstance(run, Finals) else run.study.name
     stop = threading.Event()
@@ -87,7 +86,13 @@ def served(run: Run | Finals, **options: Any) -> Iterator[None]:
     def serve() -> None:
         while not stop.is_set():
             evaluator = Evaluator(run.definition, "cpu", Path())
-            work(Storage(run.storage.url), name, evaluator, stop, **options)
+            work(
+                Storage(run.storage.url),
+                name,
+                evaluator,
+                stop,
+                WorkerOptions(only_final=only_final),
+            )
 
     thread = threading.Thread(target=serve)
     thread.start()

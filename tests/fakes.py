@@ -5,19 +5,44 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from moo_bnas.data import Purpose
-from moo_bnas.evaluation import Keep, Precision
+from moo_bnas.evaluation import Evaluation, Keep, Precision, Source
 from moo_bnas.evolution.space import Genotype
-from moo_bnas.recipe import Recipe
 from moo_bnas.storage import Storage
-from moo_bnas.worker.loop import work
+from moo_bnas.task import FinalTask
+from moo_bnas.worker import work
 
 
 def accuracy_of(genotype: Genotype) -> float:
     """Grows with the widths, by another amount for each gene."""
     return 50.0 + sum(i * g for i, g in enumerate(genotype, start=1)) / 2
+
+
+def evaluation(
+    accuracy: float,
+    *,
+    epochs: int = 1,
+    top5: float | None = None,
+    train_seconds: float = 0.5,
+    loss_per_epoch: tuple[float, ...] = (),
+    device: str | None = None,
+    worker: str | None = None,
+    copied_from: Source | None = None,
+) -> Evaluation:
+    """An evaluation that nothing was trained for."""
+    return Evaluation(
+        accuracy=accuracy,
+        epochs=epochs,
+        seed=0,
+        train_seconds=train_seconds,
+        images_per_second=2.0,
+        top5=top5,
+        loss_per_epoch=loss_per_epoch,
+        device=device,
+        worker=worker,
+        copied_from=copied_from,
+    )
 
 
 class TrainsNothing:
@@ -33,19 +58,13 @@ class TrainsNothing:
 
     def train_parent(
         self, checkpoint: bytes | None, keep: Keep, should_stop: Callable[[], bool]
-    ) -> tuple[dict[str, Any], bytes]:
-        return {"accuracy": 99.0, "train_seconds": 0.5, "images_per_second": 2.0}, b"weights"
+    ) -> tuple[Evaluation, bytes]:
+        return evaluation(99.0), b"weights"
 
     def train_final(
-        self,
-        genotype: Genotype,
-        precision: Precision,
-        recipe: Recipe,
-        checkpoint: bytes | None,
-        keep: Keep,
-        should_stop: Callable[[], bool],
-    ) -> tuple[dict[str, Any], bytes]:
-        return {"accuracy": 97.0, "top5": 99.0, "train_seconds": 0.5}, b"weights"
+        self, task: FinalTask, keep: Keep, should_stop: Callable[[], bool]
+    ) -> tuple[Evaluation, bytes]:
+        return evaluation(97.0, top5=99.0), b"weights"
 
 
 class _Fake(TrainsNothing):
@@ -54,9 +73,8 @@ class _Fake(TrainsNothing):
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
-    ) -> dict[str, Any]:
-        accuracy = self._accuracy(genotype)
-        return {"accuracy": accuracy, "train_seconds": 0.5, "images_per_second": 2.0}
+    ) -> Evaluation:
+        return evaluation(self._accuracy(genotype))
 
 
 @contextmanager

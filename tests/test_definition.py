@@ -39,7 +39,7 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     told = str(caught.value)
     assert "mine.toml: 4 fault(s)" in told
     assert "recipe.epochs: missing; add it" in told
-    assert "recipe.epoch: unknown key; remove it or mend its name" in told
+    assert "recipe.epoch: unknown key; remove it or correct its name" in told
     assert "search.population: Input should be a valid integer, got 'six'" in told
     assert "network.binarizer: got binarizer 'ternary', expected one of dorefa, sign" in told
 
@@ -49,7 +49,11 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     [
         ("[data]", "[data", "not valid TOML"),
         ('"digits"', '"mnist"', "data: got name 'mnist', expected one of 'digits', 'cifar10', "),
-        ('"digits"', '"digits"\npath = "d"', "data.path: unknown key; remove it or mend its name"),
+        (
+            '"digits"',
+            '"digits"\npath = "d"',
+            "data.path: unknown key; remove it or correct its name",
+        ),
         ('"digits"', '"cifar10"\npath = "/d"', "data.path: got '/d', expected a path below --data"),
         ('"digits"', '"cifar10"\npath = "../d"', "data.path: got '../d', expected a path below"),
         ('"digits"', '"cifar10"\nvalidation = 0', "data.validation: got 0, expected how many im"),

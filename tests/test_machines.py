@@ -134,7 +134,7 @@ def test_a_search_survives_a_machine_that_falls_off_the_network(
 
     def done_by() -> set[str]:
         trials = storage.trials.read(study)
-        return {t.attributes["worker"][:8] for t in trials if t.state == "complete"}
+        return {(t.result.worker or "")[:8] for t in trials if t.state == "complete"}
 
     while done_by() != {machine.name for machine in machines}:
         assert driver.poll() is None

@@ -166,9 +166,9 @@ def _table(titles: Sequence[str], trials: Sequence[Trial], paths: Sequence[Path]
     wide = max(len(title) for title in [*titles, "network"])
     lines = [f"{'network':<{wide}}  {'test top-1':>10}  {'top-5':>8}  {'FLOPs':>9}  model"]
     for title, trial, path in zip(titles, trials, paths, strict=True):
-        found = trial.attributes
+        found = trial.result
         lines.append(
-            f"{title:<{wide}}  {found['accuracy']:>8.2f} %  {found['top5']:>6.2f} %  "
-            f"{quantity(found['flops']):>9}  {path}"
+            f"{title:<{wide}}  {found.accuracy:>8.2f} %  {found.top5:>6.2f} %  "
+            f"{quantity(trial.costs['flops']):>9}  {path}"
         )
     return "\n".join(lines)

@@ -34,8 +34,8 @@ def parent(search: RunOptions, driver: DriverOptions) -> None:
             )
         trial = drive_search(opened, folder, driver, Driver.make_parent)
         if trial is not None:
-            found = trial.attributes
+            found = trial.result
             click.echo(
-                f"parent of {opened.study.name}: {found['accuracy']:.2f} % after "
-                f"{found['epochs']} epochs, weights {found['weights_hash'][:12]}"
+                f"parent of {opened.study.name}: {found.accuracy:.2f} % after "
+                f"{found.epochs} epochs, weights {found.kept.sha256[:12]}"
             )

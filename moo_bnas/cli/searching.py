@@ -34,6 +34,7 @@ class RunOptions:
         population: Candidates per generation.
         generations: Number of generations.
         seed: Seed of the search.
+        model: Model that screens candidates: gp or none.
         trade_off: Lambda of the fitness.
         max_flops: Limit on the FLOPs of a candidate.
         max_memory: Limit on the memory of a candidate, in bits.
@@ -44,6 +45,7 @@ class RunOptions:
     population: int | None
     generations: int | None
     seed: int
+    model: str | None
     trade_off: float | None
     max_flops: float | None
     max_memory: float | None
@@ -60,6 +62,7 @@ class RunOptions:
             load_definition(self.definition_name),
             population=self.population,
             generations=self.generations,
+            model=self.model,
             trade_off=self.trade_off,
             max_flops=self.max_flops,
             max_memory=self.max_memory,
@@ -91,6 +94,11 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=0,
             show_default=True,
             help="Seed of the search.",
+        ),
+        click.option(
+            "--model",
+            type=click.Choice(["gp", "none"]),
+            help="Model that screens candidates: a Gaussian process, or none.",
         ),
         click.option(
             "--trade-off",

@@ -90,7 +90,7 @@ def worker(
     # torch takes seconds to import: a wrong name is reported before
     from moo_bnas.training.evaluator import Evaluator
     from moo_bnas.training.process_group import join_group
-    from moo_bnas.worker.loop import Limits, work
+    from moo_bnas.worker import Limits, WorkerOptions, work
 
     group = join_group()
     evaluator = Evaluator(definition, group.device(device) if group else device, data_root, group)
@@ -108,11 +108,7 @@ def worker(
         loading.clear()
     except KeyboardInterrupt:
         return  # nothing is claimed yet
-    work(
-        storage,
-        study.name,
-        evaluator,
-        stop,
+    options = WorkerOptions(
         artifacts_url=artifacts_url,
         only_final=only_final,
         heartbeat=heartbeat,
@@ -122,6 +118,7 @@ def worker(
             idle_seconds=max_idle * 60,
         ),
     )
+    work(storage, study.name, evaluator, stop, options)
     if group and stop.is_set():
         sys.exit(1)  # so that torchrun ends the others, which may be waiting within a step
     evaluator.dismiss()

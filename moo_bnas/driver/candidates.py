@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from moo_bnas.definition import Definition
 from moo_bnas.evaluation import Precision
@@ -18,7 +17,9 @@ def binary_candidates(
     network, space = definition.make_network(), definition.make_space()
     costs = {n: c.each(network, space, genotypes) for n, c in definition.costs().items()}
     return [
-        _candidate(definition, g, "binary", {n: c[i] for n, c in costs.items()}, generation)
+        Candidate(
+            g, "binary", {n: c[i] for n, c in costs.items()}, generation, definition.cost.name
+        )
         for i, g in enumerate(genotypes)
     ]
 
@@ -28,17 +29,4 @@ def candidate(definition: Definition, genotype: Genotype, precision: Precision) 
     network, space = definition.make_network(), definition.make_space()
     widths = space.widths_of(genotype, network.base_widths)
     costs = {n: c.of(network, widths, precision) for n, c in definition.costs().items()}
-    return _candidate(definition, genotype, precision, costs, None)
-
-
-def _candidate(
-    definition: Definition,
-    genotype: Genotype,
-    precision: Precision,
-    costs: Mapping[str, float],
-    generation: int | None,
-) -> Candidate:
-    attributes: dict[str, Any] = {"genotype": list(genotype), "precision": precision, **costs}
-    if generation is not None:
-        attributes["generation"] = generation
-    return Candidate(genotype, precision, costs[definition.cost.name], attributes)
+    return Candidate(genotype, precision, costs, ordered_by=definition.cost.name)

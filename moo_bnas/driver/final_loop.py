@@ -69,7 +69,7 @@ def _finished(finals: Finals, chosen: Sequence[Chosen]) -> list[Trial]:
         if trial.state == "fail":
             title = finals.title(trial.genotype, trial.precision)
             raise FinalTrainingError(
-                f"the final training of {title} failed: {trial.attributes['fail_reason']}; fix "
+                f"the final training of {title} failed: {trial.failure}; fix "
                 "its cause and give --restart"
             )
     return trials

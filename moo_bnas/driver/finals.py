@@ -30,7 +30,7 @@ from moo_bnas.storage import (
     final_of,
     training_of,
 )
-from moo_bnas.storage.artifacts import Artifact, Artifacts, agree_on_artifacts, join_artifacts
+from moo_bnas.storage.artifacts import Artifacts, agree_on_artifacts, join_artifacts
 from moo_bnas.storage.checkpoints import Checkpoints
 
 Chosen = tuple[Genotype, Precision]
@@ -122,7 +122,7 @@ class Finals:
 
     def _document(self, trial: Trial, content: bytes) -> dict[str, Any]:
         """What model.json says: the card of the model, its test scores, and what came before."""
-        found = trial.attributes
+        found = trial.result
         card = parse_model(content, "the model in the artifact store").card
         searched = [
             t
@@ -135,24 +135,23 @@ class Finals:
             "test": {"top1": card.accuracy, "top5": card.top5},
             "search": {
                 "trial": searched[0].number if searched else None,
-                "accuracy": searched[0].attributes["accuracy"] if searched else None,
+                "accuracy": searched[0].result.accuracy if searched else None,
             },
-            "train_seconds": found["train_seconds"],
-            "weights_sha256": found["weights_hash"],
+            "train_seconds": found.train_seconds,
+            "weights_sha256": found.kept.sha256,
             **card.model_dump(mode="json", exclude={"accuracy", "top5"}),
         }
 
     def _is_kept(self, trial: Trial) -> bool:
-        found = trial.attributes
         try:
-            self.artifacts.get(Artifact(found["artifact"], found["weights_hash"]))
+            self.artifacts.get(trial.result.kept)
         except ArtifactsError:
             return False
         return True
 
     def _model(self, trial: Trial, path: Path) -> bytes:
         """The model of a trial, from the artifact store; or from where it was written before."""
-        artifact = Artifact(trial.attributes["artifact"], trial.attributes["weights_hash"])
+        artifact = trial.result.kept
         try:
             return self.artifacts.get(artifact)
         except ArtifactsError as error:

@@ -13,6 +13,7 @@ from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.cost import Budget
+from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.storage import (
     PARETO_METRICS,
@@ -149,8 +150,9 @@ def make_search(definition: Definition, mode: Mode, seed: int) -> Search:
     """
     network, space, options = definition.make_network(), definition.make_space(), definition.search
     costs = {name: cost.over(network, space) for name, cost in definition.costs().items()}
+    choices = [len(space.ratios)] * len(space.genes)
     return Search(
-        [len(space.ratios)] * len(space.genes),
+        choices,
         costs[definition.cost.name],
         mode=mode,
         population=options.population,
@@ -158,6 +160,7 @@ def make_search(definition: Definition, mode: Mode, seed: int) -> Search:
         reference_cost=definition.reference_cost(),
         trade_off=options.trade_off,
         budgets=[Budget(costs[name], limit) for name, limit in options.limits.items()],
+        screen=ModelScreen(choices) if options.model == "gp" else None,
     )
 
 

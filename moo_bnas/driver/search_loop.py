@@ -84,7 +84,8 @@ class Driver:
                 break
             self._submit(asked, generation)
             self._wait(asked, generation)
-            search.tell({g: self._known[g].attributes.get("accuracy") for g in asked})
+            found = {g: self._known[g].evaluation for g in asked}
+            search.tell({g: None if e is None else e.accuracy for g, e in found.items()})
         self._wait([], options.generations)
         if failed := run.storage.trials.counts(run.baselines)["fail"]:
             log.warning("%d reference networks failed; see the logs of the workers", failed)
@@ -120,7 +121,7 @@ class Driver:
         if trial.state == "fail":
             raise ParentError(
                 f"the parent of study {run.study.name!r} failed: "
-                f"{trial.attributes['fail_reason']}; fix [parent] of the definition and give "
+                f"{trial.failure}; fix [parent] of the definition and give "
                 "another --study-name"
             )
         run.storage.studies.set_attributes(parent, {"finished": True})
@@ -146,7 +147,8 @@ class Driver:
         stored: dict[int, list[Genotype]] = {}
         trials = self._run.storage.trials.read(self._run.study)
         for trial in trials:
-            stored.setdefault(trial.attributes["generation"], []).append(trial.genotype)
+            if trial.generation is not None:
+                stored.setdefault(trial.generation, []).append(trial.genotype)
         self._learn(trials)
         self._done_at_start = len(self._known)
         return stored

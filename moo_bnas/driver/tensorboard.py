@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,13 @@ class EventFiles:
 
     def end(self, title: str, trial: Trial) -> None:
         """Writes the last epochs of a finished training run, and its test accuracy."""
-        found = trial.attributes
-        self._losses(title, found["loss_per_epoch"])
-        for tag, key in (("test/top1", "accuracy"), ("test/top5", "top5")):
-            self._writer(title).add_scalar(tag, found[key], step=found["epochs"])
+        found = trial.result
+        self._losses(title, found.loss_per_epoch)
+        for tag, value in (("test/top1", found.accuracy), ("test/top5", found.top5)):
+            self._writer(title).add_scalar(tag, value, step=found.epochs)
         self._writer(title).flush()
 
-    def _losses(self, title: str, losses: Any) -> None:
+    def _losses(self, title: str, losses: Sequence[float]) -> None:
         for epoch in range(self._written.get(title, 0), len(losses)):
             self._writer(title).add_scalar("train/loss", losses[epoch], step=epoch + 1)
         if len(losses) > self._written.get(title, 0):

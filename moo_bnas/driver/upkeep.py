@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.processes import has_exited
-from moo_bnas.storage import Storage, Study, WorkerRow, study_gone
+from moo_bnas.storage import RunState, Storage, Study, WorkerRow, study_gone
 
 _SECONDS = 1.0  # between two looks
 _CLEANING = 60.0  # seconds between two cleanups of what deleted studies have left
@@ -63,7 +63,7 @@ class Upkeep:
             WorkersError: Where local workers keep dying.
         """
         self._last = time.monotonic()
-        if self._storage.studies.look(self._driven) == "gone":
+        if self._storage.studies.look(self._driven) is RunState.GONE:
             raise study_gone(self._driven.name)
         self._renew_lease()
         seen = self._storage.workers.read(self._joined)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, nan
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.candidates import tuples
 from moo_bnas.evolution.cost import Budget, Cost
+from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.scoring import Mode, fitness, front, knee
 from moo_bnas.evolution.screening import Screen
 from moo_bnas.evolution.space import Genotype
@@ -74,14 +76,14 @@ def search(
     *,
     choices: Sequence[int],
     mode: Mode = "pareto",
-    population: int = 32,
+    population: int = 16,
     generations: int = 50,
     evaluations: int | None = None,
     seed: int = 0,
     reference_cost: float = inf,
     trade_off: float = 4.0,
     max_cost: float | None = None,
-    screen: Screen | None = None,
+    model: Literal["gp", "none"] | Screen = "gp",
 ) -> SearchResult:
     """Searches any integer space with any accuracy and cost, in this process, without a storage.
 
@@ -100,10 +102,11 @@ def search(
         reference_cost: Cost that Eq. 4 divides by. Without it, fitness is the accuracy.
         trade_off: Lambda of Eq. 4.
         max_cost: Limit on the cost: no genotype above it is evaluated.
-        screen: Object with a method `choose(history, objective, candidates, number, rng)` that
-            returns the genotypes to evaluate next, shape (number, genes), out of those that it
-            bred; it is asked from the second generation on. `moo_bnas.evolution.screening.Screen`
-            documents it. None leaves the choice to the genetic algorithm.
+        model: What screens candidates from the second generation on: `gp`, a Gaussian process;
+            `none`, which leaves the choice to the genetic algorithm; or an object with a method
+            `choose(history, objective, candidates, number, rng)` that returns the genotypes to
+            evaluate next, shape (number, genes), out of those that it bred, as
+            `moo_bnas.evolution.screening.Screen` documents.
 
     Raises:
         DefinitionError: Where an argument makes no sense, a cost is not a positive number, an
@@ -118,6 +121,7 @@ def search(
         ("evaluations", evaluations, evaluations is None or _whole(evaluations, 1)),
         ("seed", seed, _whole(seed, 0)),
         ("reference_cost", reference_cost, _real(reference_cost) and reference_cost > 0),
+        ("model", model, model in ("gp", "none") or hasattr(model, "choose")),
         ("trade_off", trade_off, _real(trade_off) and 0 <= trade_off < inf),
         ("max_cost", max_cost, max_cost is None or (_real(max_cost) and max_cost > 0)),
     )
@@ -135,19 +139,19 @@ def search(
         value = accuracy(genotype)
         return nan if value is None else _number("accuracy", genotype, value, "a number or None")
 
-    model = Cost(
+    weighed = Cost(
         "cost", "units", lambda genotypes: np.array([cost_of(g) for g in tuples(genotypes)])
     )
     run = Search(
         [int(c) for c in choices],  # integers of numpy overflow when the size is counted
-        model,
+        weighed,
         mode=mode,
         population=int(population),
         seed=int(seed),
         reference_cost=reference_cost,
         trade_off=trade_off,
-        budgets=() if max_cost is None else (Budget(model, max_cost),),
-        screen=screen,
+        budgets=() if max_cost is None else (Budget(weighed, max_cost),),
+        screen=_screen(model, [int(c) for c in choices]),
     )
     done: dict[Genotype, float] = {}
     for _ in range(generations):
@@ -178,9 +182,16 @@ _EXPECTED = {
     "evaluations": "an integer of at least 1, or None",
     "seed": "an integer of at least 0",
     "reference_cost": "a number above 0",
+    "model": "'gp', 'none', or an object with a method choose",
     "trade_off": "a number of at least 0",
     "max_cost": "a number above 0, or None",
 }
+
+
+def _screen(model: Literal["gp", "none"] | Screen, choices: list[int]) -> Screen | None:
+    if isinstance(model, str):
+        return ModelScreen(choices) if model == "gp" else None
+    return model
 
 
 def _check(*arguments: tuple[str, object, bool]) -> None:

@@ -137,7 +137,7 @@ def note(report: Report) -> str:
         f"Speedup: {report.cost.title} of full precision 1x over {report.cost.title}.",
     ]
     if report.finals:
-        lengths = sorted({f.epochs for f in report.finals if f.epochs is not None})
+        lengths = sorted({f.epochs for f in report.finals})
         epochs_of = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
         parts.insert(
             1,

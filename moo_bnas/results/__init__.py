@@ -1,1 +1,1 @@
-"""What a storage says of a run, as plain data: points, scores, convergence, provenance, status."""
+"""What a storage holds of a run, as plain data: points, scores, convergence, provenance, status."""

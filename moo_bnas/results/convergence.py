@@ -1,4 +1,4 @@
-"""How a search got better from evaluation to evaluation. Pure data."""
+"""How a search improved from evaluation to evaluation. Pure data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from moo_bnas.storage import Trial
 
 @dataclass(frozen=True)
 class Step:
-    """Where a search stood after an evaluation.
+    """The state of a search after an evaluation.
 
     Attributes:
-        evaluations: How many were finished, failed ones included.
-        hours: Since its first candidate was begun, by the clock: pauses count.
-        score: The best fitness, or the hypervolume, of all that was finished by then.
+        evaluations: Number of evaluations that were finished, failed ones included.
+        hours: Hours since the first candidate was begun; pauses count.
+        score: Best fitness, or hypervolume, of all candidates that were finished by then.
     """
 
     evaluations: int
@@ -28,35 +28,35 @@ class Step:
 def convergence(definition: Definition, mode: str, trials: Sequence[Trial]) -> tuple[Step, ...]:
     """The course of a search, in the order in which its evaluations were finished.
 
-    What was evaluated before the first success has no score, and no step.
+    Evaluations before the first success have no score, and no step.
 
     Args:
-        definition: Of the run.
-        mode: `scalar`: the best fitness so far; `pareto`: the hypervolume so far, as
-            `progress.score_of` has it.
-        trials: Of the search.
+        definition: Definition of the run.
+        mode: `scalar` for the best fitness so far; `pareto` for the hypervolume so far (both as
+            `score.score_of` defines them).
+        trials: Trials of the search.
     """
     begun = min((t.started for t in trials if t.started is not None), default=None)
     ended = [(t.ended, t.number, t) for t in trials if t.ended is not None]
-    cheapest, dearest = definition.cost_range()
+    cheapest, most_expensive = definition.cost_range()
     best = float("-inf")
-    accuracies: list[float] = []  # of the front so far, as are the costs
+    # Only the front so far is kept: the hypervolume depends on nothing else, and stays cheap.
+    accuracies: list[float] = []
     costs: list[float] = []
     steps: list[Step] = []
     for count, (at, _, trial) in enumerate(sorted(ended, key=lambda e: e[:2]), start=1):
-        if trial.state == "complete":
-            found = trial.attributes
+        if trial.evaluation is not None:
+            accuracy, flops = trial.evaluation.accuracy, trial.costs["flops"]
             if mode == "scalar":
-                best = max(best, found["fitness"])
+                best = max(best, trial.fitness)
             elif not any(
-                a >= found["accuracy"] and c <= found["flops"]
-                for a, c in zip(accuracies, costs, strict=True)
+                a >= accuracy and c <= flops for a, c in zip(accuracies, costs, strict=True)
             ):
-                accuracies.append(found["accuracy"])
-                costs.append(found["flops"])
+                accuracies.append(accuracy)
+                costs.append(flops)
                 on = front(accuracies, costs)
                 accuracies, costs = [accuracies[i] for i in on], [costs[i] for i in on]
-                best = hypervolume(accuracies, costs, cheapest, dearest)
+                best = hypervolume(accuracies, costs, cheapest, most_expensive)
         if best > float("-inf") and begun is not None:
             steps.append(Step(count, (at - begun).total_seconds() / 3600, best))
     return tuple(steps)

@@ -1,4 +1,4 @@
-"""How much each gene decides, by Optuna's random forest. Pure data."""
+"""How much each gene decides, estimated by Optuna's random forest. Pure data."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from moo_bnas.results.points import Point, Report
 
 ENOUGH = 10
-"""Candidates below which a forest only repeats them."""
+"""Number of candidates below which a forest only repeats them."""
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Of one gene: its shares, between 0 and 1, in what decides accuracy and cost."""
+    """The importance of one gene: its shares, from 0 to 1, in what decides accuracy and cost."""
 
     gene: str
     accuracy: float
@@ -23,13 +23,13 @@ class Importance:
 def importances(report: Report) -> list[Importance] | None:
     """The importance of each gene over the candidates of a search, in the order of the genes.
 
-    Mean decrease of impurity of a random forest (Optuna's `MeanDecreaseImpurity`, seeded): which
-    genes tell the outcomes of those networks apart that the search has looked at. (fANOVA takes
-    minutes at 1,600 candidates of 12 genes.) The shares of all genes add up to 1, or to 0 where
-    all outcomes are equal.
+    It is the mean decrease of impurity of a random forest (Optuna's `MeanDecreaseImpurity`,
+    seeded): which genes explain the differences among the networks that the search has evaluated.
+    (fANOVA takes minutes for 1,600 candidates of 12 genes.) The shares of all genes add up to 1, or
+    to 0 if all outcomes are equal.
 
     Returns:
-        None where fewer than `ENOUGH` candidates are finished.
+        None if fewer than `ENOUGH` candidates are finished.
     """
     points, space = report.search, report.definition.make_space()
     if len(points) < ENOUGH:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import StorageError
@@ -22,15 +21,15 @@ class Point:
     """One finished evaluation.
 
     Attributes:
-        trial: Its number in its study.
+        trial: Number of the trial in its study.
         kind: `search`, or `baseline` for the uniform and full-precision networks.
         precision: `binary` or `full`.
-        ratios: One per gene.
+        ratios: Expansion ratios, one per gene.
         widths: Channels, one per gene.
-        accuracy: Percent, on the validation split.
-        costs: All that it costs, by name (see `networks.cost.COSTS`).
-        cost: The one of them that the search weighs accuracy against.
-        fitness: Eq. 4, percent.
+        accuracy: Top-1 accuracy in percent, on the validation split.
+        costs: All that the network costs, by name (see `networks.cost.COSTS`).
+        cost: The one of these costs that the search weighs accuracy against.
+        fitness: Fitness (Eq. 4), in percent.
         on_front: Whether no search point is better in accuracy and cost.
     """
 
@@ -67,17 +66,17 @@ class Final:
 
     Attributes:
         precision: `binary` or `full`.
-        ratios: One per gene.
-        accuracy: Percent, top-1 on the test images.
-        top5: Likewise; None where it was not counted.
-        epochs: How long it was trained; None where that was not told.
+        ratios: Expansion ratios, one per gene.
+        accuracy: Top-1 accuracy in percent, on the test images.
+        top5: Top-5 accuracy in percent, on the test images; None if it was not counted.
+        epochs: Number of epochs that the network was trained for.
     """
 
     precision: Precision
     ratios: tuple[float, ...]
     accuracy: float
     top5: float | None
-    epochs: int | None
+    epochs: int
 
 
 @dataclass(frozen=True)
@@ -85,18 +84,18 @@ class Report:
     """All that a report shows.
 
     Attributes:
-        study: Its name.
+        study: Name of the run's study.
         mode: `scalar` or `pareto`.
-        definition: Of the run.
-        points: Sorted by kind (search before baseline), genotype, precision.
+        definition: Definition of the run.
+        points: Finished evaluations, sorted by kind (search before baseline), genotype, precision.
         finals: Final trainings, sorted by genotype and precision.
-        failed: How many search trials failed.
+        failed: Number of search trials that failed.
         knee: The point of the front that bulges most; None before any candidate is finished.
-        best: The fittest search point by Eq. 4; likewise.
-        score_name: What `convergence` is of: `best fitness` or `hypervolume`.
-        convergence: How the search got better.
-        uniform_score: The same score of the uniform networks alone; None where there are none.
-        making: How it was made.
+        best: The fittest search point by Eq. 4; None before any candidate is finished.
+        score_name: The score that `convergence` holds: `best fitness` or `hypervolume`.
+        convergence: How the search improved.
+        uniform_score: The same score of the uniform networks alone; None if there are none.
+        making: How the results were made.
     """
 
     study: str
@@ -136,11 +135,10 @@ class Report:
 
 
 def collect(storage: Storage, study_name: str) -> Report:
-    """Reads a report; of a run that is not finished, what there is.
+    """Reads a report; of a run that is not finished, as much as there is.
 
     Raises:
-        StorageError: Where nothing at all is finished: no candidate, no reference, no final
-            training.
+        StorageError: If nothing at all is finished: no candidate, no reference, no final training.
     """
     study = storage.studies.open(study_name)
     definition, mode = stored_definition(study.attributes["definition"]), study.attributes["mode"]
@@ -150,7 +148,7 @@ def collect(storage: Storage, study_name: str) -> Report:
     final_study, finals = _sibling(storage, final_of(study_name))
     complete, complete_references = _complete(trials), _complete(references)
     if not (complete or complete_references or _complete(finals)):
-        failed = [t.attributes["fail_reason"] for t in trials if t.state == "fail"]
+        failed = [t.failure for t in trials if t.state == "fail"]
         why = f" ({len(failed)} failed, the first with {failed[0]!r})" if failed else ""
         raise StorageError(
             f"study {study_name!r} has no finished candidate yet{why}, no reference and no final "
@@ -185,7 +183,7 @@ def collect(storage: Storage, study_name: str) -> Report:
 def searched(definition: Definition, trials: Sequence[Trial]) -> Searched:
     """The points of a search, of those of its trials that are complete."""
     complete, scale, cost = _complete(trials), _Scale(definition), definition.cost.name
-    on = front([t.attributes["accuracy"] for t in complete], [t.attributes[cost] for t in complete])
+    on = front([t.result.accuracy for t in complete], [t.costs[cost] for t in complete])
     points = [scale.point(t, "search", i in on) for i, t in enumerate(complete)]
     return Searched(
         points=tuple(points),
@@ -195,7 +193,7 @@ def searched(definition: Definition, trials: Sequence[Trial]) -> Searched:
 
 
 def _sibling(storage: Storage, name: str) -> tuple[Study | None, list[Trial]]:
-    """A study beside that of a run, and its trials: nothing where nobody has needed it yet."""
+    """A sibling of a run, and its trials: None and no trials if it was not needed yet."""
     study = storage.studies.find(name)
     return study, [] if study is None else storage.trials.read(study)
 
@@ -213,18 +211,17 @@ def _knee(points: Sequence[Point]) -> Point | None:
 
 
 def _final(definition: Definition, trial: Trial) -> Final:
-    attributes: dict[str, Any] = dict(trial.attributes)
     return Final(
         precision=trial.precision,
         ratios=definition.make_space().decode(trial.genotype),
-        accuracy=attributes["accuracy"],
-        top5=attributes.get("top5"),
-        epochs=attributes.get("epochs"),
+        accuracy=trial.result.accuracy,
+        top5=trial.result.top5,
+        epochs=trial.result.epochs,
     )
 
 
 class _Scale:
-    """Makes points of trials; what it takes of their definition is worked out once."""
+    """Makes points of trials; what that needs of the definition is worked out once."""
 
     def __init__(self, definition: Definition) -> None:
         self._space, self._base = definition.make_space(), definition.make_network().base_widths
@@ -234,7 +231,7 @@ class _Scale:
         self._trade_off = definition.search.trade_off
 
     def point(self, trial: Trial, kind: str, on_front: bool) -> Point:
-        accuracy, cost = trial.attributes["accuracy"], trial.attributes[self._cost]
+        accuracy, cost = trial.result.accuracy, trial.costs[self._cost]
         return Point(
             trial=trial.number,
             kind=kind,
@@ -242,7 +239,7 @@ class _Scale:
             ratios=self._space.decode(trial.genotype),
             widths=self._space.widths_of(trial.genotype, self._base),
             accuracy=accuracy,
-            costs={name: trial.attributes[name] for name in self._costs},
+            costs={name: trial.costs[name] for name in self._costs},
             cost=cost,
             fitness=fitness(accuracy, cost, self._reference, self._trade_off),
             on_front=on_front,
@@ -253,9 +250,9 @@ def called(ratios: Sequence[float], precision: Precision, trial: int | None) -> 
     """What a network is called: `full precision 1x`, `uniform 2x`, `trial 53`, or by its ratios.
 
     Args:
-        ratios: One per gene.
+        ratios: Expansion ratios, one per gene.
         precision: `binary` or `full`.
-        trial: Its number in the search, if it is of it.
+        trial: Number of its trial in the search; None if the search has none.
     """
     uniform, listing = len(set(ratios)) == 1, " ".join(f"{r:g}" for r in ratios)
     if precision == "full":

@@ -1,4 +1,4 @@
-"""How a report's results were made: by which versions, on what, how long. Pure data."""
+"""How the results of a report were made: by which versions, on what, how long. Pure data."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from moo_bnas.storage import Study, Trial
 
 @dataclass(frozen=True)
 class Trainings:
-    """The trainings of one study of a run.
+    """The training runs of one study of a run.
 
     Attributes:
         what: `search`, `references`, `parent` or `final`.
-        trained: How many were trained for this run.
-        copied: How many were copied instead, by the study that they were trained for.
-        seconds: Of all of the trained ones, added up.
-        devices: How many were trained on which device.
-        failures: How many failed for which reason.
-        waiting: How many are not finished.
+        trained: Number of networks that were trained for this run.
+        copied: Number of evaluations that were copied instead, by the study that they come from.
+        seconds: Seconds that all training runs took together.
+        devices: Number of networks that were trained, by device.
+        failures: Number of trials that failed, by reason.
+        waiting: Number of trials that are not finished.
     """
 
     what: str
@@ -39,13 +39,13 @@ class Making:
     """How all of a run was made.
 
     Attributes:
-        seed: Of the search.
-        finished: Whether the search is.
-        versions: Of the packages that began it.
-        began: When its first training did; None where that is not known. UTC.
-        ended: When its last one did.
-        trainings: Of each study of the run that has any.
-        final_recipe: Of the final trainings, where the definition has one.
+        seed: Seed of the search.
+        finished: Whether the search is finished.
+        versions: Versions of the packages that began the run.
+        began: When the first training run began; None if that is not known. UTC.
+        ended: When the last training run ended; None if that is not known. UTC.
+        trainings: Training runs of each study of the run that has any.
+        final_recipe: Recipe of the final trainings, if the definition has one.
     """
 
     seed: int
@@ -62,12 +62,12 @@ def making(
     trials: Mapping[str, Sequence[Trial]],
     final_definition: Mapping[str, Any] | None = None,
 ) -> Making:
-    """Adds up what the trials of a run tell.
+    """Adds up how the trials of a run were made.
 
     Args:
-        study: Of the run.
-        trials: Of its studies, by what they hold: `search`, `references`, ...
-        final_definition: As the study of the final trainings holds it, where there is one.
+        study: Study of the run.
+        trials: Trials of its studies, by what these hold: `search`, `references`, ...
+        final_definition: Definition that the study of final trainings holds, if there is one.
     """
     every = [t for some in trials.values() for t in some]
     definition = final_definition or study.attributes["definition"]
@@ -83,19 +83,16 @@ def making(
 
 
 def _trainings(what: str, trials: Sequence[Trial]) -> Trainings:
-    complete = [t.attributes for t in trials if t.state == "complete"]
-    trained = [a for a in complete if "copied_from" not in a]
-    # `NAME trial 7`, of which the name is told
-    copied = Counter(
-        a["copied_from"].rpartition(" trial ")[0] for a in complete if "copied_from" in a
-    )
-    failed = Counter(t.attributes["fail_reason"] for t in trials if t.state == "fail")
+    complete = [t.evaluation for t in trials if t.evaluation is not None]
+    trained = [e for e in complete if e.copied_from is None]
+    copied = Counter(e.copied_from.study for e in complete if e.copied_from is not None)
+    failed = Counter(t.failure or "unknown" for t in trials if t.state == "fail")
     return Trainings(
         what=what,
         trained=len(trained),
         copied=dict(copied.most_common()),
-        seconds=sum(a.get("train_seconds", 0.0) for a in trained),
-        devices=dict(Counter(a.get("device", "unknown") for a in trained).most_common()),
+        seconds=sum(e.train_seconds for e in trained),
+        devices=dict(Counter(e.device or "unknown" for e in trained).most_common()),
         failures=dict(failed.most_common()),
         waiting=sum(t.state in ("waiting", "running") for t in trials),
     )

@@ -25,7 +25,12 @@ from moo_bnas.units import duration
 
 @dataclass(frozen=True)
 class SeenWorker:
-    """A worker that joined, and how fast it trained on average; None where it has not yet."""
+    """A worker that joined.
+
+    Attributes:
+        row: The worker as stored.
+        images_per_second: How fast it trained on average; None if it has not finished anything.
+    """
 
     row: WorkerRow
     images_per_second: float | None
@@ -33,12 +38,28 @@ class SeenWorker:
 
 @dataclass(frozen=True)
 class Status:
-    """See `moo-bnas status`; `best` is the fitness or the hypervolume, by mode.
+    """What `moo-bnas status` shows.
 
-    `driver` is the one that lives; None also once the run is finished. `workers` are those at work,
-    `workers_silent` were not heard of for long, `workers_gone` have left or died. `parent` is how
-    far the parent's training is, where there is one; `final` counts final trainings by state, where
-    there are any; `final_epochs` says how far those are that are running.
+    Attributes:
+        study: Name of the run's study.
+        mode: `scalar` or `pareto`.
+        finished: Whether the search is finished.
+        counts: Number of search trials by state.
+        generation: The latest generation that was submitted.
+        generations: Number of generations of the search.
+        evaluations: Number of candidates that are complete or failed.
+        total: Number of candidates of the whole search.
+        score_name: Name of the score: `best fitness` or `hypervolume`, by mode.
+        best: That score; None before any candidate is finished.
+        driver: The driver at work; None if there is none, or once the search is finished.
+        workers: The workers at work.
+        workers_silent: Number of workers that sent no heartbeat for long.
+        workers_gone: Number of workers that have left or died.
+        seconds_left: Estimate of the time that the search still takes; None if it cannot be made.
+        parent: How far the training run of the parent is; None if the run has no parent.
+        final: Number of final trainings by state; None if there are none.
+        final_epochs: Epochs done of each final training that is running.
+        failures: Number of failed search trials by reason.
     """
 
     study: str
@@ -123,7 +144,7 @@ class Status:
                 f"{duration(self.driver.held_seconds)}"
             )
         elif not self.finished:
-            lines.append("driver       none: go on with the same moo-bnas run")
+            lines.append("driver       none: resume with the same moo-bnas run")
         silent = f", {self.workers_silent} silent" if self.workers_silent else ""
         gone = f", {self.workers_gone} have left" if self.workers_gone else ""
         lines.append(f"workers      {len(self.workers)} at work{silent}{gone}")
@@ -147,12 +168,12 @@ def _name(host: str) -> str:
 
 
 def read_status(storage: Storage, study_name: str) -> Status:
-    """Reads it."""
+    """Reads the status of a run."""
     study = storage.studies.open(study_name)
     definition = stored_definition(study.attributes["definition"])
     trials = storage.trials.read(study)
     complete = [t for t in trials if t.state == "complete"]
-    failures = Counter(t.attributes["fail_reason"] for t in trials if t.state == "fail")
+    failures = Counter(t.failure or "unknown" for t in trials if t.state == "fail")
     finished = study.attributes["finished"]
     driver = None if finished else storage.leases.read(study)
     if driver is not None and (not driver.is_recent or has_exited(driver.host, driver.pid)):
@@ -162,13 +183,13 @@ def read_status(storage: Storage, study_name: str) -> Status:
     joined = storage.workers.read(study)
     missed = [w for w in joined if not (over or w.has_left or has_exited(w.host, w.pid))]
     recent = [w for w in missed if w.is_recent]
-    speeds = defaultdict[str, list[float]](list)
-    for trial in complete:
-        if "copied_from" not in trial.attributes:
-            speeds[trial.attributes["worker"]].append(trial.attributes["images_per_second"])
+    speeds = defaultdict[str | None, list[float]](list)
+    for found in (t.result for t in complete):
+        if found.copied_from is None:
+            speeds[found.worker].append(found.images_per_second)
     total = definition.search.population * definition.search.generations
     score_name, best = score_of(definition, study.attributes["mode"], complete)
-    seconds = [t.attributes["train_seconds"] for t in complete]
+    seconds = [t.result.train_seconds for t in complete]
     left = None
     if seconds and recent:
         undone = max(total - len(complete) - sum(failures.values()), 0)
@@ -178,7 +199,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
         mode=study.attributes["mode"],
         finished=finished,
         counts=storage.trials.counts(study),
-        generation=max((t.attributes["generation"] for t in trials), default=0),
+        generation=max((t.generation or 0 for t in trials), default=0),
         generations=definition.search.generations,
         evaluations=len(complete) + sum(failures.values()),
         total=total,
@@ -199,7 +220,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
 
 
 def parent_progress(storage: Storage, study: Study) -> str:
-    """How far the training of a run's parent is, in words."""
+    """How far the training run of a run's parent is, in words."""
     recipe = stored_definition(study.attributes["definition"]).parent
     parent = storage.studies.open(parent_of(study.name))
     if parent.attributes["finished"]:
@@ -211,5 +232,5 @@ def parent_progress(storage: Storage, study: Study) -> str:
 def _epochs(storage: Storage, final: Study) -> list[int]:
     """Epochs done of each final training that is running."""
     running = [t for t in storage.trials.read(final) if t.state == "running"]
-    told = [final.attributes.get(training_of(t.number)) or {} for t in running]
-    return [len((known.get("progress") or {}).get("losses", [])) for known in told]
+    known = [final.attributes.get(training_of(t.number)) or {} for t in running]
+    return [len((k.get("progress") or {}).get("losses", [])) for k in known]

@@ -1,8 +1,8 @@
 """The storage contract: how driver and workers share work through one Optuna RDB storage.
 
-One run is one Optuna study, holding its search trials only; its siblings hold the rest:
-NAME.baselines the references, NAME.parent the training of the weights that candidates inherit,
-NAME.final full trainings of chosen networks and references, scored on the test images.
+One run is one Optuna study, which holds its search trials only; its siblings hold the rest:
+NAME.baselines the references, NAME.parent the training run of the weights that candidates inherit,
+NAME.final full training runs of chosen networks and references, scored on the test images.
 Optuna's rows are the truth that people read (`optuna.load_study`, optuna-dashboard); the table
 `moo_bnas_trials` repeats each trial's state under an index, with the token of its claim, and always
 changes in the same transaction.
@@ -11,32 +11,32 @@ changes in the same transaction.
   distributions. (study, genotype, precision) is unique, so submitting twice makes them once, and
   trial numbers follow the order of submission.
 - A worker claims by a conditional update, WAITING -> RUNNING, whose row count must be 1. The same
-  transaction writes a fresh token and the first heartbeat. Of the waiting trials the dearest goes
-  first, since the last to finish holds up its generation.
+  transaction writes a fresh token and the first heartbeat. Of the waiting trials the most expensive
+  goes first, since the last to finish holds up its generation.
 - The finish is one transaction, conditional on RUNNING and on the token: values, attributes and
-  COMPLETE together, so no reader sees half of it. Found COMPLETE with its own token, it has
+  COMPLETE together, so no reader sees half of it. If it finds COMPLETE with its own token, it has
   succeeded before (the acknowledgement was lost). Otherwise the claim was taken away: nothing is
   written.
-- A claim that is lost (its worker's process is gone, or was silent for six of its heartbeats) or
-  given back goes RUNNING -> WAITING in place, under the same number. Lost `MAX_LOSSES` times, the
-  trial fails. All times are those of the database's clock.
+- A claim that is lost (its worker's process has exited, or was silent for six of its heartbeats) or
+  given back goes RUNNING -> WAITING in place, under the same number. After `MAX_LOSSES` losses the
+  trial fails. All times are read from the database's clock.
 - An exception or divergence fails the trial at once: it would recur. What may not recur goes
   RUNNING -> WAITING in place, and is no loss: a trial that ran out of memory once, to be tried
   alone on its device; one under which the device failed, `MAX_DEVICE_ERRORS` times in all. These
-  counts, like the losses, belong to the trial and outlive its claims. (The checkpoint of a final
-  training ends its losses: the next try goes on from there.)
+  counts, like the losses, belong to the trial and outlive its claims. (A checkpoint of a final
+  training sets its losses to 0: the next try continues from there.)
 - Of final trainings only those wait for workers that the last command named; others are held back,
-  WAITING as far as Optuna knows.
+  but WAITING in Optuna's rows.
 - An evaluation is begun at most once at a time per fingerprint and genotype in the whole storage.
   A waiting trial whose evaluation another study is training is passed over until that ends; one
   whose evaluation is known is finished with a copy of it.
-- One driver at a time holds the lease of a study and renews it. That of a process that is gone from
-  this host, or was silent for six heartbeats, is taken over.
+- One driver at a time holds the lease of a study and renews it. If its process has exited on this
+  host, or was silent for six heartbeats, another driver takes the lease over.
 - A study that is deleted with Optuna while it is in use ends its driver and workers.
-- COMPLETE trials are never changed. But where a user asks for it, a final training that has failed,
+- COMPLETE trials are never changed. Only if a user asks for it, a final training that has failed,
   or whose model is lost, waits again in place, and its evaluation is forgotten.
-- Every operation may be repeated after an outage of the server, also where it was committed and
-  only the acknowledgement was lost. (A claim that was made unknown to its worker goes stale.)
+- Every operation may be repeated after an outage of the server, also if it was committed and only
+  the acknowledgement was lost. (A claim that its worker never learned of goes stale.)
 - A worker holds no connection while it trains for longer than a second. On SQLite writers take the
   write lock at the beginning of a transaction (BEGIN IMMEDIATE, WAL, 60 s busy timeout), so none
   can fail half-way; on servers transactions read what is committed, and lock the row of the queue
@@ -60,6 +60,7 @@ from moo_bnas.storage.records import (
     Candidate,
     Claim,
     LeaseRow,
+    RunState,
     Study,
     Trial,
     WorkerRow,
@@ -85,6 +86,7 @@ __all__ = [
     "Candidate",
     "Claim",
     "LeaseRow",
+    "RunState",
     "Storage",
     "Study",
     "Trial",
@@ -100,24 +102,24 @@ __all__ = [
 
 
 class Storage:
-    """An opened storage, by what is read and written.
+    """An opened storage; its parts are named after what they read and write.
 
     Args:
         url: SQLAlchemy URL.
-        create: Make file and tables where they are missing.
+        create: Whether to make the file and the tables if they are missing.
 
     Attributes:
         url: The URL with its driver, and with its password: not to be shown.
         shown_url: The URL without its password.
-        optuna: The same storage as Optuna knows it.
+        optuna: The same storage as an object of Optuna.
         studies: Studies and their attributes.
         trials: What the driver does with trials: submit, read, count.
-        claims: What workers do with them: take, finish, give back, try again.
-        workers: Who joined.
+        claims: What workers do with trials: take, finish, give back, try again.
+        workers: The workers that have joined.
         leases: Which driver holds which study.
 
     Raises:
-        StorageError: Where it cannot be opened, or holds no run and `create` is not set.
+        StorageError: If it cannot be opened, or holds no run and `create` is not set.
     """
 
     def __init__(self, url: str, *, create: bool = False) -> None:

@@ -10,7 +10,7 @@ import io
 import uuid
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,7 @@ from optuna.exceptions import ExperimentalWarning
 from sqlalchemy import make_url
 
 from moo_bnas.errors import ArtifactsError, DefinitionError
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A file in an artifact store.
-
-    Attributes:
-        id: Its name there.
-        sha256: Of its bytes.
-    """
-
-    id: str
-    sha256: str
+from moo_bnas.evaluation import Artifact
 
 
 class Artifacts:
@@ -40,26 +28,26 @@ class Artifacts:
 
     Args:
         url: A folder, `s3://bucket` or `gs://bucket`.
-        create: Make the folder where it is missing.
+        create: Whether to make the folder if it is missing.
 
     Raises:
-        ArtifactsError: Where it is not there, or the package for it is not.
-        DefinitionError: For a URL of another form.
+        ArtifactsError: If it does not exist, or if the package that reads it is not installed.
+        DefinitionError: If the URL has another form.
     """
 
     def __init__(self, url: str, *, create: bool = False) -> None:
         self.url = url
         store = _store(url, create)
-        # Requests to buckets are repeated; but not by Backoff.remove, which does so after success
-        # (Optuna 5.0).
+        # Requests to buckets are repeated; except removals: Backoff.remove repeats them even after
+        # success (Optuna 5.0).
         self._store = Backoff(store) if "://" in url else store
         self._remove = store.remove
 
     def put(self, content: bytes) -> Artifact:
-        """Keeps bytes.
+        """Keeps bytes in the store.
 
         Raises:
-            ArtifactsError: Where that fails.
+            ArtifactsError: If they cannot be written.
         """
         artifact = Artifact(str(uuid.uuid4()), hashlib.sha256(content).hexdigest())
         try:
@@ -67,7 +55,7 @@ class Artifacts:
         except Exception as error:  # of three libraries, which have no common base
             raise ArtifactsError(
                 f"could not write {len(content):,} bytes to the artifact store {self.url}: "
-                f"{error}; make room, or check that it is reachable and may be written"
+                f"{error}; make room, or check that it is reachable and writable"
             ) from error
         return artifact
 
@@ -75,15 +63,15 @@ class Artifacts:
         """The bytes of an artifact.
 
         Raises:
-            ArtifactsError: Where it is not there, or not what was kept.
+            ArtifactsError: If it does not exist, or is not what was kept.
         """
         try:
             with self._store.open_reader(artifact.id) as reader:
                 content: bytes = reader.read()
         except ArtifactNotFound as error:
             raise ArtifactsError(
-                f"the artifact store {self.url} has no {artifact.id}; give the store that the run "
-                "began with as --artifacts, or mount it"
+                f"the artifact store {self.url} has no {artifact.id}; mount the store that the run "
+                "began with, or give its place as --artifacts"
             ) from error
         except Exception as error:
             raise ArtifactsError(
@@ -98,33 +86,34 @@ class Artifacts:
         return content
 
     def remove(self, artifact: Artifact) -> None:
-        """Drops an artifact that nothing refers to any more; one that is gone already is fine."""
+        """Removes an artifact that nothing refers to any more, unless it is removed already."""
         try:
             self._remove(artifact.id)
         except ArtifactNotFound:
             pass
         except Exception as error:
             raise ArtifactsError(
-                f"could not remove {artifact.id} from the artifact store {self.url}: {error}"
+                f"could not remove {artifact.id} from the artifact store {self.url}: {error}; "
+                "check that it is reachable and writable"
             ) from error
 
 
 def agree_on_artifacts(
     known: Mapping[str, Any] | None, url: str | None, storage_url: str
 ) -> dict[str, Any]:
-    """What a study keeps of its artifact store, for the workers that join.
+    """What a study records of its artifact store, for the workers that join.
 
-    Beside the URL that is a marker, a file that lies in this store alone: who finds it has the
+    Beside the URL that is a marker, a file that only this store contains: whoever finds it has the
     right store, also under another URL (a folder that is mounted elsewhere).
 
     Args:
-        known: What the study has kept; None: it is new.
-        url: As given by the user; None: as known, at first the default of the storage.
-        storage_url: Of the storage.
+        known: What the study has recorded; None: the study is new.
+        url: URL as given by the user; None: as recorded, at first the default of the storage.
+        storage_url: URL of the storage.
 
     Raises:
-        DefinitionError: Where none is given and the storage has no default.
-        ArtifactsError: Where it cannot be used, or is not the one that is known.
+        DefinitionError: If none is given and the storage has no default.
+        ArtifactsError: If the store cannot be used, or is not the recorded one.
     """
     if known is None:
         url = default_url(storage_url) if url is None else _absolute(url)
@@ -140,11 +129,11 @@ def join_artifacts(known: Mapping[str, Any], url: str | None) -> Artifacts:
     """The artifact store of a study that was begun, opened by a worker.
 
     Args:
-        known: What the study keeps of it.
-        url: Where it is on this machine; None: as the study says.
+        known: What the study has recorded of it.
+        url: Where the store is on this machine; None: as recorded.
 
     Raises:
-        ArtifactsError: Where it is not there.
+        ArtifactsError: If it does not exist there.
     """
     artifacts = Artifacts(known["url"] if url is None else url)
     artifacts.get(Artifact(**known["marker"]))
@@ -162,16 +151,16 @@ def _moved(url: str, marker: Artifact, storage_url: str) -> str:
 
 
 def default_url(storage_url: str) -> str:
-    """The artifact store of a storage where none is named: a folder beside an SQLite file.
+    """The default artifact store of a storage: a folder beside an SQLite file.
 
     Raises:
-        DefinitionError: For a server, whose workers share no folder as far as is known.
+        DefinitionError: If the storage is a server, whose workers need not share any folder.
     """
     url = make_url(storage_url)
     if url.get_backend_name() != "sqlite" or not url.database:
         raise DefinitionError(
-            "weights must lie where all workers reach them, and workers of a database server share "
-            "no folder by themselves; give --artifacts, a folder that all machines mount or "
+            "weights must be where all workers can read them, and the workers of a database server "
+            "may have no folder in common; give --artifacts: a folder that all machines mount, "
             "s3://bucket or gs://bucket"
         )
     path = Path(url.database).absolute()
@@ -202,7 +191,9 @@ def _store(url: str, create: bool) -> Any:
             f"pip install 'moo-bnas[{extra}]'"
         ) from error
     except Exception as error:
-        raise ArtifactsError(f"could not open the artifact store {url}: {error}") from error
+        raise ArtifactsError(
+            f"could not open the artifact store {url}: {error}; check the URL and the credentials"
+        ) from error
 
 
 def _folder(url: str, create: bool) -> Path:
@@ -212,12 +203,12 @@ def _folder(url: str, create: bool) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ArtifactsError(
-                f"could not make the artifact folder {folder}: {error.strerror}; give another "
+                f"could not create the artifact folder {folder}: {error.strerror}; give another "
                 "--artifacts"
             ) from error
     if not folder.is_dir():
         raise ArtifactsError(
-            f"there is no artifact folder {folder} on this machine; mount the one of the run "
-            "there, or give its path here as --artifacts"
+            f"there is no artifact folder {folder} on this machine; mount the run's folder "
+            "there, or give its path on this machine as --artifacts"
         )
     return folder

@@ -1,4 +1,4 @@
-"""Checkpoints of trainings that outlive their workers.
+"""Checkpoints of training runs that outlive their workers.
 
 Their bytes are in the artifact store, their names in attributes of the study.
 """
@@ -8,22 +8,23 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from moo_bnas.evaluation import Artifact
 from moo_bnas.storage import Storage, Study
-from moo_bnas.storage.artifacts import Artifact, Artifacts
+from moo_bnas.storage.artifacts import Artifacts
 
 
 class Checkpoints:
-    """The last checkpoint of one training, and how far it is.
+    """The last checkpoint of one training run, and its progress.
 
-    The attribute is a JSON object: `progress` as told, and `checkpoint` (id, sha256) once there is
-    one. A new checkpoint is whole in the store before the attribute names it, and the old one goes
-    after that; so whenever a worker is killed, the attribute names a whole one.
+    The attribute is a JSON object: `progress` as reported, and `checkpoint` (id, sha256) once there
+    is one. A new checkpoint is whole in the store before the attribute names it, and the old one is
+    removed after that; so whenever a worker is killed, the attribute names a whole one.
 
     Args:
-        storage: Of the study.
-        study: That the training belongs to.
-        artifacts: Of the study.
-        key: Of the attribute.
+        storage: Storage that holds the study.
+        study: Study that the training run belongs to.
+        artifacts: Artifact store of the study.
+        key: Name of the attribute.
     """
 
     def __init__(self, storage: Storage, study: Study, artifacts: Artifacts, key: str) -> None:
@@ -33,10 +34,10 @@ class Checkpoints:
         self._key = key
 
     def load(self) -> tuple[Any, bytes | None]:
-        """Progress and content of the last checkpoint; None where there is none.
+        """Progress and content of the last checkpoint; each is None if there is none.
 
         Raises:
-            ArtifactsError: Where it is lost or damaged.
+            ArtifactsError: If the checkpoint is lost or damaged.
         """
         known = self._read()
         kept = _checkpoint(known)
@@ -51,12 +52,12 @@ class Checkpoints:
         if old is not None:
             self._artifacts.remove(old)
 
-    def tell(self, progress: Any) -> None:
-        """Says how far it is, without a checkpoint."""
+    def report(self, progress: Any) -> None:
+        """Records how far the training run is, without a checkpoint."""
         self._write({**self._read(), "progress": progress})
 
     def forget(self) -> None:
-        """Drops the checkpoint; the next training begins anew."""
+        """Drops the checkpoint; the next training run begins from scratch."""
         known = self._read()
         if known:
             self._write({})

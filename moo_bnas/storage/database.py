@@ -1,6 +1,6 @@
-"""The database under a storage: its transactions, and its errors and outages.
+"""The database under a storage: its transactions, its errors, its outages.
 
-This package alone reads and writes the rows of Optuna's tables and of its own.
+No other package reads or writes rows of Optuna's tables or of moo-bnas's own.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from moo_bnas.units import duration
 
 MAX_OUTAGE = 3600.0  # seconds that a server may be away before a process gives up
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds between two tries to reach it
-_SECOND_WORD = 5.0  # seconds of an outage after which it is logged again, then at twice the time
+_SECOND_REPORT = 5.0  # seconds of an outage after which it is logged again, then at twice those
 _CREATION_TRIES = 10
 
 log = logging.getLogger(__name__)
@@ -67,8 +67,8 @@ def waiting_out(
 ) -> Callable[Parameters, Result]:
     """Repeats an operation while the server is away, with growing pauses, up to `MAX_OUTAGE`.
 
-    The operation must be safe to repeat, also where it was committed and only the
-    acknowledgement was lost.
+    The operation must be safe to repeat, also if it was committed and only the acknowledgement
+    was lost.
     """
     return _patient(operation, StorageAwayError)
 
@@ -76,7 +76,7 @@ def waiting_out(
 def waiting_for_room(
     operation: Callable[Parameters, Result],
 ) -> Callable[Parameters, Result]:
-    """Repeats an operation while the server is there and only asks to try again."""
+    """Repeats an operation while the server answers, and only asks to try again."""
     return _patient(operation, StorageBusyError)
 
 
@@ -86,7 +86,7 @@ def _patient(
     @functools.wraps(operation)
     def patient(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         since, pause = time.monotonic(), _FIRST_PAUSE
-        told, next_word = False, 0.0
+        logged, next_report = False, 0.0
         while True:
             try:
                 result = operation(*args, **kwargs)
@@ -94,15 +94,15 @@ def _patient(
                 away = time.monotonic() - since
                 if away + pause > MAX_OUTAGE:
                     raise
-                # Of two transactions in each other's way one goes on at once: no word of that.
+                # Of two transactions in each other's way one continues at once: not worth a line.
                 silent = _LONGEST_PAUSE if isinstance(error, StorageBusyError) else 0.0
-                if away >= max(silent, next_word):
+                if away >= max(silent, next_report):
                     log.warning("%s; trying again, for %s so far", error, duration(away))
-                    told, next_word = True, max(2 * away, _SECOND_WORD)
+                    logged, next_report = True, max(2 * away, _SECOND_REPORT)
                 time.sleep(pause * random.uniform(0.1, 1.0))  # noqa: S311 (no secret)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
-            if told:
+            if logged:
                 log.warning("the storage is back after %s", duration(time.monotonic() - since))
             return result
 
@@ -110,7 +110,7 @@ def _patient(
 
 
 def age(now: datetime, then: datetime) -> float:
-    """Seconds between two times that the database told."""
+    """Seconds between two times that were read from the database."""
     return (now - then) / timedelta(seconds=1)
 
 
@@ -119,14 +119,14 @@ class Database:
 
     Args:
         url: SQLAlchemy URL.
-        create: Make file and tables where they are missing.
+        create: Whether to make the file and the tables if they are missing.
 
     Attributes:
-        url: With its driver.
-        shown_url: Without its password.
+        url: The URL with its driver.
+        shown_url: The URL without its password.
 
     Raises:
-        StorageError: Where it cannot be opened, or holds no run and `create` is not set.
+        StorageError: If it cannot be opened, or holds no run and `create` is not set.
     """
 
     @waiting_for_room
@@ -168,16 +168,16 @@ class Database:
             yield connection
 
     def rest(self) -> None:
-        """Closes the connection; one to a file costs nobody anything, and stays."""
+        """Closes the connection to a server; a connection to a file costs nothing, and stays."""
         if not self.is_sqlite:
             with self._turn:
                 self.engine.dispose()
 
     @property
     def owned(self) -> ColumnElement[bool]:
-        """Of a row of the queue: that its trial is still there, in a study of moo-bnas.
+        """Condition on a row of the queue: its trial still exists, in a study of moo-bnas.
 
-        Studies may be deleted with Optuna, and SQLite gives their ids to others.
+        Studies may be deleted with Optuna, and SQLite gives their ids to new ones.
         """
         trials, attributes = self.trials, self.study_attributes
         return exists().where(
@@ -188,10 +188,10 @@ class Database:
         )
 
     def lock_study(self, connection: Connection, study_id: int, name: str) -> None:
-        """Makes writers of one study's rows take turns, where they run side by side.
+        """Makes writers of one study's rows take turns, on servers, where they run side by side.
 
         Raises:
-            StorageError: Where the study was deleted. SQLite gives its id to others.
+            StorageError: If the study was deleted. (SQLite gives its id to new ones.)
         """
         studies = self.studies
         found = connection.scalar(
@@ -214,7 +214,7 @@ class Database:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turns what goes wrong in the block into a `StorageError` without the password."""
+        """Turns errors of the block into a `StorageError` that does not show the password."""
         try:
             yield
         except ImportError as error:
@@ -223,13 +223,13 @@ class Database:
                 f"installed; pip install '{extra_of(error.name or '')}'"
             ) from error
         except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
-            # Optuna wraps the errors of SQLAlchemy, which wrap those of the driver.
+            # Optuna wraps errors of SQLAlchemy, which wrap errors of the driver.
             cause = error if isinstance(error, SQLAlchemyError) else error.__cause__ or error
             lines = str(getattr(cause, "orig", None) or cause).splitlines()
-            # Where a host has several addresses, psycopg tells the failure at each after a title.
+            # If a host has several addresses, psycopg lists the failure of each below a title.
             reason = lines[-1].lstrip("- ") if lines[0].endswith("were:") else lines[0]
             kind = StorageError
-            # SQLite has waited for its lock already; of servers these mean a lost connection.
+            # SQLite has waited for its lock already; from servers these mean a lost connection.
             if not self.is_sqlite and isinstance(cause, Exception) and is_away(cause):
                 kind = StorageBusyError if is_busy(cause) else StorageAwayError
             raise kind(
@@ -270,8 +270,8 @@ class Database:
             ) from error
 
     def _check_tables(self, create: bool) -> None:
-        """Looks without writing; that turns on no WAL in a file of another program either."""
-        # Closed after: Optuna connects for itself; where hundreds start at once, one is enough.
+        """Looks without writing: this must not even turn on WAL in a file of another program."""
+        # Closed afterwards: Optuna connects for itself, and hundreds of workers may start at once.
         engine = create_engine(self.url, poolclass=NullPool, connect_args=connect_args(self.url))
         with engine.connect() as connection:
             look = inspect(connection)
@@ -286,7 +286,7 @@ class Database:
                 for name in sorted(there & set(ours))
                 if not {c.name for c in ours[name].c} <= {c["name"] for c in look.get_columns(name)}
             ]
-        # Optuna's version_info tells of tables that another version of it made.
+        # With Optuna's version_info there, another version of Optuna made the tables.
         is_optunas = "version_info" in there - set(foreign)
         if not is_optunas and "alembic_version" in there:  # Optuna makes it last
             foreign.append("alembic_version")
@@ -311,29 +311,29 @@ class Database:
     def _parse(self, url: str) -> URL:
         if not is_escaped(url):
             raise StorageError(
-                f"got the storage {self.shown_url}, whose password holds an @ that would end it; "
-                "write an @ in a password as %40"
+                f"got the storage {self.shown_url}, whose password contains an @, which would end "
+                "it; write an @ in a password as %40"
             )
         try:
             parsed = make_url(url)
-        except (ArgumentError, ValueError):  # ValueError: of a port that is no number
+        except (ArgumentError, ValueError):  # ValueError: the port is not a number
             raise StorageError(
                 f"got the storage {self.shown_url}, expected a database URL such as "
                 "sqlite:///moo-bnas.db or postgresql+psycopg://user@host/name"
-            ) from None  # its words may repeat a part of the password
+            ) from None  # its message may repeat a part of the password
         check_driver(parsed)
         return with_driver(parsed)
 
     def _check_file(self, path: str | None, create: bool) -> None:
         if not path or path == ":memory:":
             raise StorageError(
-                f"got the storage {self.shown_url}, which lives in one process; workers share it, "
-                "so name a file: sqlite:///moo-bnas.db"
+                f"got the storage {self.shown_url}, which exists in one process only, but workers "
+                "must share it; name a file: sqlite:///moo-bnas.db"
             )
         if create and not Path(path).absolute().parent.is_dir():
             raise StorageError(
-                f"the storage {self.shown_url} is to lie in {Path(path).parent}, which is not a "
-                "folder; make it first"
+                f"the folder of the storage {self.shown_url}, {Path(path).parent}, does not exist; "
+                "create it first"
             )
         if not create and not Path(path).exists():
             raise self._no_run()
@@ -341,5 +341,5 @@ class Database:
     def _no_run(self) -> StorageError:
         return StorageError(
             f"the storage {self.shown_url} holds no run of moo-bnas; start one with `moo-bnas run "
-            "--storage ...`, or mend the URL"
+            "--storage ...`, or correct the URL"
         )

@@ -2,8 +2,8 @@
 
 - SQLite: one machine. WAL, and writers take the write lock at the beginning of a transaction.
 - PostgreSQL (psycopg 3), MySQL and MariaDB (pymysql): connections are pooled, tested before they
-  are used, and given up where the network has swallowed them; a process that is suspended in the
-  middle of a transaction does not hold up the others for longer than `TRANSACTION_TIMEOUT`.
+  are used, and given up once the network no longer answers; a process that is suspended in the
+  middle of a transaction holds up the others for no longer than `TRANSACTION_TIMEOUT`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BUSY_TIMEOUT = 60  # seconds that a SQLite transaction waits for another to end
 CONNECT_TIMEOUT = 10  # seconds
 NETWORK_TIMEOUT = 60  # seconds without an answer after which a connection counts as lost
 TRANSACTION_TIMEOUT = 60  # seconds that a transaction may stand idle before the server ends it
-POOL_RECYCLE = 1800  # seconds: servers and firewalls drop older connections without a word
+POOL_RECYCLE = 1800  # seconds: servers and firewalls drop older connections silently
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 _EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
@@ -32,7 +32,7 @@ _EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
 # What a server answers to one of two transactions that wait for each other, or waited too long.
 _CONFLICTS = {"40001", "40P01", "55P03", 1205, 1213}
 
-# What it answers, without a code, to somebody who should come back in a moment.
+# What a server answers, without a code, to a client that should come back in a moment.
 _FULL = (
     "too many clients",
     "too many connections",
@@ -43,18 +43,18 @@ _FULL = (
     "not yet accepting connections",
 )
 
-# What they answer, in lower case, and how that is mended.
+# Patterns of answers, in lower case, and the remedy of each.
 _REMEDIES = {
     r'database ".*" does not exist|unknown database': "create the database first: createdb NAME, "
     "or in SQL CREATE DATABASE NAME",
     "no password supplied|password authentication failed|access denied for user": "give the "
     f"password in the URL in {STORAGE_VARIABLE}; PostgreSQL also reads PGPASSWORD and ~/.pgpass",
-    'role ".*" does not exist': "mend the user in the URL",
-    "failed to resolve host|name or service not known|nodename nor servname": "mend the host in "
-    "the URL",
-    "connection refused": "check that the server runs, and the host and port in the URL",
+    'role ".*" does not exist': "correct the user in the URL",
+    "failed to resolve host|name or service not known|nodename nor servname": "correct the host "
+    "in the URL",
+    "connection refused": "check that the server runs, and check host and port in the URL",
     "not a database": "give another file",
-    "unable to open database file": "give a file that may be written, and no folder",
+    "unable to open database file": "give a file, not a folder, in a folder that is writable",
 }
 
 
@@ -72,7 +72,7 @@ def _sqlite_now(element: utc_now, compiler: Any, **kwargs: Any) -> str:
 
 @compiles(utc_now, "postgresql")
 def _postgresql_now(element: utc_now, compiler: Any, **kwargs: Any) -> str:
-    # Not now(), which is the beginning of the transaction: it may have waited for a lock since.
+    # Not now(), the time at which the transaction began: it may have waited for a lock since.
     return "(clock_timestamp() AT TIME ZONE 'UTC')"
 
 
@@ -88,10 +88,10 @@ def is_sqlite(url: URL) -> bool:
 
 
 def check_driver(url: URL) -> None:
-    """Refuses databases and drivers that nobody has tried.
+    """Refuses databases and drivers that were never tried.
 
     Raises:
-        StorageError: The message names what to use instead.
+        StorageError: If the URL names one; the message says what to use instead.
     """
     backend = url.get_backend_name()
     if backend == "postgres":
@@ -99,18 +99,18 @@ def check_driver(url: URL) -> None:
     if backend not in _DRIVERS or url.drivername not in (backend, f"{backend}+{_DRIVERS[backend]}"):
         raise StorageError(
             f"got a storage of kind {url.drivername}, expected sqlite, postgresql+psycopg or "
-            "mysql+pymysql; mend the URL"
+            "mysql+pymysql; correct the URL"
         )
 
 
 def with_driver(url: URL) -> URL:
-    """`url` with its driver named: SQLAlchemy's own default is another one."""
+    """`url` with its driver named: SQLAlchemy has another default."""
     backend = url.get_backend_name()
     return url.set(drivername=f"{backend}+{_DRIVERS[backend]}")
 
 
 def extra_of(module: str) -> str:
-    """What to install where a driver's module is missing."""
+    """What to install if a driver's module is missing."""
     return f"moo-bnas[{_EXTRAS[module]}]" if module in _EXTRAS else module
 
 
@@ -122,7 +122,7 @@ def make_engine(url: URL) -> Engine:
         url,
         pool_pre_ping=True,
         pool_recycle=POOL_RECYCLE,
-        # Of MySQL's own default, REPEATABLE READ, gap locks make neighbours wait for each other.
+        # Under MySQL's default, REPEATABLE READ, gap locks make neighbours wait for each other.
         isolation_level="READ COMMITTED",
         connect_args=connect_args(url),
     )
@@ -139,13 +139,13 @@ def make_engine(url: URL) -> Engine:
 
 
 def connect_args(url: URL) -> dict[str, Any]:
-    """Arguments of the driver; what the URL says itself stands."""
+    """Arguments of the driver; what the URL sets itself is not overridden."""
     backend = url.get_backend_name()
     if backend == "sqlite":
         args: dict[str, Any] = {"timeout": BUSY_TIMEOUT}
     elif backend == "postgresql":
         args = {
-            "client_encoding": "utf8",  # else a database without encoding answers in bytes
+            "client_encoding": "utf8",  # otherwise a database without encoding answers in bytes
             "connect_timeout": CONNECT_TIMEOUT,
             "keepalives_idle": 30,
             "keepalives_interval": 10,
@@ -158,7 +158,7 @@ def connect_args(url: URL) -> dict[str, Any]:
             "connect_timeout": CONNECT_TIMEOUT,
             "read_timeout": NETWORK_TIMEOUT,
             "write_timeout": NETWORK_TIMEOUT,
-            # MariaDB alone reads what stands between /*M! and */; MySQL has no such limit.
+            # Only MariaDB reads what is between /*M! and */; MySQL has no such limit.
             "init_command": f"SET SESSION innodb_lock_wait_timeout = {NETWORK_TIMEOUT // 2}"
             f" /*M! , SESSION idle_transaction_timeout = {TRANSACTION_TIMEOUT} */",
         }
@@ -173,9 +173,9 @@ def is_away(error: Exception) -> bool:
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether a server that is there only asks to try again.
+    """Whether a server answers, but asks to try again.
 
-    It ended a transaction in favour of another one, has no connection left, or is starting.
+    It has ended a transaction in favour of another one, has no connection left, or is starting.
     """
     original = getattr(error, "orig", None)
     code = getattr(original, "sqlstate", None) or next(iter(getattr(original, "args", ())), None)
@@ -183,11 +183,11 @@ def is_busy(error: Exception) -> bool:
 
 
 def remedy(reason: str) -> str:
-    """What mends an error of a database, by its text."""
+    """The remedy of an error of a database, by its message."""
     for pattern, known in _REMEDIES.items():
         if re.search(pattern, reason.lower()):
             return known
-    return "check that it is reachable and may be written"
+    return "check that it is reachable and writable"
 
 
 def _sqlite_engine(url: URL) -> Engine:

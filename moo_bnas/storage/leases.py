@@ -18,7 +18,7 @@ class Leases:
 
     @waiting_out
     def read(self, study: Study) -> LeaseRow | None:
-        """Who drives a study; None where nobody does."""
+        """The lease of a study's driver; None if nobody drives it."""
         with self._db.read() as connection:
             row = connection.execute(
                 select(driver_rows, utc_now().label("now")).where(
@@ -44,15 +44,15 @@ class Leases:
         """Takes the lease.
 
         Args:
-            study: To drive.
-            token: Of the new holder.
-            host: Of its process.
-            pid: Of its process.
-            grace: Seconds of silence after which it runs out.
-            instead_of: The token of the holder that was found gone; None where there was none.
+            study: Study to drive.
+            token: Token of the new holder.
+            host: Host of its process.
+            pid: Process id of its process.
+            grace: Seconds of silence after which the lease runs out.
+            instead_of: Token of the holder that was found to have exited; None if nobody held it.
 
         Returns:
-            False where somebody else has taken it meanwhile.
+            False if somebody else has taken it meanwhile.
         """
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id, study.name)
@@ -77,7 +77,7 @@ class Leases:
 
     @waiting_out
     def renew(self, study: Study, token: str) -> bool:
-        """Says that the holder lives; False where it holds the lease no more."""
+        """Renews the lease; False if this token does not hold it any more."""
         with self._db.write() as connection:
             renewed = connection.execute(
                 update(driver_rows)
@@ -87,7 +87,7 @@ class Leases:
             return renewed.rowcount == 1
 
     def release(self, study: Study, token: str) -> None:
-        """Ends the lease, if this token holds it."""
+        """Ends the lease if this token holds it."""
         with self._db.write() as connection:
             connection.execute(
                 delete(driver_rows).where(

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, in
 
 from moo_bnas.errors import DataError, StorageError
 from moo_bnas.storage.database import Database, waiting_out
-from moo_bnas.storage.records import Study, is_sibling, run_of
+from moo_bnas.storage.records import RunState, Study, is_sibling, run_of
 from moo_bnas.storage.tables import driver_rows, queue, worker_rows
 
 _DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
@@ -30,12 +30,12 @@ class Studies:
 
     @waiting_out
     def ensure(self, name: str, metrics: Sequence[str], attributes: Mapping[str, Any]) -> Study:
-        """Opens the study, made with these metrics and attributes where it is missing.
+        """Opens a study; makes it, with these metrics and attributes, if it is missing.
 
-        One that was begun and never finished being made (its process was killed) is completed.
+        A study that is half made, because its process was killed meanwhile, is completed.
 
         Raises:
-            StorageError: Where a study of this name belongs to another program.
+            StorageError: If a study of this name belongs to another program.
         """
         with self._db.errors():
             study = optuna.create_study(
@@ -55,7 +55,7 @@ class Studies:
                     f"study {name!r} in {self._db.shown_url} was not made by moo-bnas; choose "
                     "another --study-name"
                 )
-            for table in (queue, worker_rows, driver_rows):  # of a deleted study that had this id
+            for table in (queue, worker_rows, driver_rows):  # left by a study that had this id
                 connection.execute(delete(table).where(table.c.study_id == study._study_id))
             self._set_attributes(connection, study._study_id, attributes)
             self._set_metric_names(connection, study._study_id, metrics)
@@ -66,17 +66,17 @@ class Studies:
         """Opens a study.
 
         Raises:
-            StorageError: Where there is none; the message names those there are.
+            StorageError: If there is none of this name; the message lists the studies there are.
         """
         with self._db.read() as connection:
             return self._expect(connection, name)
 
     def choose(self, name: str | None) -> str:
-        """The name of a run as asked for; without one, that of the only run here.
+        """The name of a run as given; without one, the name of the only run here.
 
         Raises:
-            StorageError: Where it names a sibling of a run; where there is none to choose from, or
-                more than one.
+            StorageError: If the name is that of a sibling, or if none was given and there is no
+                run, or more than one.
         """
         if name is not None:
             if is_sibling(name):
@@ -97,7 +97,7 @@ class Studies:
 
     @waiting_out
     def find(self, name: str) -> Study | None:
-        """Opens a study; None where there is none of this name."""
+        """Opens a study; None if there is none of this name."""
         with self._db.read() as connection:
             return self._read_study(connection, name)
 
@@ -115,20 +115,17 @@ class Studies:
             self._set_attributes(connection, study.id, attributes)
 
     @waiting_out
-    def look(
-        self, study: Study, *siblings: Study, final: str | None = None
-    ) -> Literal["finished", "waiting", "final", "idle", "gone"]:
-        """What a worker of a run would find, in one statement that locks nothing.
+    def look(self, study: Study, *siblings: Study, final: str | None = None) -> RunState:
+        """What there is to do in a run, read in one statement that locks nothing.
 
         Args:
-            study: Of the run.
-            siblings: That it serves as well.
-            final: The name of the study of final trainings, if it serves that; there may be none.
+            study: Study of the run.
+            siblings: Siblings that count as the run's own work.
+            final: Name of the study of final trainings, if they count; it may not exist.
 
         Returns:
-            `gone` where the study was deleted; `waiting` where trials of these studies wait;
-            `final` where final trainings wait; else `finished` once the drivers of the run, and of
-            its final trainings, have ended.
+            The state of the run. It is finished once its driver, and the driver of its final
+            trainings, have ended.
         """
         found = select(
             self._finished(study.id).label("finished"),
@@ -146,13 +143,13 @@ class Studies:
         with self._db.read() as connection:
             row = connection.execute(found).mappings().one()
         if row["finished"] is None:
-            return "gone"
+            return RunState.GONE
         if row["waiting"] is not None:
-            return "waiting"
+            return RunState.WAITING
         if row.get("final") is not None:
-            return "final"
+            return RunState.FINAL
         over = [v for k in ("finished", "finals_finished") if (v := row.get(k)) is not None]
-        return "finished" if all(json.loads(v) for v in over) else "idle"
+        return RunState.FINISHED if all(json.loads(v) for v in over) else RunState.IDLE
 
     def _finished(self, study_id: Any) -> ScalarSelect[Any]:
         attributes = self._db.study_attributes
@@ -164,10 +161,10 @@ class Studies:
 
     @waiting_out
     def agree_on_data(self, study: Study, content_hash: str) -> None:
-        """Records what the first worker's data are; refuses others.
+        """Records the content hash of the first worker's data; refuses any other.
 
         Raises:
-            DataError: Where the study was begun on data of another content.
+            DataError: If the study was begun on data of another content.
         """
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id, study.name)

@@ -1,6 +1,6 @@
-"""The tables of moo-bnas's own, for what Optuna's schema has no place for.
+"""Tables of moo-bnas, for what Optuna's schema has no place for.
 
-Optuna makes its own tables; these stand beside them in the same database.
+They stand beside Optuna's own tables in the same database.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ queue = Table(
     Column("alone", Boolean, nullable=False, default=False),
     UniqueConstraint("study_id", "genotype", "precision"),
 )
-Index(  # in which the dearest waiting trial comes first
+Index(  # in which the most expensive waiting trial comes first
     "moo_bnas_trials_open",
     queue.c.study_id,
     queue.c.status,
     queue.c.cost.desc(),
     queue.c.trial_id,
 )
-"""One row a trial: what to evaluate, and who does it now."""
+"""One row per trial: what to evaluate, and which worker does so now."""
 
 evaluations = Table(
     "moo_bnas_evaluations",
@@ -59,7 +59,7 @@ evaluations = Table(
     Column("trial_id", Integer, nullable=False),
     Column("result", Text),
 )
-"""One row an evaluation begun, shared by all studies; `result` is null until it is finished."""
+"""One row per evaluation begun, shared by all studies; `result` is null until it is finished."""
 
 worker_rows = Table(
     "moo_bnas_workers",
@@ -73,8 +73,8 @@ worker_rows = Table(
     Column("grace", Float(53), nullable=False),
     Column("evaluations", Integer, nullable=False, default=0),
 )
-"""One row a worker that ever joined; lost after `grace` seconds of silence, which are 0 once it has
-left."""
+"""One row per worker that ever joined; it is lost after `grace` seconds of silence (0 once it has
+left)."""
 
 driver_rows = Table(
     "moo_bnas_drivers",
@@ -87,7 +87,7 @@ driver_rows = Table(
     Column("last_seen", DateTime, nullable=False),
     Column("grace", Float(53), nullable=False),
 )
-"""One row a study that is driven: the lease of its driver, which runs out after `grace` seconds."""
+"""One row per study that is driven: its driver's lease, which runs out after `grace` seconds."""
 
 schema = Table(
     "moo_bnas_schema",

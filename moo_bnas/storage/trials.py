@@ -13,7 +13,7 @@ from sqlalchemy import and_, delete, func, insert, not_, or_, select, update
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
 from moo_bnas.storage.database import Database, waiting_out
-from moo_bnas.storage.records import SUBMITTED, Candidate, Study, Trial
+from moo_bnas.storage.records import RESULTS, Candidate, Study, Trial, trial_of
 from moo_bnas.storage.tables import evaluations, queue
 
 
@@ -71,8 +71,8 @@ class Trials:
                 ],
             )
             for trial_id, c in made:
-                self._db.add_attributes(connection, trial_id, c.attributes)
-            # Left by trials that were deleted with Optuna, where ids come again.
+                self._db.add_attributes(connection, trial_id, c.to_attributes())
+            # Rows of trials that were deleted with Optuna: SQLite uses their ids again.
             connection.execute(delete(queue).where(queue.c.trial_id.in_(ids)))
             connection.execute(
                 insert(queue),
@@ -91,9 +91,13 @@ class Trials:
 
     @waiting_out
     def hold_back(self, study: Study, but: Sequence[tuple[Genotype, Precision]]) -> None:
-        """Keeps workers from the waiting trials of a study, but for some, until these change.
+        """Keeps workers from the waiting trials of a study, except some; releases those.
 
-        They go on waiting as far as Optuna knows; here their state is `held`.
+        To Optuna the trials that are held back still wait; here their state is `held`.
+
+        Args:
+            study: Study of the trials.
+            but: Networks whose trials workers may take.
         """
         wanted = or_(
             *(
@@ -115,9 +119,10 @@ class Trials:
 
     @waiting_out
     def revive(self, study: Study, number: int) -> None:
-        """Has an ended trial wait again, as if it had never been tried; others stay as they are.
+        """Makes a trial that has ended wait again, as if it had never been tried.
 
-        Its evaluation is forgotten in the whole storage: no other study copies it any more.
+        Its evaluation is forgotten in the whole storage: no other study copies it any more. A
+        trial that has not ended stays as it is.
         """
         trials, attributes = self._db.trials, self._db.trial_attributes
         ended = (
@@ -150,9 +155,7 @@ class Trials:
                         evaluations.c.genotype == row.genotype,
                     )
                 )
-            connection.execute(
-                delete(attributes).where(of_trial, attributes.c.key.not_in(SUBMITTED))
-            )
+            connection.execute(delete(attributes).where(of_trial, attributes.c.key.in_(RESULTS)))
             values = self._db.trial_values
             connection.execute(delete(values).where(values.c.trial_id == row.trial_id))
             connection.execute(
@@ -163,10 +166,10 @@ class Trials:
 
     @waiting_out
     def forget_deleted(self) -> None:
-        """Drops what is left of trials that were deleted with Optuna, whose ids may come again.
+        """Drops what is left of trials that were deleted with Optuna.
 
-        An evaluation that one of them had begun would hold up other studies. Takes longer with
-        more trials: to be called now and then.
+        An evaluation that one of them had begun would hold up other studies. It takes longer the
+        more trials there are: to be called now and then.
         """
         held = select(queue.c.token).where(queue.c.status == "running")
         with self._db.write() as connection:
@@ -181,7 +184,7 @@ class Trials:
 
     @waiting_out
     def read(self, study: Study, genotypes: Iterable[Genotype] | None = None) -> list[Trial]:
-        """The trials of a study by number; all, or those of some genotypes."""
+        """The trials of a study in order of their numbers; all, or those of some genotypes."""
         trials, attributes = self._db.trials, self._db.trial_attributes
         chosen = select(queue.c.trial_id).where(queue.c.study_id == study.id)
         if genotypes is not None:
@@ -207,12 +210,11 @@ class Trials:
                     attributes.c.trial_id.in_(chosen)
                 )
             ):
-                if (
-                    trial_id in values
-                ):  # else made since: on servers, each statement sees the newest
+                # A trial made since is left out: on servers each statement sees the newest rows.
+                if trial_id in values:
                     values[trial_id][key] = json.loads(value)
         return [
-            Trial(
+            trial_of(
                 row.number,
                 row.status,
                 parse_genotype_key(row.genotype),
@@ -241,7 +243,7 @@ class Trials:
 
     @waiting_out
     def counts(self, study: Study) -> dict[str, int]:
-        """How many trials are complete, running, waiting, fail."""
+        """How many trials of a study are complete, running, waiting, fail."""
         with self._db.read() as connection:
             rows = connection.execute(
                 select(queue.c.status, func.count().label("open"))

@@ -39,7 +39,7 @@ class Workers:
             )
 
     def leave(self, worker: str) -> None:
-        """Says that a worker leaves: from now on it is not missed."""
+        """Records that a worker leaves: from now on its silence means nothing."""
         with self._db.write() as connection:
             connection.execute(
                 update(worker_rows).where(worker_rows.c.worker == worker).values(grace=0)
@@ -47,12 +47,12 @@ class Workers:
 
     @waiting_out
     def read(self, study: Study) -> list[WorkerRow]:
-        """The workers that ever joined a study."""
+        """The workers that have ever joined a study."""
         return self._select(worker_rows.c.study_id == study.id)
 
     @waiting_out
     def named(self, names: Collection[str]) -> list[WorkerRow]:
-        """The workers of these names, whatever study they serve."""
+        """The workers of these names, whichever study they serve."""
         return self._select(worker_rows.c.worker.in_(names)) if names else []
 
     def _select(self, condition: ColumnElement[bool]) -> list[WorkerRow]:

@@ -15,12 +15,13 @@ _TRIES = 10
 
 @dataclass(frozen=True)
 class Moves:
-    """What happens to each of n images; drawn for an epoch, used by slices.
+    """How each of n images is moved; drawn for an epoch, used in slices.
 
     Attributes:
-        shifts: n x 2 (rows, columns), from 0 to twice the greatest shift; None: no shifting.
-        flips: n, whether left and right change places; None: none do.
-        boxes: n x 4 (middle x, middle y, width, height) as shares of the image; None: no cropping.
+        shifts: n x 2 (rows, columns), from 0 to twice the greatest shift; None: none is shifted.
+        flips: n, whether the image is mirrored left to right; None: none is.
+        boxes: n x 4 (middle x, middle y, width, height) as shares of the image; None: none is
+            cropped.
     """
 
     shifts: Tensor | None
@@ -42,10 +43,10 @@ class Augmentation:
 
     Attributes:
         size: Side of the images that come out.
-        shift: Images move by up to this many pixels each way; what comes in is 0.
-        flip: Every second one, by chance, is mirrored.
-        random_resized_crop: A part of 8% to 100% of the area and of an aspect of 3:4 to 4:3 is
-            resized to the whole.
+        shift: Greatest number of pixels that an image is shifted each way; the border becomes 0.
+        flip: Whether each image is mirrored with probability 1/2.
+        random_resized_crop: Whether a random part of each image, of 8% to 100% of its area and with
+            an aspect of 3:4 to 4:3, is resized to the whole.
     """
 
     size: int
@@ -54,7 +55,7 @@ class Augmentation:
     random_resized_crop: bool
 
     def draw(self, n: int, random: torch.Generator, device: torch.device) -> Moves:
-        """Moves of n images, from a generator of the CPU, on a device."""
+        """Draws moves of n images from a generator on the CPU; they are returned on a device."""
         shifts = flips = boxes = None
         if self.shift:
             shifts = torch.randint(0, 2 * self.shift + 1, (n, 2), generator=random).to(device)
@@ -65,7 +66,7 @@ class Augmentation:
         return Moves(shifts, flips, boxes)
 
     def apply(self, images: Tensor, moves: Moves) -> Tensor:
-        """Moves images (uint8, n x c x h x w); out come n x c x size x size in 0..255."""
+        """Moves images (uint8, n x c x h x w); returns n x c x size x size in 0..255."""
         if moves.boxes is None:
             images = centre(images, self.size)
         else:

@@ -11,16 +11,16 @@ log = logging.getLogger(__name__)
 
 
 def run_as_graphs(network: nn.Module, inputs: Tensor, autocast: torch.autocast) -> None:
-    """Has forward and backward of a network in training run as CUDA graphs from now on.
+    """Makes forward and backward of a network in training run as CUDA graphs from now on.
 
-    Narrow networks keep a GPU busy for less time than it takes to launch their kernels one by one.
-    Numbers do not change. Where a network cannot be captured (one of another package that looks at
-    values on the host), a warning says so and it goes on step by step.
+    Narrow networks keep a GPU busy for less time than launching their kernels one by one takes.
+    Numbers do not change. If a network cannot be captured (for example one of another package that
+    looks at values on the host), a warning says so, and it continues to run kernel by kernel.
 
     Args:
-        network: In training mode, on a GPU; its weights and statistics stay as they are.
+        network: Network in training mode, on a GPU; its weights and statistics stay as they are.
         inputs: A batch; later ones must have its shape and layout.
-        autocast: Under which its forward runs; its cache must be off.
+        autocast: Context that its forward runs in; its cache must be off.
     """
     kept = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     try:

@@ -3,115 +3,44 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from moo_bnas.data import ImageData, Split
 from moo_bnas.errors import DivergenceError, Interrupted
 from moo_bnas.networks.module import set_progress
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.augmentation import Augmentation, centre
 from moo_bnas.training.cuda_graphs import run_as_graphs
+from moo_bnas.training.device_data import DeviceData
 from moo_bnas.training.process_group import Group
 
 _SCORING_BATCH = 512
-_CHUNK = 4096  # images at a time, where all are read once
-_ROOM_FOR_DATA = 0.5  # share of a GPU's free memory that data may take
-
-
-@dataclass(frozen=True)
-class DeviceSplit:
-    """Images where they stay during a training.
-
-    Attributes:
-        images: uint8, n x c x h x w, on the device; on the host where the device is too small.
-        labels: int64, n, beside the images.
-        rows: int64, those images that belong to the split.
-    """
-
-    images: Tensor
-    labels: Tensor
-    rows: Tensor
-
-    def batch(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Images and labels of these rows, on the device."""
-        found = self.images[rows], self.labels[rows]
-        return found[0].to(device, non_blocking=True), found[1].to(device, non_blocking=True)
-
-
-@dataclass(frozen=True)
-class DeviceData:
-    """A data set for one device.
-
-    Attributes:
-        train: To learn from.
-        scoring: To score on.
-        size: Side of the images that a network gets; they are stored at this size or larger.
-        mean: Of the training images' channels, in 0..255, shape 1 x c x 1 x 1.
-        std: Likewise.
-    """
-
-    train: DeviceSplit
-    scoring: DeviceSplit
-    size: int
-    mean: Tensor
-    std: Tensor
-
-    @property
-    def device(self) -> torch.device:
-        """Where the training runs."""
-        return self.mean.device
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """Images in 0..255 as floats of mean 0 and standard deviation 1 a channel."""
-        scaled = (images.float() - self.mean) / self.std
-        return scaled.contiguous(memory_format=torch.channels_last)
-
-
-def to_device(data: ImageData, size: int, device: torch.device) -> DeviceData:
-    """Puts a data set on a device, where it stays for all candidates.
-
-    Args:
-        data: As loaded.
-        size: Side of the images that the network gets.
-        device: To train on. On a CPU the images are used where they lie, which may be a file.
-    """
-    mean, std = _channel_statistics(data.train)
-    return DeviceData(
-        train=_place(data.train, device),
-        scoring=_place(data.scoring, device),
-        size=size,
-        mean=mean.to(device),
-        std=std.to(device),
-    )
 
 
 class Training:
-    """A network in training; between two epochs its state can be kept, and put back.
+    """A network in training; between two epochs its state can be kept, and restored.
 
     On a CPU with one thread, equal arguments give bitwise equal results in any process, also
     through `state` and `restore`.
 
     Args:
-        network: To train; it goes to the device of the data.
-        data: To train and score on.
+        network: Network to train; it is moved to the device of the data.
+        data: Data to train and score on.
         recipe: How to train.
-        seed: Of the order of images and of their augmentation.
+        seed: Seed of the order of images and of their augmentation.
         scores: Whether to score after each epoch.
-        group: Processes that train it together, each with the same arguments; a batch is shared
-            out among them.
+        group: Processes that train the network together, each with the same arguments; each gets
+            an equal share of a batch.
 
     Attributes:
-        network: As given.
-        images: That an epoch trains on, of the whole group.
+        network: The network as given.
+        images: Number of images that an epoch trains on, of the whole group.
         losses: Mean training loss of each epoch so far.
-        accuracies: Top-1 accuracy on the scoring images after each epoch so far, percent; none
-            where `scores` is not set.
+        accuracies: Top-1 accuracy on the scoring images after each epoch so far, percent; empty
+            unless `scores` is set.
     """
 
     def __init__(
@@ -138,15 +67,15 @@ class Training:
         images = len(data.train.rows)
         processes = group.count if group else 1
         self._steps = max(images // recipe.batch_size, 1)
-        self._share = images // self._steps // processes  # of a batch, that this process trains on
+        self._share = images // self._steps // processes  # of a batch, for this process
         self._batch = self._share * processes
         self.images = self._steps * self._batch
-        # What is called in training; it and the network are one but for groups.
+        # What is called in training: the network itself, except in a group.
         self._module = group.share(self.network, data.device) if group else self.network
         self._is_graph = group is not None or data.device.type != "cuda"
         self._optimizer = _optimizer(self.network, recipe)
-        # Scaling of gradients is for fp16; bf16 has the range of fp32. Each weight is used once a
-        # step, so nothing is gained by keeping what it was cast to.
+        # Scaling of gradients is for fp16; bf16 has the range of fp32. Each weight is used once per
+        # step, so nothing is gained by caching what it was cast to.
         self._autocast = torch.autocast(
             data.device.type,
             dtype=torch.bfloat16,
@@ -174,7 +103,7 @@ class Training:
             `accuracies`.
 
         Raises:
-            Exception: As `run_epoch`.
+            Exception: The same as `run_epoch`.
         """
         while not self.is_over:
             self.run_epoch(should_stop)
@@ -182,20 +111,20 @@ class Training:
         return self.accuracies
 
     def run_epoch(self, should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Trains one epoch, and scores if it is to.
+        """Trains one epoch, and scores if `scores` is set.
 
         Args:
             should_stop: Asked before every step.
 
         Raises:
-            DivergenceError: Where the loss is not finite at its end.
-            Interrupted: Once `should_stop` says so; what the epoch has done so far stays done, so
-                nothing but to drop the training makes sense then.
+            DivergenceError: If the loss is not finite at its end.
+            Interrupted: Once `should_stop` says so; the epoch is then half done, so the training
+                run can only be dropped.
         """
         data, recipe = self._data, self._recipe
         self.network.train()
         set_progress(self.network, len(self.losses) / recipe.epochs)
-        # All chance of an epoch is drawn and sent at once: no step waits for the host.
+        # All random numbers of an epoch are drawn and sent at once: no step waits for the host.
         drawn = torch.randperm(len(data.train.rows), generator=self._random)
         order = data.train.rows[drawn.to(data.train.rows.device)]
         moves = self._augmentation.draw(len(order), self._random, data.device)
@@ -207,7 +136,7 @@ class Training:
             here = slice(start, start + self._share)
             images, labels = data.train.batch(order[here], data.device)
             inputs = data.normalise(self._augmentation.apply(images, moves[here]))
-            if not self._is_graph:  # once: all batches have one shape
+            if not self._is_graph:  # once is enough: all batches have one shape
                 run_as_graphs(self.network, inputs, self._autocast)
                 self._is_graph = True
             loss_sum += self._step(inputs, labels, len(self.losses) * self._steps + step)
@@ -224,9 +153,9 @@ class Training:
             self.accuracies.append(score(self.network, data))
 
     def state(self) -> dict[str, Tensor]:
-        """All that decides how the training goes on: tensors by name, on the host.
+        """All that decides how the training run continues: tensors by name, on the host.
 
-        On a CPU they may share the memory of the training.
+        On a CPU they may share memory with the training run.
         """
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         for i, values in self._optimizer.state_dict()["state"].items():
@@ -237,7 +166,7 @@ class Training:
         return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Goes on from a `state` of a training with the same arguments."""
+        """Continues from a `state` of a training run with the same arguments."""
         self.network.load_state_dict(
             {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
         )
@@ -291,13 +220,13 @@ def score(network: nn.Module, data: DeviceData) -> float:
 def score_top(network: nn.Module, data: DeviceData, tops: Sequence[int]) -> list[float]:
     """Shares of the scoring images whose class is among the k likeliest, percent.
 
-    In fp32, where binary layers are exact. Of classes that are equally likely, as the coarse
-    values of narrow networks make some, the first comes first.
+    In fp32, where binary layers are exact. Of classes that are equally likely, which the coarse
+    values of narrow networks make frequent, the one of the lowest index counts as likelier.
 
     Args:
-        network: To score.
-        data: With the images.
-        tops: Each k; all classes count where there are no more than k.
+        network: Network to score.
+        data: Data with the scoring images.
+        tops: Values of k; with no more than k classes every image counts.
     """
     network.eval()
     right = torch.zeros(len(tops), dtype=torch.int64, device=data.device)
@@ -305,17 +234,16 @@ def score_top(network: nn.Module, data: DeviceData, tops: Sequence[int]) -> list
         for rows in torch.split(data.scoring.rows, _SCORING_BATCH):
             images, labels = data.scoring.batch(rows, data.device)
             logits = network(data.normalise(centre(images, data.size)))
-            own, places = (
-                logits.gather(1, labels[:, None]),
-                labels.new_tensor(range(logits.shape[1])),
-            )
+            own = logits.gather(1, labels[:, None])
+            places = labels.new_tensor(range(logits.shape[1]))
+            # The rank of the right class is the number of classes that come before it.
             before = (logits > own) | ((logits == own) & (places < labels[:, None]))
             right += torch.stack([(before.sum(dim=1) < k).sum() for k in tops])
     return [100.0 * n / len(data.scoring.rows) for n in right.tolist()]
 
 
 def _laid_as(parameter: Tensor, value: Tensor) -> Tensor:
-    """A state of the optimizer, in memory as its parameter lies: fused kernels walk both alike."""
+    """A state of the optimizer in the memory layout of its parameter, as fused kernels need it."""
     if value.shape != parameter.shape:
         return value  # a count of steps
     return torch.empty_like(parameter).copy_(value)
@@ -338,41 +266,3 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         nesterov=recipe.momentum > 0,
         fused=True,
     )
-
-
-def _place(split: Split, device: torch.device) -> DeviceSplit:
-    images, labels, rows = _tensors(split)
-    if device.type == "cpu":
-        return DeviceSplit(images, labels, rows)
-    needed = len(rows) * images[0].nbytes
-    if needed > _ROOM_FOR_DATA * torch.cuda.mem_get_info(device)[0]:
-        return DeviceSplit(images, labels, rows)
-    chosen = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
-    for here, of_split in zip(torch.split(chosen, _CHUNK), torch.split(rows, _CHUNK), strict=True):
-        here.copy_(images[of_split])
-    return DeviceSplit(chosen, labels[rows].to(device), torch.arange(len(rows), device=device))
-
-
-def _tensors(split: Split) -> tuple[Tensor, Tensor, Tensor]:
-    with warnings.catch_warnings():  # nobody writes to them
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        images = torch.from_numpy(split.images)
-    return images, torch.from_numpy(split.labels), torch.from_numpy(split.rows)
-
-
-def _channel_statistics(split: Split) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel over the images of a split, exactly summed."""
-    images, _, rows = _tensors(split)
-    channels = images.shape[1]
-    sums, squares = torch.zeros(channels).long(), torch.zeros(channels).long()
-    for of_split in torch.split(rows, _CHUNK):
-        pixels = images[of_split].int()
-        sums += pixels.sum(dim=(0, 2, 3))
-        squares += pixels.square().sum(dim=(0, 2, 3))
-    count = len(rows) * images[0, 0].numel()
-    mean = sums.double() / count
-    std = (squares.double() / count - mean.square()).clamp_min(0).sqrt()
-    # A channel of one value everywhere is divided by 1.
-    std = torch.where(std > 0, std, torch.ones_like(std))
-    shape = (1, channels, 1, 1)
-    return mean.float().reshape(shape), std.float().reshape(shape)

@@ -21,9 +21,9 @@ class Group:
     """The processes of a `torchrun`.
 
     Attributes:
-        rank: Of this process, from 0.
-        count: Of processes.
-        local_rank: Of this process among those of its machine.
+        rank: Number of this process, from 0.
+        count: Number of processes.
+        local_rank: Number of this process among those of its machine.
     """
 
     rank: int
@@ -31,20 +31,29 @@ class Group:
     local_rank: int
 
     def device(self, name: str) -> str:
-        """The device of this process, where all are to use `name`."""
+        """The device of this process, if the user gave `name` for all of them."""
         return f"cuda:{self.local_rank}" if name == "auto" and torch.cuda.is_available() else name
 
-    def tell(self, message: Any = None) -> Any:
-        """Hands what the first process has to say to all; returns it."""
-        box = [message]
-        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
-        return box[0]
+    def send(self, message: bytes) -> None:
+        """Sends a message from the first process to all others, which must `receive` it."""
+        dist.broadcast(torch.tensor(len(message)), src=0)
+        if message:
+            dist.broadcast(torch.frombuffer(bytearray(message), dtype=torch.uint8), src=0)
+
+    def receive(self) -> bytes:
+        """The next message that the first process sends; waits for it."""
+        length = torch.tensor(0)
+        dist.broadcast(length, src=0)
+        content = torch.empty(int(length), dtype=torch.uint8)
+        if len(content):
+            dist.broadcast(content, src=0)
+        return content.numpy().tobytes()
 
     def share(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """What trains a network on all processes at once, with the gradients of the whole batch.
+        """The module to call in training: it gives all processes the gradients of the whole batch.
 
-        Its batch norms become such that see the whole batch. Its parameters, their names and its
-        evaluation stay as they are.
+        The network's batch norms then use the whole batch in training. Its parameters, their names
+        and its evaluation stay as they are.
         """
         _sync_batch_norms(network)
         places = [device] if device.type == "cuda" else None
@@ -58,7 +67,7 @@ class Group:
 
 
 def join_group() -> Group | None:
-    """The group that `torchrun` started this process in; None: it did not."""
+    """The group that `torchrun` started this process in; None if it did not."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return None
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -67,18 +76,19 @@ def join_group() -> Group | None:
 
 
 class _SyncedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over the batches of all processes, which are of one size.
+    """Batch norm over the batches of all processes, which have one size.
 
-    torch's own SyncBatchNorm has no CPU version; this one is the same on every device.
+    torch's own SyncBatchNorm has no CPU version; this one computes the same on every device.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        wide = x.float()
+        wide = x.float()  # statistics in fp32, also under autocast
         mean = _mean(wide.mean(dim=(0, 2, 3)))
         centred = wide - mean[:, None, None]
         variance = _mean(centred.square().mean(dim=(0, 2, 3)))
+        # Running variance is unbiased, n / (n - 1), as in nn.BatchNorm2d; n counts all processes.
         n = wide.numel() / wide.shape[1] * dist.get_world_size()
         with torch.no_grad():
             momentum = cast("float", self.momentum)
@@ -91,7 +101,7 @@ class _SyncedBatchNorm2d(nn.BatchNorm2d):
 
 
 class _Sum(Function):
-    """The sum over all processes; its gradient is theirs, summed."""
+    """The sum over all processes; its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""Who uses a device of this machine now: several workers side by side, or one alone.
+"""Locks that let several workers of this machine share a device, or one have it alone.
 
-The locks are flock(2)'s, on files in the folder for temporary files: the system frees those of a
-process that is gone, however it went. Workers that have another such folder (another user's,
-another container's) do not know of each other.
+The locks are flock(2)'s, on files in the folder for temporary files: the system releases those of a
+process that has exited, for whatever reason. Workers that have another such folder (of another
+user, or in another container) do not know of each other.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.01, 1.0
 def device_lock(device_id: str, *, alone: bool, stop: threading.Event) -> Iterator[None]:
     """Holds a device, together with others or alone, for as long as the block lasts.
 
-    All pass a turnstile, which one that is to be alone keeps locked from when it comes until it
-    goes: nobody overtakes it while it waits for those who are inside.
+    All pass a turnstile, which a worker that must be alone keeps locked from its arrival until it
+    leaves: nobody overtakes it while it waits for those that are inside.
 
     Args:
-        device_id: Tells the machine's devices apart; part of a file's name.
-        alone: Wait until nobody else holds it, and keep others away.
-        stop: Ends the waiting.
+        device_id: Identifies the device among those of this machine; part of a file's name.
+        alone: Whether to wait until nobody else holds the device, and to keep others away.
+        stop: Ends the waiting once set.
 
     Raises:
         Interrupted: Once `stop` is set while it waits.
-        DeviceError: Where the files cannot be locked.
+        DeviceError: If the files cannot be locked.
     """
     kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
     name = os.path.join(tempfile.gettempdir(), f"moo-bnas-{os.getuid()}-{device_id}")
@@ -49,17 +49,17 @@ def device_lock(device_id: str, *, alone: bool, stop: threading.Event) -> Iterat
                 fcntl.flock(turnstile, fcntl.LOCK_UN)
         except OSError as error:
             raise DeviceError(
-                f"the lock of device {device_id} cannot be had: {error}; set TMPDIR to a folder "
-                "that may be written, the same for all workers of this machine"
+                f"cannot lock the device {device_id}: {error}; set TMPDIR to a writable folder, "
+                "the same for all workers of this machine"
             ) from error
         yield
 
 
 def _open(path: str, opened: ExitStack) -> int:
-    # No link of somebody else's is followed in a folder where all may write.
+    # In a folder where everybody may write, a link that somebody else has made is not followed.
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     opened.callback(os.close, file)
-    os.utime(file)  # such folders are cleaned of what is old
+    os.utime(file)  # so that no clean-up of old temporary files removes it
     return file
 
 

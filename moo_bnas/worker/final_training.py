@@ -4,111 +4,87 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from moo_bnas.data import Purpose
 from moo_bnas.definition import stored_definition
 from moo_bnas.errors import ArtifactsError
-from moo_bnas.evaluation import PRECISIONS, Keep, Precision
-from moo_bnas.evolution.space import Genotype
-from moo_bnas.recipe import Recipe
-from moo_bnas.storage import Claim, Storage, Study, training_of
+from moo_bnas.evaluation import PRECISIONS, Evaluation
+from moo_bnas.storage import Claim, Storage, Study, final_of, training_of
 from moo_bnas.storage.artifacts import Artifacts
 from moo_bnas.storage.checkpoints import Checkpoints
+from moo_bnas.task import FinalTask
+from moo_bnas.worker.evaluates import TrainsFinals
 
 log = logging.getLogger(__name__)
 
 
-class TrainsFinals(Protocol):
-    """What of an evaluator final trainings need; see `evaluator.Evaluator`."""
-
-    def load(self, purpose: Purpose) -> str:
-        """The content hash of the data for a purpose, once they are loaded."""
-
-    def train_final(
-        self,
-        genotype: Genotype,
-        precision: Precision,
-        recipe: Recipe,
-        checkpoint: bytes | None,
-        keep: Keep,
-        should_stop: Callable[[], bool],
-    ) -> tuple[dict[str, Any], bytes]:
-        """Attributes of the trial, and the model file.
-
-        Raises:
-            Exception: As `evaluate`.
-        """
-
-
 class FinalTraining:
-    """The final trainings of a run.
+    """The final trainings of a run; see `jobs.Job`.
 
-    Attributes:
-        study: Their study.
-        fingerprints: Of its trials, by precision.
+    Args:
+        storage: Storage that holds the run.
+        study: Study of the run.
+        artifacts: Store that keeps checkpoints and models.
+        evaluator: Trains the networks.
 
     Raises:
-        DataError: Where the data cannot be loaded, or are not those of the study.
+        DataError: If the data cannot be loaded, or are not the data of the study.
     """
 
     def __init__(
         self, storage: Storage, study: Study, artifacts: Artifacts, evaluator: TrainsFinals
     ) -> None:
-        self.study = study
         self._storage = storage
+        self._study = storage.studies.open(final_of(study.name))
         self._artifacts = artifacts
         self._evaluator = evaluator
-        definition = stored_definition(study.attributes["definition"])
+        definition = stored_definition(self._study.attributes["definition"])
         self._recipe = definition.final_recipe()
         data_hash = evaluator.load("final")
-        storage.studies.agree_on_data(study, data_hash)
-        self.fingerprints: dict[str, str] = {
+        storage.studies.agree_on_data(self._study, data_hash)
+        self.studies = (self._study,)
+        self.fingerprints: Mapping[str, str] = {
             p: definition.final_fingerprint(p, data_hash) for p in PRECISIONS
         }
 
-    def train(self, claim: Claim, should_stop: Callable[[], bool]) -> dict[str, Any]:
-        """Trains a network, from its last checkpoint; attributes of its trial.
+    def train(self, claim: Claim, should_stop: Callable[[], bool]) -> Evaluation:
+        """Trains a network, from its last checkpoint.
 
         Raises:
-            ArtifactsError: Where the checkpoint is lost or damaged, or none can be written.
+            ArtifactsError: If the checkpoint is lost or damaged, or none can be written.
         """
         checkpoints = self._checkpoints(claim)
         try:
             progress, content = checkpoints.load()
         except ArtifactsError as error:
             raise ArtifactsError(
-                f"cannot go on with the final training of {claim.study.name} trial "
-                f"{claim.number}: {error}, or give --restart to `moo-bnas train` to train it anew"
+                f"cannot continue the final training of {claim.study.name} trial {claim.number}: "
+                f"{error}, or give --restart to `moo-bnas train` to train it from scratch"
             ) from error
         before, first = 0.0, 1
         if progress:
             before, first = progress["seconds"], len(progress["losses"]) + 1
-            log.info("going on with epoch %d", first)
+            log.info("continuing with epoch %d", first)
         started = time.monotonic()
 
+        def seconds() -> float:
+            """The time of all tries, from checkpoint to checkpoint."""
+            return round(before + time.monotonic() - started, 3)
+
         def keep(losses: Sequence[float], make: Callable[[], bytes]) -> None:
-            seconds = before + time.monotonic() - started
-            checkpoints.save(make(), {"losses": list(losses), "seconds": round(seconds, 3)})
-            if len(losses) == first:
+            checkpoints.save(make(), {"losses": list(losses), "seconds": seconds()})
+            if len(losses) == first:  # it makes progress: losses of workers so far do not count
                 self._storage.claims.forgive(claim)
 
-        found, model = self._evaluator.train_final(
-            claim.genotype, claim.precision, self._recipe, content, keep, should_stop
-        )
+        task = FinalTask(claim.genotype, claim.precision, self._recipe, content)
+        found, model = self._evaluator.train_final(task, keep, should_stop)
         artifact = self._artifacts.put(model)
-        seconds = round(before + time.monotonic() - started, 3)
-        return {
-            **found,
-            "train_seconds": seconds,
-            "artifact": artifact.id,
-            "weights_hash": artifact.sha256,
-        }
+        return replace(found, train_seconds=seconds(), artifact=artifact)
 
-    def forget_checkpoint(self, claim: Claim) -> None:
+    def forget(self, claim: Claim) -> None:
         """Drops the last checkpoint, once the trial is finished."""
         self._checkpoints(claim).forget()
 
     def _checkpoints(self, claim: Claim) -> Checkpoints:
-        return Checkpoints(self._storage, self.study, self._artifacts, training_of(claim.number))
+        return Checkpoints(self._storage, self._study, self._artifacts, training_of(claim.number))

@@ -28,7 +28,7 @@ def test_every_help_has_an_example(cli: Cli, command: str) -> None:
         (["run", "--population", "1"], 2, "1 is not in the range x>=2"),
         (["run", "--device", "gpu"], 2, "got 'gpu', expected auto, cpu or cuda:N"),
         (["run", "--storage", "nonsense"], 1, "expected a database URL such as"),
-        (["run", "--storage", "sqlite:////no/such/x.db"], 1, "is not a folder; make it first"),
+        (["run", "--storage", "sqlite:////no/such/x.db"], 1, "does not exist; create it first"),
         (["cost", "vgg_small", "--ratios", "1,1.5,1,1,1,1"], 2, "got ratio 1.5, expected each"),
         (["cost", "vgg_small", "--ratios", "1,1"], 2, "got 2 ratios, expected 6: one each for"),
         (["cost", "vgg_small", "--ratios", "a"], 2, "expected numbers joined by commas"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import optuna
@@ -47,17 +48,21 @@ def test_status_shows_who_works_at_what_speed_until_the_run_is_over(
         assert driver.poll() is None
     one = cli("worker", "--stop-after", "2")
     assert one.returncode == 0
-    assert "leaving after 2 candidates, as told" in one.stderr
+    assert "leaving after 2 candidates, the limit" in one.stderr
 
     watch = start_cli("status", "--watch", cwd=tmp_path)
-    worker = start_cli("worker", "--heartbeat", "0.5", cwd=tmp_path)
-    seen: list[dict[str, object]] = []
-    while driver.poll() is None:
-        seen += json.loads(cli("status", "--json").stdout)["workers"]
-    assert driver.wait() == worker.wait(60) == 0
-    mine = [w for w in seen if w["pid"] == worker.pid]
-    assert {w["device"] for w in mine} == {"cpu"}
-    assert any(isinstance(w["images_per_second"], float) for w in mine)
+    driver.send_signal(signal.SIGSTOP)  # so that the run cannot end before it was looked at
+    worker = start_cli("worker", cwd=tmp_path)
+    assert worker.stderr is not None
+    while "accuracy" not in worker.stderr.readline():
+        assert worker.poll() is None
+    (mine,) = json.loads(cli("status", "--json").stdout)["workers"]
+    assert (mine["pid"], mine["device"]) == (worker.pid, "cpu")
+    assert mine["images_per_second"] > 0
+    driver.send_signal(signal.SIGCONT)
+    driver.communicate(timeout=120)
+    worker.communicate(timeout=120)
+    assert driver.returncode == worker.returncode == 0
     out, _ = watch.communicate(timeout=60)
     assert watch.returncode == 0
     assert "tiny-pareto-s0 (pareto): finished" in out

@@ -21,14 +21,14 @@ def test_a_network_is_chosen_from_the_search(tiny: Definition, tmp_path: Path) -
         search_driver(run).drive()
     choice = Choice(run.storage, run.study)
     trials = run.storage.trials.read(run.study)
-    assert {t.attributes["accuracy"] for t in trials} == {accuracy_of(t.genotype) for t in trials}
+    assert {t.result.accuracy for t in trials} == {accuracy_of(t.genotype) for t in trials}
     assert choice.trial(7) == trials[7].genotype
-    fittest = max(trials, key=lambda t: t.attributes["fitness"])
+    fittest = max(trials, key=lambda t: t.fitness)
     assert choice.best() == fittest.genotype
-    limit = sorted(t.attributes["flops"] for t in trials)[9]
-    within = [t for t in trials if t.attributes["flops"] <= limit]
+    limit = sorted(t.costs["flops"] for t in trials)[9]
+    within = [t for t in trials if t.costs["flops"] <= limit]
     assert len(within) == 10
-    most = max(within, key=lambda t: t.attributes["accuracy"])
+    most = max(within, key=lambda t: t.result.accuracy)
     assert choice.within(limit) == most.genotype
     assert choice.knee() in {t.genotype for t in trials}
     with pytest.raises(StorageError, match=r"got trial 99, but 's' has only 18 \(from 0\)"):

@@ -21,13 +21,14 @@ from moo_bnas.errors import (
     DefinitionError,
     FinalTrainingError,
 )
+from moo_bnas.evaluation import Evaluation, Source
 from moo_bnas.models.model_file import read_model
 from moo_bnas.storage import Storage
 from moo_bnas.training.evaluator import Evaluator
-from moo_bnas.worker.loop import work
+from moo_bnas.worker import WorkerOptions, work
 from tests.conftest import TINY, fresh_database
 from tests.driving import FINAL, final_driver, finals_of, make_definition, narrow, served
-from tests.fakes import TrainsNothing
+from tests.fakes import TrainsNothing, evaluation
 
 
 @pytest.fixture
@@ -97,17 +98,18 @@ def test_any_worker_of_a_run_trains_its_final_networks(
     assert shown[0].line().startswith("0/2 networks trained")
     assert shown[-1].line() == "2/2 networks trained"
     for trial in (binary, full):
-        assert trial.attributes["epochs"] == 3
-        assert len(trial.attributes["loss_per_epoch"]) == 3
-        assert trial.attributes["top5"] >= trial.attributes["accuracy"]
-    assert full.attributes["accuracy"] > binary.attributes["accuracy"]
+        assert trial.result.epochs == 3
+        assert len(trial.result.loss_per_epoch) == 3
+        assert trial.result.top5 is not None
+        assert trial.result.top5 >= trial.result.accuracy
+    assert full.result.accuracy > binary.result.accuracy
     path = finals.fetch(binary, tmp_path / "model")
     card = read_model(path).card
     document = json.loads((tmp_path / "model" / "model.json").read_text())
     assert document["name"] == "uniform 0.5x"
     assert document["test"] == {"top1": card.accuracy, "top5": card.top5}
     assert document["search"] == {"trial": None, "accuracy": None}
-    assert card.accuracy == binary.attributes["accuracy"]
+    assert card.accuracy == binary.result.accuracy
     assert card.made["definition"] == definition.model_dump(mode="json")
     assert (card.made["train_images"], card.made["test_images"]) == (1437, 360)  # 80 and 20 %
     # The checkpoints are gone: the marker and two models are left.
@@ -125,8 +127,8 @@ def test_another_study_shares_a_final_training(
         finals = finals_of(url, name, definition)
         with served(finals, only_final=True):
             found += final_driver(finals).train(chosen)
-    assert found[1].attributes["copied_from"] == "one.final trial 0"
-    assert found[1].attributes["weights_hash"] == found[0].attributes["weights_hash"]
+    assert found[1].result.copied_from == Source("one.final", 0)
+    assert found[1].result.artifact == found[0].result.artifact
 
 
 def test_the_folder_that_cannot_be_written_to_is_reported(
@@ -144,10 +146,10 @@ class _Fails(TrainsNothing):
     def __init__(self, definition: Definition) -> None:
         self.load = Evaluator(definition, "cpu", Path()).load  # type: ignore[method-assign]
 
-    def evaluate(self, *_: Any) -> dict[str, Any]:
+    def evaluate(self, *_: Any) -> Evaluation:
         raise AssertionError("it serves final trainings only")
 
-    def train_final(self, *_: Any) -> tuple[dict[str, Any], bytes]:
+    def train_final(self, *_: Any) -> tuple[Evaluation, bytes]:
         raise RuntimeError("no such kernel")
 
 
@@ -158,7 +160,13 @@ def test_what_failed_is_reported_and_can_be_trained_again(
     chosen = [narrow(definition)]
     finals.submit(chosen)
     finals.storage.studies.set_attributes(finals.study, {"finished": True})
-    work(finals.storage, finals.run.name, _Fails(definition), threading.Event(), only_final=True)
+    work(
+        finals.storage,
+        finals.run.name,
+        _Fails(definition),
+        threading.Event(),
+        WorkerOptions(only_final=True),
+    )
     message = "final training of uniform 0.25x failed: RuntimeError: no such kernel.*--restart"
     with pytest.raises(FinalTrainingError, match=message):
         final_driver(finals).train(chosen)
@@ -174,8 +182,8 @@ class _WithoutTestImages(TrainsNothing):
             raise DataError("looked for images in test/ and found none")
         return "f" * 64
 
-    def evaluate(self, *_: Any) -> dict[str, Any]:
-        return {"accuracy": 50.0}
+    def evaluate(self, *_: Any) -> Evaluation:
+        return evaluation(50.0)
 
 
 def test_a_worker_of_a_search_that_cannot_train_final_networks_continues_without_them(
@@ -191,7 +199,13 @@ def test_a_worker_of_a_search_that_cannot_train_final_networks_continues_without
     (trial,) = finals.trials(chosen)
     assert trial.state == "waiting"
     with pytest.raises(DataError):  # nothing else to do for it
-        work(run.storage, "s", _WithoutTestImages(), threading.Event(), only_final=True)
+        work(
+            run.storage,
+            "s",
+            _WithoutTestImages(),
+            threading.Event(),
+            WorkerOptions(only_final=True),
+        )
     progress = progress_of(finals, chosen, alive=1)
     assert progress.line() == "0/1 networks trained; 1 workers"
 
@@ -213,7 +227,7 @@ def test_lost_models_are_an_error(definition: Definition, url: str, tmp_path: Pa
     with served(finals, only_final=True):
         (trial,) = final_driver(finals).train([(definition.make_space().uniform(0.25), "binary")])
     written = finals.fetch(trial, tmp_path / "before")
-    (tmp_path / "storage-artifacts" / trial.attributes["artifact"]).unlink()
+    (tmp_path / "storage-artifacts" / trial.result.kept.id).unlink()
     with pytest.raises(ArtifactsError, match="model of uniform 0.25x is lost: .* has no"):
         finals.fetch(trial, tmp_path)
     content = written.read_bytes()
@@ -222,7 +236,7 @@ def test_lost_models_are_an_error(definition: Definition, url: str, tmp_path: Pa
     finals.restart([narrow(definition)])
     with served(finals, only_final=True):
         (again,) = final_driver(finals).train([narrow(definition)])
-    assert again.attributes["artifact"] != trial.attributes["artifact"]
+    assert again.result.kept.id != trial.result.kept.id
     assert finals.fetch(again, tmp_path / "again").read_bytes() == content
     finals.restart([narrow(definition)])  # its model is there now
     assert finals.trials([narrow(definition)])[0].state == "complete"

@@ -57,7 +57,7 @@ class Run:
     def generations(self, name: str = "s") -> dict[int, list[Genotype]]:
         found: dict[int, list[Genotype]] = {}
         for trial in self.storage.trials.read(self.storage.studies.open(name)):
-            found.setdefault(trial.attributes["generation"], []).append(trial.genotype)
+            found.setdefault(trial.generation or 0, []).append(trial.genotype)
         return found
 
 
@@ -105,7 +105,7 @@ def test_a_study_that_is_deleted_ends_its_driver_soon(run: Run, tiny: Definition
             run.storage.trials.forget_deleted()  # as the driver of another study may do
 
     began = time.monotonic()
-    with pytest.raises(StorageError, match="study 's' is gone; was it deleted while it ran"):
+    with pytest.raises(StorageError, match="study 's' does not exist any more; was it deleted"):
         search_driver(opened, show).drive()
     assert time.monotonic() - began < 20
     assert {progress.done for progress in run.shown} == {0}
@@ -120,7 +120,7 @@ def test_a_deleted_study_is_missed_though_its_queue_is_there(run: Run, tiny: Def
         run.shown.append(progress)
         assert len(run.shown) < 100
 
-    with pytest.raises(StorageError, match="study 's' is gone"):
+    with pytest.raises(StorageError, match="study 's' does not exist any more"):
         search_driver(opened, show).drive()
 
 
@@ -177,7 +177,7 @@ def test_no_trial_is_over_a_budget(run: Run, tiny: Definition, budget: dict[str,
     (name,) = budget
     key = {"max_flops": "flops", "max_memory": "memory_bits"}[name]
     assert trials
-    assert max(t.attributes[key] for t in trials) <= budget[name]
+    assert max(t.costs[key] for t in trials) <= budget[name]
 
 
 def test_failed_candidates_are_survived_and_never_on_the_front(run: Run, tiny: Definition) -> None:

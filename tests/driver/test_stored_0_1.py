@@ -90,7 +90,7 @@ def test_it_resumes_with_more_generations_and_loses_nothing(
     after = {t.number: t for t in storage.trials.read(study)}
     assert {number: after[number] for number in before} == before
     assert Counter(t.state for t in after.values()) == {"complete": 18}
-    assert Counter(t.attributes["generation"] for t in after.values()) == {1: 6, 2: 6, 3: 6}
+    assert Counter(t.generation for t in after.values()) == {1: 6, 2: 6, 3: 6}
     assert open_run(storage, NAME, override(definition, generations=3), "pareto", 0).is_over
 
 
@@ -108,9 +108,9 @@ def test_its_networks_are_chosen_and_their_models_fetched(
 
 def test_its_evaluations_are_still_known(storage: Storage, definition: Definition) -> None:
     search, final = (storage.studies.open(name) for name in (NAME, f"{NAME}.final"))
-    prints = {t.attributes["fingerprint"] for t in storage.trials.read(search)}
+    prints = {t.result.fingerprint for t in storage.trials.read(search)}
     assert prints == {definition.fingerprint("binary", search.attributes["data_hash"])}
-    prints = {t.attributes["fingerprint"] for t in storage.trials.read(final)}
+    prints = {t.result.fingerprint for t in storage.trials.read(final)}
     assert prints == {definition.final_fingerprint("binary", final.attributes["data_hash"])}
 
 

@@ -11,11 +11,12 @@ from moo_bnas.driver.progress import FinalProgress, Unfinished
 from moo_bnas.driver.tensorboard import EventFiles
 from moo_bnas.errors import DefinitionError
 from moo_bnas.storage import Trial
+from tests.fakes import evaluation
 
 RUNNING = Unfinished("uniform 2x", "running", (2.0, 1.0), 3.0)
 PROGRESS = FinalProgress((RUNNING,), networks=2, epochs=4, workers=1)
-FOUND = {"loss_per_epoch": [2.0, 1.0, 0.5, 0.25], "accuracy": 90.0, "top5": 99.0, "epochs": 4}
-DONE = Trial(0, "complete", (0,), "binary", FOUND, None, None)
+FOUND = evaluation(90.0, top5=99.0, epochs=4, loss_per_epoch=(2.0, 1.0, 0.5, 0.25))
+DONE = Trial(0, "complete", (0,), "binary", {}, evaluation=FOUND)
 
 
 def _read(folder: Path) -> dict[str, list[tuple[int, float]]]:

@@ -108,7 +108,7 @@ def test_a_screen_may_be_given_from_python() -> None:
         population=10,
         generations=2,
         reference_cost=9.0,
-        screen=LeastSquares(),
+        model=LeastSquares(),
     )
     assert found.best.genotype == BEST
     assert len(found.evaluations) == 20
@@ -174,7 +174,7 @@ def test_where_nothing_is_left_to_choose_the_screen_is_not_asked() -> None:
         lambda g: 1.0 + sum(g),
         choices=[3, 3, 3],
         population=10,
-        screen=screen,
+        model=screen,
     )
     assert len(found.evaluations) == 27  # in generations of 10, 10 and 7
     assert screen.calls == 1

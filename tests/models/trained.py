@@ -18,7 +18,8 @@ from moo_bnas.networks import make_network
 from moo_bnas.networks.cost import flops, memory_bits
 from moo_bnas.networks.module import Activation, build
 from moo_bnas.recipe import Recipe
-from moo_bnas.training.loop import Training, to_device
+from moo_bnas.training.device_data import to_device
+from moo_bnas.training.loop import Training
 from tests.binarizers import ONE_BIT
 
 

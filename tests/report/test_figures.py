@@ -114,6 +114,6 @@ def test_reports_of_references_alone_are_drawn(report: Report) -> None:
     )
     named = [t.name for t in drawn(alone, "front")]
     assert named == ["uniform widening", "full precision 1x"]
-    final = Final("binary", (1.0,) * 6, 80.0, None, None)
+    final = Final("binary", (1.0,) * 6, 80.0, None, 200)
     both = replace(alone, finals=(final,))
     assert len(drawn(both, "accuracy-flops")) == 3

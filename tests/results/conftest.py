@@ -1,7 +1,7 @@
-"""The same report by hand as for the tests of what is drawn."""
+"""The report made by hand that tests of drawings use, too."""
 
 from __future__ import annotations
 
-from tests.report.conftest import empty, report
+from tests.report.conftest import report
 
-__all__ = ["empty", "report"]
+__all__ = ["report"]

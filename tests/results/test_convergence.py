@@ -9,6 +9,7 @@ from moo_bnas.definition import Definition
 from moo_bnas.results.convergence import convergence
 from moo_bnas.results.score import score_of
 from moo_bnas.storage import Trial
+from tests.fakes import evaluation
 
 BEGUN = datetime(2026, 1, 1, 12)
 
@@ -18,10 +19,17 @@ def trial(
 ) -> Trial:
     """One that began and ended so many hours after noon; without an accuracy it failed."""
     state = "running" if ended is None else "fail" if accuracy is None else "complete"
-    found = {"accuracy": accuracy, "flops": flops, "fitness": (accuracy or 0) - flops / 1000}
-    at = None if ended is None else BEGUN + timedelta(hours=ended)
-    begun = BEGUN + timedelta(hours=started)
-    return Trial(number, state, (0,) * 6, "binary", found, begun, at)
+    return Trial(
+        number,
+        state,
+        (0,) * 6,
+        "binary",
+        {"flops": flops},
+        evaluation=None if accuracy is None or ended is None else evaluation(accuracy),
+        fitness=(accuracy or 0) - flops / 1000,
+        started=BEGUN + timedelta(hours=started),
+        ended=None if ended is None else BEGUN + timedelta(hours=ended),
+    )
 
 
 TRIALS = [

@@ -15,7 +15,7 @@ from moo_bnas.results.convergence import convergence
 from moo_bnas.results.points import collect
 from moo_bnas.storage import PARETO_METRICS, Candidate, Storage, Study, final_of
 from tests.driving import search_driver
-from tests.fakes import fake_worker
+from tests.fakes import evaluation, fake_worker
 
 
 def drive(run: Run) -> None:
@@ -27,14 +27,12 @@ def train_finally(run: Run, ratios: float, precision: Precision, accuracy: float
     """Finishes one final training, as a worker would."""
     genotype = run.definition.make_space().uniform(ratios)
     storage, final = run.storage, final_study(run)
-    known = {"genotype": list(genotype), "precision": precision, "flops": 8.0, "memory_bits": 9}
-    storage.trials.submit(
-        final, run.definition.make_space(), [Candidate(genotype, precision, 8.0, known)]
-    )
+    chosen = Candidate(genotype, precision, {"flops": 8.0, "memory_bits": 9})
+    storage.trials.submit(final, run.definition.make_space(), [chosen])
     claim = storage.claims.take([final], "w", {"binary": "b", "full": "f"})
     assert claim is not None
-    found = {"accuracy": accuracy, "top5": 99.5, "epochs": 20, "train_seconds": 60, "device": "d"}
-    storage.claims.finish(claim, "w", found, {"accuracy": accuracy, "flops": 8.0})
+    found = evaluation(accuracy, top5=99.5, epochs=20, train_seconds=60, device="d")
+    storage.claims.finish(claim, "w", found, {"accuracy": accuracy, "flops": 8.0, "fitness": 1.0})
 
 
 def final_study(run: Run) -> Study:

@@ -1,25 +1,31 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
+from moo_bnas.evaluation import Evaluation, Source
 from moo_bnas.results.provenance import making
 from moo_bnas.storage import Study, Trial
+from tests.fakes import evaluation
 
 STUDY = Study(1, "s", (), {"definition": {}, "seed": 3, "versions": {}, "finished": True})
 
 
-def trial(state: str, hour: int | None, **attributes: Any) -> Trial:
+def trial(
+    state: str, hour: int | None, found: Evaluation | None = None, failure: str | None = None
+) -> Trial:
     at = None if hour is None else datetime(2026, 1, 1, hour)
-    return Trial(0, state, (0,), "binary", attributes, at, at)
+    return Trial(
+        0, state, (0,), "binary", {}, evaluation=found, failure=failure, started=at, ended=at
+    )
 
 
 def test_what_was_copied_took_no_time_here() -> None:
+    copied = evaluation(9.0, train_seconds=1e9, device="cuda", copied_from=Source("b trial 1", 7))
     search = [
-        trial("complete", 3, train_seconds=30.0, device="cpu"),
-        trial("complete", 5, train_seconds=90.0, device="cuda"),
-        trial("complete", 4, train_seconds=1e9, device="cuda", copied_from="b trial 1 trial 7"),
-        trial("fail", 6, fail_reason="why"),
+        trial("complete", 3, evaluation(9.0, train_seconds=30.0, device="cpu")),
+        trial("complete", 5, evaluation(9.0, train_seconds=90.0, device="cuda")),
+        trial("complete", 4, copied),
+        trial("fail", 6, failure="why"),
         trial("waiting", None),
     ]
     made = making(STUDY, {"parent": [], "search": search})

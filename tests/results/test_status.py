@@ -34,7 +34,7 @@ def test_status_tells_which_driver_lives(
     dead_pid: int,  # noqa: F811
 ) -> None:
     run = open_run(_storage(tmp_path), "s", tiny, "pareto", 0)
-    none = "driver       none: go on with the same moo-bnas run"
+    none = "driver       none: resume with the same moo-bnas run"
     leases = run.storage.leases
     for host, pid, grace, lives in (
         ("host/boot", 123, 60.0, True),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from moo_bnas.evaluation import Precision
+from moo_bnas.evaluation import Evaluation, Precision
 from moo_bnas.evolution.space import Genotype, SearchSpace
 from moo_bnas.storage import (
     PARETO_METRICS,
@@ -18,18 +18,18 @@ from moo_bnas.storage import (
     WorkerRow,
 )
 
-ATTRIBUTES = {"definition": {"x": 1}, "mode": "pareto", "finished": False}
+STUDY_ATTRIBUTES = {"definition": {"x": 1}, "mode": "pareto", "finished": False}
 PRINTS = {"binary": "b" * 64, "full": "f" * 64}
-RESULT = {"accuracy": 91.5, "worker": "w", "epochs": 2}
+RESULT = Evaluation(91.5, 2, 7, 0.25, 40.0, accuracy_per_epoch=(80.0, 91.5), worker="w")
 SCORES = {"accuracy": 91.5, "flops": 7.0, "fitness": 80.25}
 
 
 def candidate(genotype: Genotype, cost: float = 1.0, precision: Precision = "binary") -> Candidate:
-    return Candidate(genotype, precision, cost, {"genotype": list(genotype), "generation": 1})
+    return Candidate(genotype, precision, {"flops": cost, "memory_bits": 9}, generation=1)
 
 
 def make_study(storage: Storage, name: str = "s", metrics: Sequence[str] = PARETO_METRICS) -> Study:
-    return storage.studies.ensure(name, metrics, ATTRIBUTES)
+    return storage.studies.ensure(name, metrics, STUDY_ATTRIBUTES)
 
 
 def submit(storage: Storage, space: SearchSpace, *genotypes: Genotype, name: str = "s") -> Study:
@@ -53,7 +53,8 @@ def silence(storage_url: str) -> None:
 def lose(storage: Storage) -> None:
     """Has the silent claim returned that there is."""
     assert storage.claims.return_lost(never) == 0
-    storage.claims._silent = dict.fromkeys(storage.claims._silent, 60.0)  # half a minute later
+    silence = storage.claims._silence
+    silence._watched = dict.fromkeys(silence._watched, 60.0)  # half a minute later
     assert storage.claims.return_lost(never) == 1
 
 

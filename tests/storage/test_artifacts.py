@@ -43,7 +43,7 @@ def test_what_was_kept_comes_back_until_it_is_removed(url: str) -> None:
     assert Artifacts(url).get(kept) == b"weights"
     artifacts.remove(kept)
     artifacts.remove(kept)  # as after a kill between two lines
-    with pytest.raises(ArtifactsError, match=f"{url} has no {kept.id}; give the store"):
+    with pytest.raises(ArtifactsError, match=f"{url} has no {kept.id}; mount the store"):
         artifacts.get(kept)
 
 
@@ -64,7 +64,7 @@ def test_a_folder_that_is_not_there_is_made_only_when_a_run_begins(tmp_path: Pat
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ArtifactsError, match="could not make the artifact folder .* another"):
+    with pytest.raises(ArtifactsError, match="could not create the artifact folder .* another"):
         Artifacts(str(tmp_path / "file" / "below"), create=True)
 
 
@@ -81,7 +81,7 @@ def test_a_package_that_is_missing_is_named() -> None:
 
 def test_an_sqlite_storage_has_a_folder_beside_it_and_a_server_has_none(tmp_path: Path) -> None:
     assert default_url(f"sqlite:///{tmp_path}/runs.db") == f"{tmp_path}/runs-artifacts"
-    with pytest.raises(DefinitionError, match="give --artifacts, a folder that all machines mount"):
+    with pytest.raises(DefinitionError, match="give --artifacts: a folder that all machines mount"):
         default_url("postgresql+psycopg://host/name")
 
 

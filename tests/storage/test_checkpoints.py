@@ -32,7 +32,7 @@ def test_the_last_checkpoint_is_kept_and_no_other(checkpoints: Checkpoints, fold
         checkpoints.save(b"%d" % epoch, epoch)
         assert checkpoints.load() == (epoch, b"%d" % epoch)
         assert len(list(folder.iterdir())) == 1
-    checkpoints.tell(4)  # how far it is, but for what a kill would undo
+    checkpoints.report(4)  # how far it is, but for what a kill would undo
     assert checkpoints.load() == (4, b"3")
     checkpoints.forget()
     assert checkpoints.load() == (None, None)

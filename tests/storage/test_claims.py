@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -45,9 +47,9 @@ def test_a_finish_writes_all_or_nothing_and_only_once(storage: Storage, space: S
     claim = take(storage, study)
     assert storage.claims.finish(claim, "w", RESULT, SCORES)
     # Said again after a lost acknowledgement it has succeeded, and nothing is written twice.
-    assert storage.claims.finish(claim, "w", {**RESULT, "accuracy": 1.0}, SCORES)
+    assert storage.claims.finish(claim, "w", replace(RESULT, accuracy=1.0), SCORES)
     (trial,) = storage.trials.read(study)
-    assert trial.attributes["accuracy"] == 91.5
+    assert trial.result.accuracy == 91.5
 
 
 def test_a_claim_that_was_taken_away_finishes_nothing(
@@ -59,12 +61,12 @@ def test_a_claim_that_was_taken_away_finishes_nothing(
     lose(storage)
     fresh = take(storage, study, worker="other")
     assert (fresh.number, fresh.trial_id) == (lost.number, lost.trial_id)
-    assert not storage.claims.finish(lost, "w", {**RESULT, "accuracy": 1.0}, SCORES)
+    assert not storage.claims.finish(lost, "w", replace(RESULT, accuracy=1.0), SCORES)
     assert not storage.claims.fail(lost, "late")
     assert not storage.claims.release(lost)
     assert storage.claims.finish(fresh, "w", RESULT, SCORES)
-    assert not storage.claims.finish(lost, "w", {**RESULT, "accuracy": 1.0}, SCORES)
-    assert storage.trials.read(study)[0].attributes["accuracy"] == 91.5
+    assert not storage.claims.finish(lost, "w", replace(RESULT, accuracy=1.0), SCORES)
+    assert storage.trials.read(study)[0].result.accuracy == 91.5
 
 
 def test_a_released_claim_waits_again_in_place(
@@ -102,7 +104,7 @@ def test_a_claim_that_was_silent_is_lost_once_that_was_watched(
     storage: Storage, storage_url: str, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = 0.0
-    monkeypatch.setattr("moo_bnas.storage.claims.time.monotonic", lambda: clock)
+    monkeypatch.setattr("moo_bnas.storage.silence.time.monotonic", lambda: clock)
     study = submit(storage, space, (0, 0))
     storage.workers.join(study, "w", "host", 1, "cpu", grace=6.0)
     claim = take(storage, study)
@@ -123,7 +125,7 @@ def test_a_suspended_driver_blames_nobody(
     storage: Storage, storage_url: str, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = 0.0
-    monkeypatch.setattr("moo_bnas.storage.claims.time.monotonic", lambda: clock)
+    monkeypatch.setattr("moo_bnas.storage.silence.time.monotonic", lambda: clock)
     study = submit(storage, space, (0, 0))
     take(storage, study)  # of a worker with the usual grace of 60 s
     silence(storage_url)
@@ -146,7 +148,7 @@ def test_a_trial_that_is_lost_too_often_fails(storage: Storage, space: SearchSpa
         assert storage.claims.return_lost(always) == 1
     (trial,) = storage.trials.read(study)
     assert trial.state == "fail"
-    assert trial.attributes["fail_reason"] == f"its worker was lost {MAX_LOSSES} times"
+    assert trial.failure == f"its worker was lost {MAX_LOSSES} times"
     assert storage.claims.take([study], "w", PRINTS) is None
 
 
@@ -173,7 +175,7 @@ def test_out_of_memory_is_tried_once_more_alone_in_place(
     (failed,) = storage.trials.read(study)
     assert failed.state == "fail"
     reason = "out of memory, also alone on the device: 4 GiB are wanted"
-    assert failed.attributes["fail_reason"] == reason
+    assert failed.failure == reason
     assert storage.claims.take([study], "w", PRINTS) is None
 
 
@@ -183,7 +185,7 @@ def test_what_was_tried_alone_may_be_finished(storage: Storage, space: SearchSpa
     assert storage.claims.finish(take(storage, study), "w", RESULT, SCORES)
     (trial,) = storage.trials.read(study)
     assert trial.state == "complete"
-    assert "fail_reason" not in trial.attributes
+    assert trial.failure is None
 
 
 def test_device_errors_are_tried_again_up_to_a_number(storage: Storage, space: SearchSpace) -> None:
@@ -198,8 +200,8 @@ def test_device_errors_are_tried_again_up_to_a_number(storage: Storage, space: S
     assert storage.claims.retry(claim, "the bus is gone", memory=False)
     (failed,) = storage.trials.read(study)
     assert failed.state == "fail"
-    reason = f"the device failed {MAX_DEVICE_ERRORS} times, at last: the bus is gone"
-    assert failed.attributes["fail_reason"] == reason
+    reason = f"the device failed {MAX_DEVICE_ERRORS} times, the last time with: the bus is gone"
+    assert failed.failure == reason
 
 
 def test_another_try_is_not_a_loss(storage: Storage, space: SearchSpace) -> None:
@@ -238,7 +240,7 @@ def test_a_trial_that_something_else_took_is_left_alone(
     assert storage.claims.take([study], "w", PRINTS) is None
     (trial,) = storage.trials.read(study)
     assert trial.state == "fail"
-    assert trial.attributes["fail_reason"] == "another program took it out of the queue"
+    assert trial.failure == "another program took it out of the queue"
 
 
 def test_a_heartbeat_of_a_lost_claim_counts_for_nothing(

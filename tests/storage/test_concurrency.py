@@ -56,7 +56,7 @@ def test_processes_that_submit_the_same_candidates_at_once_make_them_once(
         "space = SearchSpace(('conv1', 'conv2'), (0.5, 1.0, 2.0))\n"
         "for g in space.genotypes():\n"
         "    g = tuple(map(int, g))\n"
-        "    s.trials.submit(study, space, [Candidate(g, 'binary', 1.0, {'g': 1})])\n"
+        "    s.trials.submit(study, space, [Candidate(g, 'binary', {'flops': 1.0})])\n"
     )
     processes = [subprocess.Popen([sys.executable, "-c", code, storage_url]) for _ in range(3)]
     assert [p.wait(60) for p in processes] == [0, 0, 0]

@@ -63,7 +63,10 @@ def test_what_a_server_refuses_is_told_with_what_mends_it(
     url = make_url(postgresql.get_uri(database="nothing", driver="psycopg"))
     for wrong, message in (
         (url, r"database \"nothing\" does not exist; create the database first: createdb NAME"),
-        (url.set(username="nobody"), r"role \"nobody\" does not exist; mend the user in the URL"),
+        (
+            url.set(username="nobody"),
+            r"role \"nobody\" does not exist; correct the user in",
+        ),
         (make_url(mariadb.url("nothing")), "Unknown database 'nothing'.*; create the database fi"),
         (
             make_url(mariadb.url("mysql")).set(username="somebody", password="guess"),  # noqa: S106 (none)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from moo_bnas.evaluation import Source
 from moo_bnas.evolution.space import Genotype, SearchSpace
-from moo_bnas.storage import (
-    Storage,
-)
+from moo_bnas.storage import Storage
 from tests.storage.rows import PRINTS, RESULT, SCORES, submit, take
 
 
@@ -19,8 +23,20 @@ def test_a_known_evaluation_comes_with_the_claim_and_its_source(
     storage.claims.finish(take(storage, one), "w", RESULT, SCORES)
     other = submit(storage, space, (0, 0), name="other")
     claim = take(storage, other)
-    assert claim.known == {**RESULT, "copied_from": "one trial 0"}
+    assert claim.known == replace(RESULT, copied_from=Source("one", 0))
     assert storage.claims.finish(claim, "w", claim.known, SCORES)
+
+
+def test_an_evaluation_that_0_1_finished_is_copied(
+    storage: Storage, storage_url: str, space: SearchSpace
+) -> None:
+    one = submit(storage, space, (0, 0), name="one")
+    storage.claims.finish(take(storage, one), "w", RESULT, SCORES)
+    stored = json.dumps({**RESULT.to_attributes(), "fitness": 80.25})
+    with create_engine(storage_url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("UPDATE moo_bnas_evaluations SET result = :r"), {"r": stored})
+    claim = take(storage, submit(storage, space, (0, 0), name="other"))
+    assert claim.known == replace(RESULT, copied_from=Source("one", 0))
 
 
 def test_an_evaluation_that_another_study_trains_is_passed_over_until_it_ends(
@@ -45,7 +61,7 @@ def test_an_evaluation_that_is_to_be_tried_again_is_free_for_other_studies(
     assert (claim.known, claim.alone) == (None, False)
     assert storage.claims.take([one], "w", PRINTS) is None
     storage.claims.finish(claim, "w", RESULT, SCORES)
-    assert take(storage, one).known == {**RESULT, "copied_from": "other trial 0"}
+    assert take(storage, one).known == replace(RESULT, copied_from=Source("other", 0))
 
 
 def test_a_lost_claim_of_another_study_is_returned_too(

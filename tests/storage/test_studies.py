@@ -8,15 +8,12 @@ from sqlalchemy import text
 
 from moo_bnas.errors import DataError, StorageError
 from moo_bnas.evolution.space import SearchSpace
-from moo_bnas.storage import (
-    PARETO_METRICS,
-    Storage,
-)
+from moo_bnas.storage import PARETO_METRICS, RunState, Storage
 from tests.storage.rows import (
-    ATTRIBUTES,
     PRINTS,
     RESULT,
     SCORES,
+    STUDY_ATTRIBUTES,
     always,
     candidate,
     make_study,
@@ -27,7 +24,7 @@ from tests.storage.rows import (
 
 def test_a_study_is_made_once_and_opened_after(storage: Storage) -> None:
     made = make_study(storage)
-    again = storage.studies.ensure("s", PARETO_METRICS, {**ATTRIBUTES, "mode": "scalar"})
+    again = storage.studies.ensure("s", PARETO_METRICS, {**STUDY_ATTRIBUTES, "mode": "scalar"})
     assert made == again == storage.studies.open("s")
     assert made.attributes["mode"] == "pareto"
     assert made.metrics == PARETO_METRICS
@@ -38,7 +35,7 @@ def test_a_study_whose_making_was_cut_short_is_completed(
 ) -> None:
     optuna.create_study(storage=storage_url, study_name="s", directions=["maximize", "minimize"])
     assert storage.studies.names() == []
-    assert make_study(storage).attributes == ATTRIBUTES
+    assert make_study(storage).attributes == STUDY_ATTRIBUTES
 
 
 def test_a_study_of_another_program_is_refused(storage: Storage, storage_url: str) -> None:
@@ -97,15 +94,15 @@ def test_a_study_that_is_deleted_while_it_is_used_is_told_and_takes_no_rows(
 ) -> None:
     study = submit(storage, space, (0, 0), (1, 1))
     held = [take(storage, study), take(storage, study)]
-    assert storage.studies.look(study) == "idle"
+    assert storage.studies.look(study) is RunState.IDLE
     optuna.delete_study(study_name="s", storage=storage_url)
     assert not storage.claims.finish(held[0], "w", RESULT, SCORES)
     storage.claims.fail(held[1], "diverged")
-    assert storage.studies.look(study) == "gone"
+    assert storage.studies.look(study) is RunState.GONE
     optuna.create_study(study_name="mine", storage=storage_url)  # SQLite gives it the same id
-    with pytest.raises(StorageError, match="study 's' is gone; was it deleted while it ran"):
+    with pytest.raises(StorageError, match="study 's' does not exist any more; was it deleted"):
         storage.studies.set_attributes(study, {"finished": True})
-    with pytest.raises(StorageError, match="study 's' is gone"):
+    with pytest.raises(StorageError, match="study 's' does not exist any more"):
         storage.trials.submit(study, space, [candidate((2, 2))])
     with storage._database.read() as connection:
         for table in ("trials", "trial_user_attributes", "trial_values", "study_user_attributes"):

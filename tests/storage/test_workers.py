@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from moo_bnas.evolution.space import SearchSpace
-from moo_bnas.storage import (
-    Storage,
-)
+from moo_bnas.storage import RunState, Storage
 from tests.storage.rows import RESULT, SCORES, make_study, submit, take
 
 
@@ -28,18 +26,18 @@ def test_a_worker_sees_final_trainings_that_were_begun_after_it_joined(
 ) -> None:
     run = make_study(storage)
     look = storage.studies.look
-    assert look(run, final="s.final") == "idle"
+    assert look(run, final="s.final") is RunState.IDLE
     final = submit(storage, space, (0, 0), name="s.final")
-    assert look(run, final="s.final") == "final"
-    assert look(run) == "idle"  # one that does not serve them
+    assert look(run, final="s.final") is RunState.FINAL
+    assert look(run) is RunState.IDLE  # one that does not serve them
     submit(storage, space, (0, 1))
-    assert look(run, final="s.final") == "waiting"  # candidates go first
+    assert look(run, final="s.final") is RunState.WAITING  # candidates go first
     assert storage.claims.finish(take(storage, run), "w", RESULT, SCORES)
     storage.studies.set_attributes(run, {"finished": True})
-    assert look(run, final="s.final") == "final"
+    assert look(run, final="s.final") is RunState.FINAL
     claim = take(storage, final)
-    assert look(run, final="s.final") == "idle"  # it may be lost, and wait again
-    assert look(run) == "finished"
+    assert look(run, final="s.final") is RunState.IDLE  # it may be lost, and wait again
+    assert look(run) is RunState.FINISHED
     assert storage.claims.finish(claim, "w", RESULT, SCORES)
     storage.studies.set_attributes(final, {"finished": True})
-    assert look(run, final="s.final") == "finished"
+    assert look(run, final="s.final") is RunState.FINISHED

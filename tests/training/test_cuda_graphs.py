@@ -12,7 +12,8 @@ from moo_bnas.networks import make_network
 from moo_bnas.networks.module import build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.cuda_graphs import run_as_graphs
-from moo_bnas.training.loop import Training, to_device
+from moo_bnas.training.device_data import to_device
+from moo_bnas.training.loop import Training
 
 OFF = torch.autocast("cpu", enabled=False, cache_enabled=False)
 

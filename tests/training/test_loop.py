@@ -19,13 +19,8 @@ from moo_bnas.evaluation import Precision
 from moo_bnas.networks import make_network
 from moo_bnas.networks.module import Activation, build
 from moo_bnas.recipe import Recipe
-from moo_bnas.training.loop import (
-    DeviceData,
-    Training,
-    rate,
-    score,
-    to_device,
-)
+from moo_bnas.training.device_data import DeviceData, to_device
+from moo_bnas.training.loop import Training, rate, score
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=2, batch_size=128, learning_rate=0.2)

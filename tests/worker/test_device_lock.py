@@ -169,7 +169,7 @@ def test_devices_do_not_know_of_each_other(come: Come) -> None:
 def test_a_lock_that_cannot_be_had_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with (
-        pytest.raises(DeviceError, match="the lock of device d cannot be had: .*; set TMPDIR"),
+        pytest.raises(DeviceError, match="cannot lock the device d: .*; set TMPDIR"),
         device_lock("d", alone=False, stop=threading.Event()),
     ):
         pytest.fail("it has no lock")

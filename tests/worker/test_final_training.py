@@ -19,10 +19,11 @@ from moo_bnas.fingerprint import candidate_seed
 from moo_bnas.models.model_file import parse_model
 from moo_bnas.networks.module import build
 from moo_bnas.storage import Trial
-from moo_bnas.storage.artifacts import Artifact
+from moo_bnas.task import FinalTask
 from moo_bnas.training import loop as training
+from moo_bnas.training.device_data import DeviceData
 from moo_bnas.training.evaluator import Evaluator
-from moo_bnas.worker.loop import work
+from moo_bnas.worker import WorkerOptions, work
 from tests.conftest import TINY, Cli
 from tests.driving import FINAL, finals_of, make_definition, narrow
 
@@ -42,7 +43,7 @@ def finals(definition: Definition, tmp_path: Path) -> Finals:
 def _serve(finals: Finals) -> None:
     finals.storage.studies.set_attributes(finals.study, {"finished": True})
     evaluator = Evaluator(finals.definition, "cpu", Path())
-    work(finals.storage, "s", evaluator, threading.Event(), only_final=True)
+    work(finals.storage, "s", evaluator, threading.Event(), WorkerOptions(only_final=True))
 
 
 def _trial(finals: Finals) -> Trial:
@@ -53,7 +54,7 @@ def _trial(finals: Finals) -> Trial:
 KILLED = """
 import os, sys, threading
 from pathlib import Path
-from moo_bnas.worker import loop as worker
+from moo_bnas.worker import WorkerOptions, work
 from moo_bnas.storage.artifacts import Artifacts
 from moo_bnas.definition import stored_definition
 from moo_bnas.training.evaluator import Evaluator
@@ -70,7 +71,8 @@ def put_and_die(self, content):
     return written[-1]
 
 Artifacts.put = put_and_die
-worker.work(storage, "s", Evaluator(definition, "cpu", Path()), threading.Event(), only_final=True)
+evaluator = Evaluator(definition, "cpu", Path())
+work(storage, "s", evaluator, threading.Event(), WorkerOptions(only_final=True))
 """
 
 
@@ -79,8 +81,9 @@ def test_after_a_kill_another_worker_ends_with_bitwise_the_same_model(
     finals: Finals, epochs: int
 ) -> None:
     definition = finals.definition
-    whole = Evaluator(definition, "cpu", Path()).train_final(
-        *narrow(definition), definition.final_recipe(), None, lambda *_: None, lambda: False
+    task = FinalTask(*narrow(definition), definition.final_recipe())
+    whole, model = Evaluator(definition, "cpu", Path()).train_final(
+        task, lambda *_: None, lambda: False
     )
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, finals.storage.url, str(epochs)], check=False
@@ -90,9 +93,9 @@ def test_after_a_kill_another_worker_ends_with_bitwise_the_same_model(
     assert len(told.get("progress", {}).get("losses", [])) == epochs - 1
     assert finals.storage.claims.return_lost(lambda worker: True) == 1
     _serve(finals)
-    found = _trial(finals).attributes
-    assert found["loss_per_epoch"] == whole[0]["loss_per_epoch"]
-    assert finals.artifacts.get(Artifact(found["artifact"], found["weights_hash"])) == whole[1]
+    found = _trial(finals).result
+    assert found.loss_per_epoch == whole.loss_per_epoch
+    assert finals.artifacts.get(found.kept) == model
 
 
 def test_a_checkpoint_cut_short_is_told_and_the_training_may_begin_anew(
@@ -117,18 +120,18 @@ def test_the_test_images_are_scored_once_at_the_end(
     scored: list[int] = []
     score_top = training.score_top
 
-    def count(network: torch.nn.Module, data: training.DeviceData, tops: tuple[int, ...]) -> object:
+    def count(network: torch.nn.Module, data: DeviceData, tops: tuple[int, ...]) -> object:
         scored.append(len(data.scoring.rows))
         return score_top(network, data, tops)
 
     monkeypatch.setattr("moo_bnas.training.evaluator.score_top", count)
     monkeypatch.setattr("moo_bnas.training.loop.score_top", count)
-    recipe = definition.final_recipe()
+    task = FinalTask(*narrow(definition), definition.final_recipe())
     found, content = Evaluator(definition, "cpu", Path()).train_final(
-        *narrow(definition), recipe, None, lambda *_: None, lambda: False
+        task, lambda *_: None, lambda: False
     )
     assert scored == [360]
-    assert found["seed"] == candidate_seed(recipe.seed, narrow(definition)[0])
+    assert found.seed == candidate_seed(task.recipe.seed, task.genotype)
     # The file alone gives these accuracies again.
     model = parse_model(content, "it")
     network = build([layer.spec() for layer in model.card.layers], model.card.binarizer)
@@ -141,9 +144,9 @@ def test_the_test_images_are_scored_once_at_the_end(
     pixels = (torch.from_numpy(test.images[test.rows]).float() - mean) / std
     order = network(pixels).argsort(dim=1, descending=True)
     hits = order == torch.from_numpy(test.labels[test.rows])[:, None]
-    assert found["accuracy"] == pytest.approx(100 * float(hits[:, :1].sum()) / 360)
-    assert found["top5"] == pytest.approx(100 * float(hits[:, :5].sum()) / 360)
-    assert (model.card.accuracy, model.card.top5) == (found["accuracy"], found["top5"])
+    assert found.accuracy == pytest.approx(100 * float(hits[:, :1].sum()) / 360)
+    assert found.top5 == pytest.approx(100 * float(hits[:, :5].sum()) / 360)
+    assert (model.card.accuracy, model.card.top5) == (found.accuracy, found.top5)
 
 
 @pytest.mark.slow

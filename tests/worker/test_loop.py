@@ -4,7 +4,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,18 @@ from moo_bnas.errors import (
     StorageAwayError,
     StorageError,
 )
-from moo_bnas.evaluation import Precision
+from moo_bnas.evaluation import Evaluation, Precision, Source
 from moo_bnas.evolution.scoring import fitness
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.fingerprint import candidate_seed
 from moo_bnas.storage import Candidate, Storage, Trial
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.training.loop import Training
-from moo_bnas.worker import loop as worker
+from moo_bnas.worker import Evaluates, Limits, WorkerOptions, work
 from moo_bnas.worker.device_lock import device_lock
+from moo_bnas.worker.loop import _Worker
 from tests.conftest import fresh_database, start_cli
-from tests.fakes import TrainsNothing
+from tests.fakes import TrainsNothing, evaluation
 
 
 @pytest.fixture
@@ -48,18 +49,16 @@ def _submit(run: Run, *ratios: float, precision: Precision = "binary") -> None:
         run.study,
         space,
         [
-            Candidate(
-                space.uniform(r), precision, r * run.definition.reference_cost(), {"ratio": r}
-            )
+            Candidate(space.uniform(r), precision, {"flops": r * run.definition.reference_cost()})
             for r in ratios
         ],
     )
 
 
-def _work(run: Run, evaluator: worker.Evaluates | None = None) -> int:
+def _work(run: Run, evaluator: Evaluates | None = None) -> int:
     run.storage.studies.set_attributes(run.study, {"finished": True})  # no waiting for more
     evaluator = evaluator or Evaluator(run.definition, "cpu", Path())
-    return worker.work(run.storage, run.study.name, evaluator, threading.Event())
+    return work(run.storage, run.study.name, evaluator, threading.Event())
 
 
 def _dearer_and_cheaper(run: Run) -> list[Trial]:
@@ -76,25 +75,25 @@ class _Stub(TrainsNothing):
 
     def evaluate(
         self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
-    ) -> dict[str, Any]:
+    ) -> Evaluation:
         self.during(should_stop)
-        return {"accuracy": 50.0}
+        return evaluation(50.0)
 
 
 def test_a_worker_finishes_all_that_waits_and_says_how(run: Run) -> None:
     _submit(run, 0.25, 1.0)
     assert _work(run) == 2
     for trial in run.storage.trials.read(run.study):
-        found = trial.attributes
+        found = trial.result
         assert trial.state == "complete"
-        assert found["accuracy"] == found["accuracy_per_epoch"][-1]
-        assert found["epochs"] == len(found["accuracy_per_epoch"]) == 1
-        assert found["seed"] == candidate_seed(0, trial.genotype)
-        assert found["device"] == "cpu"
-        assert found["worker"].split("-")[-2] == str(os.getpid())
+        assert found.accuracy == found.accuracy_per_epoch[-1]
+        assert found.epochs == len(found.accuracy_per_epoch) == 1
+        assert found.seed == candidate_seed(0, trial.genotype)
+        assert found.device == "cpu"
+        assert found.worker is not None
+        assert found.worker.split("-")[-2] == str(os.getpid())
         data_hash = run.storage.studies.open("s").attributes["data_hash"]
-        assert found["fingerprint"] == run.definition.fingerprint("binary", data_hash)
-        assert found["train_seconds"] > 0
+        assert found.fingerprint == run.definition.fingerprint("binary", data_hash)
 
 
 def test_fitness_weighs_accuracy_against_flops(run: Run) -> None:
@@ -102,9 +101,7 @@ def test_fitness_weighs_accuracy_against_flops(run: Run) -> None:
     _work(run)
     (trial,) = run.storage.trials.read(run.study)
     reference = run.definition.reference_cost()
-    assert trial.attributes["fitness"] == fitness(
-        trial.attributes["accuracy"], reference, reference, 4.0
-    )
+    assert trial.fitness == fitness(trial.result.accuracy, reference, reference, 4.0)
 
 
 def test_an_evaluation_known_from_another_study_is_not_trained_again(
@@ -115,14 +112,13 @@ def test_an_evaluation_known_from_another_study_is_not_trained_again(
     other = open_run(Storage(storage_url, create=True), "other", tiny, "scalar", 0)
     space, storage = tiny.make_space(), run.storage
     storage.trials.submit(
-        other.study, space, [Candidate(space.uniform(1.0), "binary", 1.0, {"flops": 0.0})]
+        other.study, space, [Candidate(space.uniform(1.0), "binary", {"flops": 1.0})]
     )
     monkeypatch.setattr(Training, "run", lambda *_: pytest.fail("trained again"))
     assert _work(other) == 1
     (copied,) = storage.trials.read(other.study)
     (source,) = storage.trials.read(run.study)
-    assert copied.attributes["accuracy"] == source.attributes["accuracy"]
-    assert copied.attributes["copied_from"] == "s trial 0"
+    assert copied.result == replace(source.result, copied_from=Source("s", 0))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no such kernel"), DivergenceError("nan")])
@@ -142,7 +138,7 @@ def test_an_exception_fails_its_trial_and_the_worker_goes_on(
     assert _work(run) == 1
     states = {t.genotype[0]: t for t in run.storage.trials.read(run.study)}
     assert states[2].state == "fail"  # ratio 1.0, the dearer, was taken first
-    assert states[2].attributes["fail_reason"] == f"{type(error).__name__}: {error}"
+    assert states[2].failure == f"{type(error).__name__}: {error}"
     assert states[1].state == "complete"
 
 
@@ -169,7 +165,7 @@ def test_a_candidate_that_ran_out_of_memory_is_tried_once_more_alone(run: Run) -
     assert shared == [True, False, True]  # the dearer twice, then the other
     for trial in run.storage.trials.read(run.study):
         assert trial.state == "complete"
-        assert "fail_reason" not in trial.attributes
+        assert trial.failure is None
 
 
 def test_a_candidate_that_runs_out_of_memory_alone_fails_and_the_worker_goes_on(
@@ -185,10 +181,7 @@ def test_a_candidate_that_runs_out_of_memory_alone_fails_and_the_worker_goes_on(
     assert _work(run, _Stub(training)) == 1
     dearer, cheaper = _dearer_and_cheaper(run)
     assert (dearer.state, cheaper.state) == ("fail", "complete")
-    assert (
-        dearer.attributes["fail_reason"]
-        == "out of memory, also alone on the device: 64 GiB are wanted"
-    )
+    assert dearer.failure == "out of memory, also alone on the device: 64 GiB are wanted"
     assert "64 GiB are wanted; it will be tried once more, alone on its device" in caplog.text
     assert "64 GiB are wanted; it has failed" in caplog.text
 
@@ -205,8 +198,8 @@ def test_a_device_error_ends_the_worker_and_the_third_one_its_candidate(run: Run
     assert _work(run, _Stub()) == 1
     dearer, cheaper = _dearer_and_cheaper(run)
     assert (dearer.state, cheaper.state) == ("fail", "complete")
-    reason = "the device failed 3 times, at last: the bus is gone"
-    assert dearer.attributes["fail_reason"] == reason
+    reason = "the device failed 3 times, the last time with: the bus is gone"
+    assert dearer.failure == reason
 
 
 def test_a_worker_that_waits_for_its_device_gives_its_claim_back_when_stopped(run: Run) -> None:
@@ -219,7 +212,7 @@ def test_a_worker_that_waits_for_its_device_gives_its_claim_back_when_stopped(ru
 
     untouched = _Stub(lambda _: pytest.fail("it has the device"))
     with device_lock("stub", alone=True, stop=threading.Event()):
-        assert worker.work(run.storage, "s", untouched, StopsWhenItIsWaitedFor()) == 0
+        assert work(run.storage, "s", untouched, StopsWhenItIsWaitedFor()) == 0
     assert run.storage.trials.counts(run.study)["waiting"] == 1
 
 
@@ -232,7 +225,7 @@ def test_a_stopped_worker_gives_its_claim_back(run: Run) -> None:
         assert should_stop()
         raise Interrupted
 
-    assert worker.work(run.storage, "s", _Stub(interrupted), stop) == 0
+    assert work(run.storage, "s", _Stub(interrupted), stop) == 0
     assert run.storage.trials.counts(run.study)["waiting"] == 1
 
 
@@ -249,7 +242,7 @@ def test_a_worker_whose_claim_was_taken_away_drops_its_result(
         assert other is not None
         stop.set()
 
-    assert worker.work(run.storage, "s", _Stub(taken_away), stop) == 0
+    assert work(run.storage, "s", _Stub(taken_away), stop) == 0
     assert "taken over by another worker, or deleted; its result here is dropped" in caplog.text
     assert run.storage.trials.counts(run.study)["running"] == 1
 
@@ -260,8 +253,8 @@ def test_a_worker_whose_study_is_deleted_says_so(run: Run, storage_url: str) -> 
     def deleted(_: object) -> None:
         optuna.delete_study(study_name="s", storage=storage_url)
 
-    with pytest.raises(StorageError, match="study 's' is gone; was it deleted while it ran"):
-        worker.work(run.storage, "s", _Stub(deleted), threading.Event())
+    with pytest.raises(StorageError, match="study 's' does not exist any more; was it deleted"):
+        work(run.storage, "s", _Stub(deleted), threading.Event())
 
 
 def test_a_worker_that_leaves_is_not_missed(run: Run) -> None:
@@ -286,7 +279,7 @@ def test_missed_heartbeats_are_logged_once_an_outage(
     _submit(run, 1.0)
     run.storage.studies.set_attributes(run.study, {"finished": True})
     training = _Stub(lambda _: assert_set(back))
-    assert worker.work(run.storage, "s", training, threading.Event(), heartbeat=0.01) == 1
+    assert work(run.storage, "s", training, threading.Event(), WorkerOptions(heartbeat=0.01)) == 1
     assert caplog.text.count("no heartbeat: the server is away") == 2
 
 
@@ -296,15 +289,15 @@ def assert_set(event: threading.Event) -> None:
 
 def test_a_worker_leaves_after_as_many_candidates_as_told(run: Run) -> None:
     _submit(run, 0.25, 0.5, 1.0)
-    limits = worker.Limits(candidates=2)
-    assert worker.work(run.storage, "s", _Stub(), threading.Event(), limits=limits) == 2
+    limits = Limits(candidates=2)
+    assert work(run.storage, "s", _Stub(), threading.Event(), WorkerOptions(limits=limits)) == 2
     assert run.storage.trials.counts(run.study)["waiting"] == 1
 
 
 def test_a_worker_begins_nothing_after_its_time(run: Run) -> None:
     _submit(run, 0.5)
-    limits = worker.Limits(seconds=0)
-    assert worker.work(run.storage, "s", _Stub(), threading.Event(), limits=limits) == 0
+    limits = Limits(seconds=0)
+    assert work(run.storage, "s", _Stub(), threading.Event(), WorkerOptions(limits=limits)) == 0
     assert run.storage.trials.counts(run.study)["waiting"] == 1
 
 
@@ -312,18 +305,18 @@ def test_a_worker_leaves_when_nothing_is_to_do_and_no_driver_lives(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[bool] = []
-    has_driver = worker._Worker._has_driver
+    has_driver = _Worker._has_driver
 
-    def look(this: worker._Worker, within: float) -> bool:
+    def look(this: _Worker, within: float) -> bool:
         looks.append(has_driver(this, within))
         if len(looks) == 2:  # meanwhile the driver leaves
             run.storage.leases.release(run.study, "token")
         return looks[-1]
 
-    monkeypatch.setattr(worker._Worker, "_has_driver", look)
+    monkeypatch.setattr(_Worker, "_has_driver", look)
     run.storage.leases.take(run.study, "token", "elsewhere", 1, 60.0, None)
-    limits = worker.Limits(idle_seconds=0.1)
-    assert worker.work(run.storage, "s", _Stub(), threading.Event(), limits=limits) == 0
+    limits = Limits(idle_seconds=0.1)
+    assert work(run.storage, "s", _Stub(), threading.Event(), WorkerOptions(limits=limits)) == 0
     assert looks == [True, True, False]
 
 
@@ -352,7 +345,8 @@ def test_a_worker_holds_no_connection_while_it_trains_and_beats_all_the_same(
             pass
         seen.append(observer.scalar(beats))
 
-    assert worker.work(run.storage, "s", _Stub(training), threading.Event(), heartbeat=0.1) == 1
+    options = WorkerOptions(heartbeat=0.1)
+    assert work(run.storage, "s", _Stub(training), threading.Event(), options) == 1
     assert seen[0] < seen[1]
 
 

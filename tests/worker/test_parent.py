@@ -17,10 +17,11 @@ from moo_bnas.driver.candidates import candidate
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import Run, open_run
 from moo_bnas.errors import ArtifactsError, DefinitionError, ParentError
+from moo_bnas.evaluation import Source
 from moo_bnas.storage import Storage, Trial
-from moo_bnas.storage.artifacts import Artifact, Artifacts
+from moo_bnas.storage.artifacts import Artifacts
 from moo_bnas.training.evaluator import Evaluator
-from moo_bnas.worker.loop import work
+from moo_bnas.worker import work
 from tests.conftest import TINY, Cli, fresh_database
 from tests.driving import search_driver
 
@@ -70,20 +71,20 @@ def test_candidates_wait_for_the_parent_and_inherit_its_weights(
     thread.join()
     parent = _parent(run)
     assert parent.genotype == run.definition.make_space().uniform(2.0)  # the greatest ratio
-    assert parent.attributes["epochs"] == 4
+    assert parent.result.epochs == 4
     assert shown[0].line() == "parent 0 of 4 epochs, 0 workers"
     trials = run.storage.trials.read(run.study)
     assert len(trials) == 18
-    weights_hash = parent.attributes["weights_hash"]
+    weights_hash = parent.result.kept.sha256
     data_hash = run.storage.studies.open("s").attributes["data_hash"]
     expected = heirs.fingerprint("binary", data_hash, weights_hash)
-    assert {t.attributes["fingerprint"] for t in trials} == {expected}
+    assert {t.result.fingerprint for t in trials} == {expected}
     references = run.storage.trials.read(run.baselines)
     (twin,) = (t for t in references if t.precision == "full")
-    assert twin.attributes["fingerprint"] == heirs.fingerprint("full", data_hash)
+    assert twin.result.fingerprint == heirs.fingerprint("full", data_hash)
     # The heir that is as wide as its parent goes on where that ended.
     (top,) = (t for t in references if t.genotype == parent.genotype)
-    assert top.attributes["accuracy"] > parent.attributes["accuracy_per_epoch"][0]
+    assert top.result.accuracy > parent.result.accuracy_per_epoch[0]
 
 
 def test_another_run_shares_the_parent(heirs: Definition, url: str, tmp_path: Path) -> None:
@@ -100,8 +101,8 @@ def test_another_run_shares_the_parent(heirs: Definition, url: str, tmp_path: Pa
         _parent(open_run(Storage(url, create=True), n, heirs, "pareto", 0))
         for n in ("one", "other")
     )
-    assert other.attributes["copied_from"] == "one.parent trial 0"
-    assert other.attributes["weights_hash"] == one.attributes["weights_hash"]
+    assert other.result.copied_from == Source("one.parent", 0)
+    assert other.result.artifact == one.result.artifact
 
 
 KILLED = """
@@ -151,9 +152,9 @@ def test_a_parent_whose_worker_is_killed_goes_on_from_its_checkpoint(
     stop.set()
     thread.join()
     assert len(list((tmp_path / "storage-artifacts").iterdir())) == 2  # the marker, the weights
-    found = _parent(run).attributes
-    assert found["accuracy_per_epoch"] == whole["accuracy_per_epoch"]
-    assert found["images_per_second"] > 0
+    found = _parent(run).result
+    assert found.accuracy_per_epoch == whole.accuracy_per_epoch
+    assert found.images_per_second > 0
 
 
 def test_the_same_weights_come_out_whether_interrupted_or_not(heirs: Definition) -> None:
@@ -165,7 +166,7 @@ def test_the_same_weights_come_out_whether_interrupted_or_not(heirs: Definition)
     for checkpoint in kept[:-1]:
         again = evaluator.train_parent(checkpoint, lambda *_: None, lambda: False)
         assert again[1] == weights
-        assert again[0]["accuracy_per_epoch"] == found["accuracy_per_epoch"]
+        assert again[0].accuracy_per_epoch == found.accuracy_per_epoch
 
 
 def test_lost_weights_are_an_error_and_never_trained_again(
@@ -178,12 +179,12 @@ def test_lost_weights_are_an_error_and_never_trained_again(
     search_driver(run).make_parent()
     stop.set()
     thread.join()
-    found = _parent(run).attributes
+    found = _parent(run).result
     artifacts = Artifacts(run.study.attributes["artifacts"]["url"])
-    artifacts.remove(Artifact(found["artifact"], found["weights_hash"]))
+    artifacts.remove(found.kept)
     with pytest.raises(ArtifactsError, match="the weights of the parent are lost: .* or change"):
         _serve(run, threading.Event())
-    assert _parent(run).attributes == found
+    assert _parent(run).result == found
 
 
 def test_a_worker_with_another_store_is_refused_when_it_joins(
@@ -205,7 +206,7 @@ def test_a_server_needs_a_place_for_artifacts_from_the_start(
     heirs: Definition, postgresql: PostgresServer, tmp_path: Path
 ) -> None:
     url = fresh_database(postgresql)
-    with pytest.raises(DefinitionError, match="give --artifacts, a folder that all machines mount"):
+    with pytest.raises(DefinitionError, match="give --artifacts: a folder that all machines mount"):
         open_run(Storage(url, create=True), "s", heirs, "pareto", 0)
     assert Storage(url).studies.names() == []
     open_run(Storage(url, create=True), "s", heirs, "pareto", 0, str(tmp_path / "shared"))

@@ -1,0 +1,121 @@
+"""Data sets where a device trains on them: whole, as bytes, for all candidates."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from moo_bnas.data import ImageData, Split
+
+_CHUNK = 4096  # images at a time, when all are read once
+_ROOM_FOR_DATA = 0.5  # share of a GPU's free memory that data may take
+
+
+@dataclass(frozen=True)
+class DeviceSplit:
+    """Images of one split, at the place where they stay during training runs.
+
+    Attributes:
+        images: uint8, n x c x h x w, on the device; on the host where the device is too small.
+        labels: int64, n, beside the images.
+        rows: int64, indices of the images that belong to the split.
+    """
+
+    images: Tensor
+    labels: Tensor
+    rows: Tensor
+
+    def batch(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Images and labels of these rows, on the device."""
+        found = self.images[rows], self.labels[rows]
+        return found[0].to(device, non_blocking=True), found[1].to(device, non_blocking=True)
+
+
+@dataclass(frozen=True)
+class DeviceData:
+    """A data set for one device.
+
+    Attributes:
+        train: Images to learn from.
+        scoring: Images to score on.
+        size: Side of the images that a network gets; they are stored at this size or larger.
+        mean: Mean of each channel of the training images, in 0..255, shape 1 x c x 1 x 1.
+        std: Standard deviation of each channel, in the same form.
+    """
+
+    train: DeviceSplit
+    scoring: DeviceSplit
+    size: int
+    mean: Tensor
+    std: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the training runs on."""
+        return self.mean.device
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images in 0..255 as floats of mean 0 and standard deviation 1 per channel."""
+        scaled = (images.float() - self.mean) / self.std
+        return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def to_device(data: ImageData, size: int, device: torch.device) -> DeviceData:
+    """Puts a data set on a device, where it stays for all candidates.
+
+    Args:
+        data: The data set as loaded.
+        size: Side of the images that the network gets.
+        device: Device to train on. For a CPU the images stay where they are, which may be a file.
+    """
+    mean, std = _channel_statistics(data.train)
+    return DeviceData(
+        train=_place(data.train, device),
+        scoring=_place(data.scoring, device),
+        size=size,
+        mean=mean.to(device),
+        std=std.to(device),
+    )
+
+
+def _place(split: Split, device: torch.device) -> DeviceSplit:
+    """A split on a device: copied to a GPU if it has room, else left on the host."""
+    images, labels, rows = _tensors(split)
+    if device.type == "cpu":
+        return DeviceSplit(images, labels, rows)
+    needed = len(rows) * images[0].nbytes
+    if needed > _ROOM_FOR_DATA * torch.cuda.mem_get_info(device)[0]:
+        return DeviceSplit(images, labels, rows)
+    # In chunks: the images may be mapped from a file that is larger than the host's memory.
+    chosen = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
+    for here, of_split in zip(torch.split(chosen, _CHUNK), torch.split(rows, _CHUNK), strict=True):
+        here.copy_(images[of_split])
+    return DeviceSplit(chosen, labels[rows].to(device), torch.arange(len(rows), device=device))
+
+
+def _tensors(split: Split) -> tuple[Tensor, Tensor, Tensor]:
+    with warnings.catch_warnings():  # they are only read
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        images = torch.from_numpy(split.images)
+    return images, torch.from_numpy(split.labels), torch.from_numpy(split.rows)
+
+
+def _channel_statistics(split: Split) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel over the images of a split, exactly summed."""
+    images, _, rows = _tensors(split)
+    channels = images.shape[1]
+    sums, squares = torch.zeros(channels).long(), torch.zeros(channels).long()
+    for of_split in torch.split(rows, _CHUNK):
+        pixels = images[of_split].int()
+        sums += pixels.sum(dim=(0, 2, 3))
+        squares += pixels.square().sum(dim=(0, 2, 3))
+    count = len(rows) * images[0, 0].numel()
+    mean = sums.double() / count
+    std = (squares.double() / count - mean.square()).clamp_min(0).sqrt()
+    # A channel of one value everywhere is divided by 1.
+    std = torch.where(std > 0, std, torch.ones_like(std))
+    shape = (1, channels, 1, 1)
+    return mean.float().reshape(shape), std.float().reshape(shape)

@@ -1,0 +1,68 @@
+"""Errors of a device, as moo-bnas reports them: in one line, with a remedy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from moo_bnas.errors import DeviceError, DeviceMemoryError, MooBnasError
+
+# Messages of torch about a device for which it has no class of errors.
+_NO_MEMORY = re.compile(r"out of memory|DefaultCPUAllocator|bad_alloc|_ALLOC(ATION)?_FAILED")
+_NO_DEVICE = re.compile(r"CUDA error|CUDA driver error|cuDNN error|CUBLAS|HIP error")
+
+Result = TypeVar("Result")
+
+
+def on_device(device: str, work: Callable[[], Result]) -> Result:
+    """Calls `work`; turns errors of the device into errors of moo-bnas.
+
+    Memory that `work` held is free afterwards, including what torch would cache for later: another
+    worker may be waiting to be alone on the device.
+
+    Args:
+        device: Name of the device, shown in errors.
+        work: What to call.
+
+    Returns:
+        What `work` returns.
+
+    Raises:
+        DeviceMemoryError: If the device has not enough memory left.
+        DeviceError: If the device fails in another way.
+        Exception: Whatever else `work` raises.
+    """
+    failure: MooBnasError | None = None
+    try:
+        result = work()
+    except Exception as error:
+        failure = _expected(device, error)
+        if failure is None:
+            raise
+    # Only here does the error no longer exist, nor its traceback, whose frames held tensors.
+    if type(failure) is not DeviceError:  # after it CUDA does nothing any more
+        torch.cuda.empty_cache()
+    if failure is not None:
+        raise failure
+    return result
+
+
+def _expected(device: str, error: Exception) -> MooBnasError | None:
+    """The error to raise instead, without traceback; None if the error was not expected."""
+    if isinstance(error, MooBnasError):
+        return error.with_traceback(None)
+    said = next(iter(str(error).splitlines()), type(error).__name__)
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _NO_MEMORY.search(said):
+        return DeviceMemoryError(
+            f"{device} has not enough memory left: {said}; start fewer workers on it, or lower "
+            "[recipe] batch_size"
+        )
+    if isinstance(error, torch.AcceleratorError) or _NO_DEVICE.search(said):
+        return DeviceError(
+            f"{device} failed: {said}; start the worker again, and if it recurs, look at the "
+            "device or use another --device"
+        )
+    return None
