@@ -224,22 +224,30 @@ class _Scale:
     """Makes points of trials; what that needs of the definition is worked out once."""
 
     def __init__(self, definition: Definition) -> None:
-        self._space, self._base = definition.make_space(), definition.make_network().base_widths
+        self._space, self._network = definition.make_space(), definition.make_network()
         self._cost = definition.cost.name
-        self._costs = tuple(definition.costs())
+        self._costs = definition.costs()
         self._reference = definition.reference_cost()
         self._trade_off = definition.search.trade_off
 
     def point(self, trial: Trial, kind: str, on_front: bool) -> Point:
         accuracy, cost = trial.result.accuracy, trial.costs[self._cost]
+        widths = self._space.widths_of(trial.genotype, self._network.base_widths)
+        # A run that was begun before a cost was added did not store it.
+        counted = {
+            name: trial.costs[name]
+            if name in trial.costs
+            else counted_by.of(self._network, widths, trial.precision)
+            for name, counted_by in self._costs.items()
+        }
         return Point(
             trial=trial.number,
             kind=kind,
             precision=trial.precision,
             ratios=self._space.decode(trial.genotype),
-            widths=self._space.widths_of(trial.genotype, self._base),
+            widths=widths,
             accuracy=accuracy,
-            costs={name: trial.costs[name] for name in self._costs},
+            costs=counted,
             cost=cost,
             fitness=fitness(accuracy, cost, self._reference, self._trade_off),
             on_front=on_front,
