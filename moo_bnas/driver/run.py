@@ -26,6 +26,7 @@ from moo_bnas.storage import (
 )
 from moo_bnas.storage.artifacts import agree_on_artifacts
 
+_MAY_BE_RAISED = ("generations", "max_evaluations", "max_hours", "plateau")
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, too
 
 
@@ -48,11 +49,10 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether it was finished when it was opened, with as many generations as now."""
-        stored = stored_definition(self.study.attributes["definition"])
-        generations = stored.search.generations
-        finished = bool(self.study.attributes["finished"])
-        return finished and generations == self.definition.search.generations
+        """Whether it was finished when it was opened, within the limits of now."""
+        stored, now = stored_definition(self.study.attributes["definition"]), self.definition
+        same = all(getattr(stored.search, k) == getattr(now.search, k) for k in _MAY_BE_RAISED)
+        return bool(self.study.attributes["finished"]) and same
 
 
 def default_name(definition: Definition, mode: Mode = "pareto", seed: int = 0) -> str:
@@ -96,8 +96,8 @@ def open_run(
             run has kept them so far, at first beside an SQLite file.
 
     Raises:
-        DefinitionError: Where the stored run differs in more than having fewer generations, where
-            no network is within the budgets, or where a place for artifacts must be named.
+        DefinitionError: Where the stored run differs in more than being shorter, where no network
+            is within the budgets, or where a place for artifacts must be named.
         ArtifactsError: Where that place cannot be used.
     """
     check_run(study_name, definition, mode, seed)
@@ -167,8 +167,8 @@ def check_unchanged(study: Study, definition: Definition, mode: str, seed: int) 
         seed: Seed to continue with.
 
     Raises:
-        DefinitionError: Naming all that differs, but for more generations and [final], which
-            decides nothing in a search.
+        DefinitionError: Naming all that differs, but for higher limits on the length of the search
+            and [final], which decides nothing in a search.
     """
     known = study.attributes
     stored = {
@@ -177,18 +177,24 @@ def check_unchanged(study: Study, definition: Definition, mode: str, seed: int) 
         "seed": known["seed"],
     }
     given = {**_deciding(definition), "mode": mode, "seed": seed}
-    changed = [k for k in sorted(stored | given) if stored.get(k) != given.get(k)]
-    if (
-        "search.generations" in changed
-        and given["search.generations"] > stored["search.generations"]
-    ):
-        changed.remove("search.generations")
+    changed = [
+        k
+        for k in sorted(stored | given)
+        if stored.get(k) != given.get(k) and not _is_raised(k, stored.get(k), given.get(k))
+    ]
     if changed:
         raise DefinitionError(
             f"study {study.name!r} was begun with another definition: "
             + ", ".join(f"{k} was {stored.get(k)!r}, now {given.get(k)!r}" for k in changed)
-            + "; only generations may be raised: restore it, or give another --study-name"
+            + f"; only {', '.join(_MAY_BE_RAISED)} may be raised: restore it, or give another "
+            "--study-name"
         )
+
+
+def _is_raised(key: str, before: Any, now: Any) -> bool:
+    """Whether a limit on the length of a search is higher now; None is no limit."""
+    may_be = key in {f"search.{name}" for name in _MAY_BE_RAISED}
+    return may_be and before is not None and (now is None or now > before)
 
 
 def _deciding(definition: Definition) -> dict[str, Any]:

@@ -118,6 +118,25 @@ class Trials:
                 )
 
     @waiting_out
+    def close(self, study: Study) -> None:
+        """Holds back all waiting trials of a study, until `reopen`."""
+        self._move_all(study, "waiting", "held")
+
+    @waiting_out
+    def reopen(self, study: Study) -> None:
+        """Releases all trials of a study that are held back."""
+        self._move_all(study, "held", "waiting")
+
+    def _move_all(self, study: Study, before: str, after: str) -> None:
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id, study.name)
+            connection.execute(
+                update(queue)
+                .where(queue.c.study_id == study.id, queue.c.status == before)
+                .values(status=after)
+            )
+
+    @waiting_out
     def revive(self, study: Study, number: int) -> None:
         """Makes a trial that has ended wait again, as if it had never been tried.
 

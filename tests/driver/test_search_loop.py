@@ -15,6 +15,7 @@ from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import open_run
 from moo_bnas.errors import DefinitionError, StorageError
+from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.report.files import as_json
@@ -158,7 +159,7 @@ def test_a_resume_with_a_changed_definition_prints_the_differences(
         "recipe.epochs was 1, now 2",
         "search.generations was 3, now 2",
         "search.max_flops was None, now 9000000000.0",
-        "only generations may be raised",
+        "only generations, max_evaluations, max_hours, plateau may be raised",
     ):
         assert difference in told
     assert run.storage.studies.open("s").attributes["finished"]
@@ -255,3 +256,85 @@ def test_a_finished_run_is_opened_and_ended_without_new_work(run: Run, tiny: Def
     assert run.drive(tiny, accuracy=accuracy) == first
     assert open_run(run.storage, "s", tiny, "pareto", 0).is_over
     assert not open_run(run.storage, "s", override(tiny, generations=4), "pareto", 0).is_over
+
+
+def _steady(tiny: Definition, **search: object) -> Definition:
+    return override(tiny, schedule="steady", **search)
+
+
+def test_a_steady_run_proposes_a_candidate_for_every_result(run: Run, tiny: Definition) -> None:
+    run.drive(_steady(tiny))
+    trials = run.storage.trials.read(run.storage.studies.open("s"))
+    assert [t.generation for t in trials] == [1] * 6 + [2] * 6 + [3] * 6
+    assert {t.state for t in trials} == {"complete"}
+    told = [n for t in trials for n in t.told]
+    assert len(told) == len(set(told)) >= 12  # all but what finished after the last proposal
+    assert all(n < t.number for t in trials for n in t.told)
+    last = run.shown[-1]
+    assert (last.done, last.total, last.generation, last.references_left) == (18, 18, 3, 0)
+
+
+@pytest.mark.parametrize("stop_at", [0, 4, 11])
+def test_a_steady_run_resumes_from_the_state_before_it_was_stopped(
+    run: Run, tiny: Definition, stop_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches: list[Search] = []
+
+    def made(definition: Definition, mode: Mode, seed: int) -> Search:
+        searches.append(make_search(definition, mode, seed))
+        return searches[-1]
+
+    make_search = moo_bnas.driver.run.make_search
+    monkeypatch.setattr(search_loop, "make_search", made)
+    with pytest.raises(KeyboardInterrupt):
+        run.drive(_steady(tiny), stop_at=stop_at)
+    before = run.storage.trials.read(run.storage.studies.open("s"))
+    run.drive(_steady(tiny))
+    after = run.storage.trials.read(run.storage.studies.open("s"))
+    assert [(t.genotype, t.told) for t in after[: len(before)]] == [
+        (t.genotype, t.told) for t in before
+    ]
+    assert len(after) == 18
+    first, second = (s.history.genotypes.tolist() for s in searches)
+    known = sum(len(t.told) for t in before)  # told before the last proposal, in the same order
+    assert second[:known] == first[:known]
+    assert len(second) == 18
+
+
+def test_the_number_of_evaluations_is_exact_and_may_be_raised(run: Run, tiny: Definition) -> None:
+    run.drive(override(tiny, max_evaluations=10))
+    assert {n: len(g) for n, g in run.generations().items()} == {1: 6, 2: 4}
+    assert run.shown[-1].total == run.shown[-1].done == 10
+    with pytest.raises(DefinitionError, match=r"search\.max_evaluations was 10, now 9"):
+        open_run(run.storage, "s", override(tiny, max_evaluations=9), "pareto", 0)
+    assert open_run(run.storage, "s", override(tiny, max_evaluations=10), "pareto", 0).is_over
+    raised = run.drive(tiny)
+    assert raised.replace('"s"', '"whole"') == run.drive(tiny, name="whole")
+    run.drive(_steady(tiny, max_evaluations=7), name="steady")
+    assert sum(len(g) for g in run.generations("steady").values()) == 7
+
+
+@pytest.mark.parametrize("schedule", ["barrier", "steady"])
+def test_a_search_ends_on_a_plateau(run: Run, tiny: Definition, schedule: str) -> None:
+    flat = override(tiny, schedule=schedule, plateau=8, generations=50)
+    run.drive(flat, mode="scalar", accuracy=lambda g: 50.0)
+    trials = run.storage.trials.read(run.storage.studies.open("s"))
+    # The cheapest network is the fittest, and among the first six.
+    assert 9 <= len(trials) <= 8 + 2 * 6
+    assert all(t.state == "complete" for t in trials)
+
+
+@pytest.mark.parametrize("schedule", ["barrier", "steady"])
+def test_once_its_hours_are_over_a_run_begins_nothing_until_they_are_raised(
+    run: Run, tiny: Definition, schedule: str
+) -> None:
+    short = override(tiny, schedule=schedule, max_hours=1e-9)
+    opened = open_run(run.storage, "s", short, "pareto", 0)
+    with fake_worker(run.url, "s"):
+        search_driver(opened).drive()
+    study = run.storage.studies.open("s")
+    assert study.attributes["finished"]
+    assert run.storage.trials.counts(study)["complete"] == 0
+    assert open_run(run.storage, "s", short, "pareto", 0).is_over
+    run.drive(override(tiny, schedule=schedule))
+    assert run.storage.trials.counts(run.storage.studies.open("s"))["complete"] == 18
