@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
-from moo_bnas.cli.options import default_out, options_as
+from moo_bnas.cli.options import default_out, options_as, parse_ratios
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -37,6 +37,8 @@ class RunOptions:
         max_evaluations: Number of candidates after which the search ends.
         max_hours: Hours after which no candidate is begun.
         plateau: Evaluations without progress after which the search ends.
+        start_with: Ratios of networks that are evaluated first, joined by commas.
+        source: Name of the run whose evaluations a new run takes over.
         seed: Seed of the search.
         model: Model that screens candidates: gp or none.
         trade_off: Lambda of the fitness.
@@ -52,6 +54,8 @@ class RunOptions:
     max_evaluations: int | None
     max_hours: float | None
     plateau: int | None
+    start_with: tuple[str, ...]
+    source: str | None
     seed: int
     model: str | None
     trade_off: float | None
@@ -74,6 +78,7 @@ class RunOptions:
             max_evaluations=self.max_evaluations,
             max_hours=self.max_hours,
             plateau=self.plateau,
+            start_with=[parse_ratios(text) for text in self.start_with] or None,
             model=self.model,
             trade_off=self.trade_off,
             max_flops=self.max_flops,
@@ -165,7 +170,7 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     name = driver.study_name or default_name(definition, mode, seed)
     check_run(name, definition, mode, seed)  # or a storage would be made for nothing
     storage = Storage(driver.storage_url, create=True)
-    run = open_run(storage, name, definition, mode, seed, driver.artifacts_url)
+    run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     folder = driver.out or default_out(name)
     make_folder(folder)
     return run, folder

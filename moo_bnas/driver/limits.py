@@ -62,14 +62,14 @@ def has_plateaued(run: Run, trials: Sequence[Trial]) -> bool:
     """Whether the last evaluations have raised the score of a run by less than a thousandth.
 
     The definition's `plateau` says how many evaluations are looked at; they are those of the
-    highest numbers, failed ones included.
+    highest numbers, failed ones included, but none that was taken over from another run.
 
     Args:
         run: Run that is driven.
         trials: Trials of its search that have ended.
     """
     window = run.definition.search.plateau
-    if window is None or len(trials) <= window:
+    if window is None or sum(t.generation != 0 for t in trials) <= window:
         return False
     ordered = sorted(trials, key=lambda trial: trial.number)
     before, now = (

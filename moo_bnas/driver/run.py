@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from moo_bnas.definition import Definition, stored_definition
+from moo_bnas.driver.warm_start import origin
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.cost import Budget
@@ -83,6 +84,7 @@ def open_run(
     mode: Mode,
     seed: int,
     artifacts_url: str | None = None,
+    source: str | None = None,
 ) -> Run:
     """Makes the studies of a run, or opens them to continue it.
 
@@ -94,10 +96,13 @@ def open_run(
         seed: Seed of the search.
         artifacts_url: Where the parent's weights are kept, if there is a parent; None: where the
             run has kept them so far, at first beside an SQLite file.
+        source: Name of the run whose evaluations a new run takes over; None: of none, or as the
+            run began.
 
     Raises:
         DefinitionError: Where the stored run differs in more than being shorter, where no network
-            is within the budgets, or where a place for artifacts must be named.
+            is within the budgets, where a place for artifacts must be named, or where nothing can
+            be taken over.
         ArtifactsError: Where that place cannot be used.
     """
     check_run(study_name, definition, mode, seed)
@@ -119,7 +124,8 @@ def open_run(
         place = {
             "artifacts": agree_on_artifacts(known.get("artifacts"), artifacts_url, storage.url)
         }
-    study = storage.studies.ensure(study_name, metrics, {**attributes, **place})
+    taken = {} if source is None else origin(storage, study_name, source, definition)
+    study = storage.studies.ensure(study_name, metrics, {**attributes, **place, **taken})
     baselines = storage.studies.ensure(baselines_of(study_name), PARETO_METRICS, attributes)
     parent = None
     if definition.parent is not None:
@@ -136,7 +142,7 @@ def make_search(definition: Definition, mode: Mode, seed: int) -> Search:
     """The search of a definition.
 
     Raises:
-        DefinitionError: Where no network is within its budgets.
+        DefinitionError: Where no network is within its budgets, or one to start with is not.
     """
     network, space, options = definition.make_network(), definition.make_space(), definition.search
     costs = {name: cost.over(network, space) for name, cost in definition.costs().items()}
@@ -150,6 +156,7 @@ def make_search(definition: Definition, mode: Mode, seed: int) -> Search:
         reference_cost=definition.reference_cost(),
         trade_off=options.trade_off,
         budgets=[Budget(costs[name], limit) for name, limit in options.limits.items()],
+        start=[space.encode(ratios) for ratios in options.start_with],
         screen=ModelScreen(choices) if options.model == "gp" else None,
     )
 

@@ -20,6 +20,7 @@ from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import Run, make_search
 from moo_bnas.driver.steady import Steady
 from moo_bnas.driver.upkeep import Upkeep, pause
+from moo_bnas.driver.warm_start import taken_over
 from moo_bnas.errors import ParentError
 from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.space import Genotype
@@ -69,23 +70,43 @@ class Driver:
             self.make_parent()
             self._started = time.monotonic()  # the pace so far is that of candidates
             self._submit_references()
-            trials = run.storage.trials.read(run.study)
+            trials = self._read_or_begin()
             self._learn(trials)
             self._done_at_start = len(self._known)
-            search = make_search(run.definition, run.mode, run.seed)
-            if run.definition.search.schedule == "steady":
-                self._drive_steadily(Steady(run, search, trials))
-            else:
-                self._drive_generations(search, trials)
+            taken = [t.genotype for t in trials if t.generation == 0]
+            self._total += len(taken)
+            if not taken or self._wait(taken, 0):
+                search = make_search(run.definition, run.mode, run.seed)
+                self._tell(search, taken)
+                own = trials[len(taken) :]
+                if run.definition.search.schedule == "steady":
+                    self._drive_steadily(Steady(run, search, own))
+                else:
+                    self._drive_generations(search, own)
             if self._stop_in_time():
                 log.info("the hours of this run are over: what waits is not begun")
             self._wait([], run.definition.search.generations)
         finally:
             self._hours.keep(now=True)
+        self._upkeep.refuse_enqueued()
         if failed := run.storage.trials.counts(run.baselines)["fail"]:
             log.warning("%d reference networks failed; see the workers' logs", failed)
         for study in run.studies:
             run.storage.studies.set_attributes(study, {"finished": True})
+
+    def _read_or_begin(self) -> list[Trial]:
+        """The trials so far; of a new run those that it takes over from another one."""
+        run = self._run
+        trials = run.storage.trials.read(run.study)
+        if not trials and (taken := taken_over(run.storage, run.study, run.definition)):
+            run.storage.trials.submit(run.study, self._space, taken)
+            trials = run.storage.trials.read(run.study)
+        return trials
+
+    def _tell(self, search: Search, genotypes: Sequence[Genotype]) -> None:
+        """Gives the evaluations of finished genotypes to the search."""
+        found = {g: self._known[g].evaluation for g in genotypes}
+        search.tell({g: None if e is None else e.accuracy for g, e in found.items()})
 
     def _drive_generations(self, search: Search, trials: Sequence[Trial]) -> None:
         """The barrier schedule."""
@@ -113,20 +134,20 @@ class Driver:
                 )
                 self._total = len(self._known)
                 break
-            asked = asked[: self._total - submitted]
+            asked = asked[: options.candidates - submitted]
             submitted += len(asked)
             self._submit(asked, generation)
             if not self._wait(asked, generation):
                 break
-            found = {g: self._known[g].evaluation for g in asked}
-            search.tell({g: None if e is None else e.accuracy for g, e in found.items()})
+            self._tell(search, asked)
             done = [t for t in self._known.values() if (t.generation or 0) <= generation]
-            if submitted >= self._total or self._ends_on_plateau(done):
+            if submitted >= options.candidates or self._ends_on_plateau(done):
                 break
 
     def _drive_steadily(self, steady: Steady) -> None:
         """The steady schedule."""
-        trials, began, ends = self._run.storage.trials, time.monotonic(), False
+        trials, options = self._run.storage.trials, self._run.definition.search
+        began, ends = time.monotonic(), False
         while True:
             open_trials, open_references = trials.count_open([self._run.study, self._run.baselines])
             if len(steady.running) > open_trials:
@@ -139,12 +160,11 @@ class Driver:
                 began = time.monotonic()
                 ends = ends or self._ends_on_plateau(list(self._known.values()))
             ends = ends or self._stop_in_time()
-            if not ends and steady.propose(self._total):
+            if not ends and steady.propose():
                 log.info("all that fits the budgets was searched")
-                self._total = steady.submitted
+                self._total, ends = self._total - options.candidates + steady.submitted, True
             over = not (open_trials if self._closed else steady.running)
-            population = self._run.definition.search.population
-            generation = -(-steady.submitted // population)
+            generation = -(-steady.submitted // options.population)
             self._look(generation, len(self._known), open_references)
             if over:
                 return

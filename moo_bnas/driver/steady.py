@@ -23,11 +23,11 @@ class Steady:
     Args:
         run: Run that is driven.
         search: Search of the run, which was asked nothing so far.
-        trials: Trials of the run so far, by number.
+        trials: Trials that the search proposed so far, by number.
 
     Attributes:
         running: Networks that were proposed and whose results the search does not know yet.
-        submitted: Number of trials.
+        submitted: Number of trials that the search proposed.
     """
 
     def __init__(self, run: Run, search: Search, trials: Sequence[Trial]) -> None:
@@ -46,17 +46,14 @@ class Steady:
             self._learned.append(trial.number)
             self.running.discard(trial.genotype)
 
-    def propose(self, total: int) -> int:
+    def propose(self) -> int:
         """Submits as many candidates as there is room for.
 
-        Args:
-            total: Number of trials that there will be, at most.
-
         Returns:
-            How many more could have been submitted: more than none once the space is exhausted.
+            How many more there was room for: more than none once the space is exhausted.
         """
         options, run = self._run.definition.search, self._run
-        room = min(options.population - len(self.running), total - self.submitted)
+        room = min(options.population - len(self.running), options.candidates - self.submitted)
         if room <= 0:
             return 0
         asked = self._search.ask(room, _sorted(self.running))

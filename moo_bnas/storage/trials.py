@@ -184,6 +184,32 @@ class Trials:
             )
 
     @waiting_out
+    def refuse_enqueued(self, study: Study) -> list[int]:
+        """Fails waiting trials of a study that were enqueued with Optuna, with a reason.
+
+        Returns:
+            The numbers of these trials.
+        """
+        trials = self._db.trials
+        foreign = select(trials.c.trial_id, trials.c.number).where(
+            trials.c.study_id == study.id,
+            trials.c.state == TrialState.WAITING,
+            trials.c.trial_id.not_in(select(queue.c.trial_id).where(queue.c.study_id == study.id)),
+        )
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id, study.name)
+            rows = connection.execute(foreign).all()
+            for row in rows:
+                connection.execute(
+                    update(trials)
+                    .where(trials.c.trial_id == row.trial_id)
+                    .values(state=TrialState.FAIL)
+                )
+                reason = "enqueued with Optuna; only the search makes trials"
+                self._db.add_attributes(connection, row.trial_id, {"fail_reason": reason})
+        return [row.number for row in rows]
+
+    @waiting_out
     def forget_deleted(self) -> None:
         """Drops what is left of trials that were deleted with Optuna.
 

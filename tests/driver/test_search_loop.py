@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import optuna
 import pytest
@@ -338,3 +339,82 @@ def test_once_its_hours_are_over_a_run_begins_nothing_until_they_are_raised(
     assert open_run(run.storage, "s", short, "pareto", 0).is_over
     run.drive(override(tiny, schedule=schedule))
     assert run.storage.trials.counts(run.storage.studies.open("s"))["complete"] == 18
+
+
+@pytest.mark.parametrize("schedule", ["barrier", "steady"])
+def test_networks_to_start_with_are_evaluated_first(
+    run: Run, tiny: Definition, schedule: str
+) -> None:
+    ratios = [[2.0, 0.25, 1.0, 1.0, 0.5, 0.5], [0.25, 2.0, 1.0, 1.0, 0.5, 0.5]]
+    run.drive(override(tiny, schedule=schedule, start_with=ratios))
+    first = run.generations()[1]
+    assert [list(tiny.make_space().decode(g)) for g in first[:2]] == ratios
+    assert len(first) == 6
+    with pytest.raises(DefinitionError, match="search.start_with was"):
+        open_run(run.storage, "s", override(tiny, schedule=schedule), "pareto", 0)
+    over = override(tiny, start_with=ratios, max_flops=900.0)
+    with pytest.raises(DefinitionError, match="to start with, which is not in the space or over"):
+        open_run(run.storage, "other", over, "pareto", 0)
+
+
+@pytest.mark.parametrize("schedule", ["barrier", "steady"])
+def test_a_run_takes_over_the_evaluations_of_another(
+    run: Run, tiny: Definition, schedule: str
+) -> None:
+    run.drive(override(tiny, generations=2))
+    source = {g for generation in run.generations().values() for g in generation}
+    trained: list[Genotype] = []
+
+    def accuracy(genotype: Genotype) -> float:
+        trained.append(genotype)
+        return accuracy_of(genotype)
+
+    longer = override(tiny, schedule=schedule, trade_off=2.0)
+    for name, stop_at in (("whole", None), ("killed", 5), ("killed", 20)):
+        opened = open_run(run.storage, name, longer, "scalar", 7, source="s")
+
+        def show(progress: Progress, stop_at: int | None = stop_at) -> None:
+            run.shown.append(progress)
+            if stop_at is not None and progress.done >= stop_at:
+                raise KeyboardInterrupt
+
+        with fake_worker(run.url, name, accuracy), suppress(KeyboardInterrupt):
+            search_driver(opened, show).drive()
+        if name == "whole":
+            assert run.shown[-1].done == run.shown[-1].total == 12 + 18
+    run.drive(longer, name="killed", mode="scalar", seed=7)  # --from may be left out now
+    found = run.generations("whole")
+    assert set(found[0]) == source
+    assert {n: len(g) for n, g in found.items()} == {0: 12, 1: 6, 2: 6, 3: 6}
+    assert not set(trained) & source
+    assert {t.result.copied_from for t in run.storage.trials.read(opened.study)[:12]} - {None}
+    if schedule == "barrier":
+        assert run.generations("killed") == found
+
+
+def test_evaluations_that_do_not_hold_are_not_taken_over(run: Run, tiny: Definition) -> None:
+    run.drive(override(tiny, generations=1))
+    changed = tiny.model_dump()
+    changed["recipe"]["epochs"] = 2
+    other = parse_definition(changed, "test")
+    with pytest.raises(DefinitionError, match="study 's' evaluated other networks, data or"):
+        open_run(run.storage, "t", other, "pareto", 0, source="s")
+    with pytest.raises(StorageError, match="holds no study 'u'"):
+        open_run(run.storage, "t", tiny, "pareto", 0, source="u")
+    with pytest.raises(DefinitionError, match="was not begun with --from t"):
+        open_run(run.storage, "s", override(tiny, generations=1), "pareto", 0, source="t")
+    assert run.storage.studies.names() == ["s"]
+
+
+def test_trials_that_were_enqueued_with_optuna_are_refused_aloud(
+    run: Run, tiny: Definition, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_run(run.storage, "s", tiny, "pareto", 0)
+    study = optuna.load_study(study_name="s", storage=run.storage.optuna)
+    study.enqueue_trial(dict.fromkeys(tiny.make_space().genes, 1.0))
+    with caplog.at_level(logging.WARNING):
+        run.drive(tiny)
+    assert caplog.text.count("refused trials 0, which were enqueued with Optuna") == 1
+    states = [t.state.name for t in study.trials]
+    assert states == ["FAIL"] + ["COMPLETE"] * 18
+    assert "enqueued" in study.trials[0].user_attrs["fail_reason"]
