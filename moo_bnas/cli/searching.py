@@ -129,6 +129,19 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "than a thousandth; may be raised later.",
         ),
         click.option(
+            "--start-with",
+            multiple=True,
+            metavar="RATIOS",
+            help="Ratios of a network that is evaluated first, such as 1,0.5,2,1,1,4; repeatable.",
+        ),
+        click.option(
+            "--from",
+            "source",
+            metavar="STUDY",
+            help="Take over the evaluations of another run in the same storage, which must have "
+            "the same network, data and recipe.",
+        ),
+        click.option(
             "--seed",
             type=click.IntRange(0),
             default=0,
