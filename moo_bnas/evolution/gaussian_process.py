@@ -10,7 +10,7 @@ weak priors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -81,6 +81,24 @@ class GaussianProcess:
             rows,
             self._centre + self._scale * (covariance.T @ self._weights),
             solve_triangular(self._factor, covariance, lower=True, check_finite=False),
+        )
+
+    def supposing(self, genotypes: IntArray) -> GaussianProcess:
+        """The process after genotypes of shape (m, genes) came out at their means.
+
+        No mean changes; deviations shrink.
+        """
+        rows = self._kernel.one_hot(genotypes)
+        across = self._covariance(self._seen, rows)
+        below = solve_triangular(self._factor, across, lower=True, check_finite=False)
+        rest = self._covariance(rows, rows) - below.T @ below
+        rest[np.diag_indices(len(rows))] += (self.noise / self._scale) ** 2 + _JITTER
+        corner = cholesky(rest, lower=True, check_finite=False)
+        return replace(
+            self,
+            _seen=np.concatenate([self._seen, rows]),
+            _factor=np.block([[self._factor, np.zeros_like(below)], [below.T, corner]]),
+            _weights=np.concatenate([self._weights, np.zeros(len(rows))]),
         )
 
     def _covariance(self, one: FloatArray, other: FloatArray) -> FloatArray:

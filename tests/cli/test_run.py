@@ -146,3 +146,33 @@ def test_a_run_without_its_data_ends_with_one_line(cli: Cli, folder_path: Path) 
     )
     counts = json.loads(cli("status", "--json").stdout)["counts"]
     assert counts == {"complete": 0, "running": 0, "waiting": 6, "fail": 0}
+
+
+@pytest.mark.timeout(240)
+def test_several_seeds_are_run_and_summed_up(cli: Cli, tmp_path: Path, tiny_path: Path) -> None:
+    options = ("--generations", "1", "--mode", "scalar", "--schedule", "steady")
+    done = cli("run", tiny_path, *LOCAL, *options, "--seeds", "0,3")
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "runs/tiny-scalar-seeds/seeds.json").read_text())
+    assert [r["study"] for r in document["runs"]] == ["tiny-scalar-s0", "tiny-scalar-s3"]
+    scores = [r["score"] for r in document["runs"]]
+    assert document["mean"] == pytest.approx(sum(scores) / 2)
+    # With two runs the standard error is half their distance.
+    assert document["standard_error"] == pytest.approx(abs(scores[0] - scores[1]) / 2)
+    assert "mean best fitness" in done.stdout
+    points: dict[tuple[float, ...], dict[str, float]] = {}
+    for study in ("tiny-scalar-s0", "tiny-scalar-s3"):
+        found = json.loads((tmp_path / "runs" / study / "pareto.json").read_text())["points"]
+        points |= {tuple(p["ratios"]): p for p in found if p["kind"] == "search"}
+    expected = {
+        r
+        for r, p in points.items()
+        if not any(
+            q["accuracy"] >= p["accuracy"]
+            and q["flops"] <= p["flops"]
+            and (q["accuracy"], q["flops"]) != (p["accuracy"], p["flops"])
+            for q in points.values()
+        )
+    }
+    assert {tuple(p["ratios"]) for p in document["front"]} == expected
+    assert cli("run", tiny_path, "--seeds", "0,x").returncode == 2
