@@ -20,7 +20,7 @@ from moo_bnas.evolution.cost import Budget, Cost
 from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.scoring import Mode, fitness, front, knee
 from moo_bnas.evolution.screening import Screen
-from moo_bnas.evolution.space import Genotype
+from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
 
 
 @dataclass(frozen=True)
@@ -128,20 +128,23 @@ def search(
     costs: dict[Genotype, float] = {}  # budgets and screens ask for the same ones many times
 
     def cost_of(genotype: Genotype) -> float:
-        if genotype not in costs:
-            value = _number("cost", genotype, cost(genotype), "a positive number")
-            if not (isfinite(value) and value > 0):
-                raise _unexpected("cost", genotype, value, "a positive number")
-            costs[genotype] = value
-        return costs[genotype]
+        value = _number("cost", genotype, cost(genotype), "a positive number")
+        if not (isfinite(value) and value > 0):
+            raise _unexpected("cost", genotype, value, "a positive number")
+        return value
+
+    def costs_of(genotypes: IntArray) -> FloatArray:
+        asked = tuples(genotypes)
+        for genotype in asked:
+            if genotype not in costs:
+                costs[genotype] = cost_of(genotype)
+        return np.array([costs[genotype] for genotype in asked])
 
     def accuracy_of(genotype: Genotype) -> float:
         value = accuracy(genotype)
         return nan if value is None else _number("accuracy", genotype, value, "a number or None")
 
-    weighed = Cost(
-        "cost", "units", lambda genotypes: np.array([cost_of(g) for g in tuples(genotypes)])
-    )
+    weighed = Cost("cost", "units", costs_of)
     run = Search(
         [int(c) for c in choices],  # integers of numpy overflow when the size is counted
         weighed,
@@ -168,7 +171,7 @@ def search(
         )
     return SearchResult(
         tuple(
-            Evaluation(g, a, cost_of(g), fitness(a, cost_of(g), reference_cost, trade_off))
+            Evaluation(g, a, costs[g], fitness(a, costs[g], reference_cost, trade_off))
             for g, a in kept.items()
         )
     )
