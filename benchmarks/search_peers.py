@@ -171,7 +171,7 @@ SYSTEMS: dict[str, System] = {
     "pymoo, eta 3": pymoo_with(tuned=True),
 }
 RAW = ("random", "optuna NSGAIISampler", "pymoo", "pymoo, eta 3")
-"""Peers fast enough to measure after 1,600 evaluations, repeated ones included."""
+"""Peers fast enough to measure after many evaluations, repeated ones included."""
 
 SLOW = ("optuna GPSampler",)
 """Peers that take a second per evaluation, measured with few seeds."""

@@ -49,7 +49,6 @@ from moo_bnas.evolution.space import FloatArray, IntArray
 
 OURS = "moo-bnas"
 METRICS: dict[Mode, str] = {"pareto": "hypervolume", "scalar": "regret"}
-EVALUATIONS = 1600  # of fast peers, repeated ones included
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--slow-seeds", type=int, default=2, help="seeds of " + ", ".join(SLOW))
     parser.add_argument("--budget", type=int, default=300, help="distinct evaluations")
+    parser.add_argument(
+        "--raw", type=int, default=1600, help="evaluations of fast peers, repeated ones included"
+    )
     parser.add_argument("--signal", default="acc", help="column that a search sees")
     parser.add_argument("--truth", default="acc", help="column that scores its results")
     parser.add_argument("--modes", nargs="+", choices=get_args(Mode), default=list(get_args(Mode)))
@@ -132,10 +134,10 @@ def measured(
     """Runs all systems in one mode; values of all seeds by system and metric."""
     values: dict[tuple[str, str], list[float]] = {}
     ours: list[IntArray] = []
-    at_raw = f"{METRICS[mode]}@raw{EVALUATIONS}"
+    at_raw = f"{METRICS[mode]}@raw{options.raw}"
     for name in options.systems:
         seeds = min(options.seeds, options.slow_seeds) if name in SLOW else options.seeds
-        raw = EVALUATIONS if name in RAW else 0
+        raw = options.raw if name in RAW else 0
         for seed in range(seeds):
             memory = Memory(setting.table, setting.signal, options.budget, raw)
             began = time.process_time()

@@ -84,7 +84,7 @@ def test_search_quality_scores_systems_that_find_everything(tmp_path: Path) -> N
     systems = ("moo-bnas", "moo-bnas without a model", "random", "optuna NSGAIISampler")
     document = _search_quality(
         _small_table(tmp_path / "table.csv"),
-        *("--seeds", "2", "--budget", "12", "--systems", *systems),
+        *("--seeds", "2", "--budget", "12", "--raw", "40", "--systems", *systems),
     )
     assert document["benchmark"] == "search_quality"
     assert document["settings"]["table"] == "table"
@@ -106,7 +106,7 @@ def test_search_quality_runs_the_other_peers(tmp_path: Path) -> None:
     systems = ("optuna TPESampler", "pymoo", "pymoo, eta 3")
     document = _search_quality(
         _small_table(tmp_path / "table.csv"),
-        *("--seeds", "1", "--budget", "4", "--systems", *systems),
+        *("--seeds", "1", "--budget", "4", "--raw", "4", "--systems", *systems),
     )
     found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
     for system in systems:
