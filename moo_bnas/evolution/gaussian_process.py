@@ -10,7 +10,7 @@ weak priors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -61,8 +61,7 @@ class GaussianProcess:
     _kernel: _Kernel
     _seen: FloatArray  # one-hot rows of the evaluated genotypes
     _factor: FloatArray  # lower Cholesky factor of their covariance
-    _weights: FloatArray
-    _expected: _Expected
+    _expected: _Expected  # makes means
     _centre: float
     _scale: float
 
@@ -83,6 +82,23 @@ class GaussianProcess:
             rows,
             self._mean(rows),
             solve_triangular(self._factor, covariance, lower=True, check_finite=False),
+        )
+
+    def supposing(self, genotypes: IntArray) -> GaussianProcess:
+        """The process after genotypes of shape (m, genes) came out at their means.
+
+        No mean changes; deviations shrink.
+        """
+        rows = self._kernel.one_hot(genotypes)
+        across = self._covariance(self._seen, rows)
+        below = solve_triangular(self._factor, across, lower=True, check_finite=False)
+        rest = self._covariance(rows, rows) - below.T @ below
+        rest[np.diag_indices(len(rows))] += (self.noise / self._scale) ** 2 + _JITTER
+        corner = cholesky(rest, lower=True, check_finite=False)
+        return replace(
+            self,
+            _seen=np.concatenate([self._seen, rows]),
+            _factor=np.block([[self._factor, np.zeros_like(below)], [below.T, corner]]),
         )
 
     def _mean(self, rows: FloatArray) -> FloatArray:
@@ -162,7 +178,6 @@ def fit(
         _kernel=kernel,
         _seen=rows,
         _factor=factor,
-        _weights=weights,
         _expected=_Expected(kernel, rows, weights, hyperparameters),
         _centre=centre,
         _scale=scale,

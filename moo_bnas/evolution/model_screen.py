@@ -61,6 +61,9 @@ class ModelScreen:
         else:
             ends = np.stack([np.zeros_like(candidates.choices), candidates.choices - 1])
             gains = _HypervolumeGains(accuracies, costs, *objective.cost.of(ends).tolist())
+        if len(running := history.running):
+            gains.suppose(process.mean(running), objective.cost.of(running))
+            process = process.supposing(running)
         return _greedy(process, pool, gains, number)
 
     def _process(
@@ -109,9 +112,10 @@ class _HypervolumeGains:
         )
         return np.bincount(candidate, gains, minlength=len(costs)).astype(np.float64)
 
-    def suppose(self, accuracy: float, cost: float) -> None:
-        """Supposes that a candidate was evaluated, with this result."""
-        accuracies, costs = np.append(self._accuracies, accuracy), np.append(self._costs, cost)
+    def suppose(self, accuracies: FloatArray, costs: FloatArray) -> None:
+        """Supposes that candidates were evaluated, with these results."""
+        accuracies = np.concatenate([self._accuracies, accuracies])
+        costs = np.concatenate([self._costs, costs])
         on = front(accuracies, costs)
         self._accuracies, self._costs = accuracies[on], costs[on]
 
@@ -126,10 +130,9 @@ class _FitnessGains:
     def of(self, means: FloatArray, deviations: FloatArray, costs: FloatArray) -> FloatArray:
         return _improvement(self._fitness(means, costs), deviations, np.array(self._best))
 
-    def suppose(self, accuracy: float, cost: float) -> None:
-        """Supposes that a candidate was evaluated, with this result."""
-        found = self._fitness(np.array([accuracy]), np.array([cost]))
-        self._best = max(self._best, float(found[0]))
+    def suppose(self, accuracies: FloatArray, costs: FloatArray) -> None:
+        """Supposes that candidates were evaluated, with these results."""
+        self._best = max(self._best, float(self._fitness(accuracies, costs).max()))
 
     def _fitness(self, accuracies: FloatArray, costs: FloatArray) -> FloatArray:
         objective = self._objective
@@ -240,5 +243,5 @@ def _greedy(
         chosen.append(best)
         expected[best] = -1.0
         outlook.suppose(best)
-        gains.suppose(float(pool.means[best]), float(pool.costs[best]))
+        gains.suppose(pool.means[best : best + 1], pool.costs[best : best + 1])
     return pool.genotypes[chosen]

@@ -98,7 +98,7 @@ def _read(name: str) -> str:
 
 def _about(report: Report) -> str:
     search = report.definition.search
-    total = search.population * search.generations
+    total = search.candidates
     failed = f", {report.failed} failed" if report.failed else ""
     state = "finished" if report.making.finished else "not finished"
     return (

@@ -187,7 +187,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
     for found in (t.result for t in complete):
         if found.copied_from is None:
             speeds[found.worker].append(found.images_per_second)
-    total = definition.search.population * definition.search.generations
+    total = definition.search.candidates + sum(t.generation == 0 for t in trials)
     score_name, best = score_of(definition, study.attributes["mode"], complete)
     seconds = [t.result.train_seconds for t in complete]
     left = None

@@ -25,6 +25,8 @@ changes in the same transaction.
   alone on its device; one under which the device failed, `MAX_DEVICE_ERRORS` times in all. These
   counts, like the losses, belong to the trial and outlive its claims. (A checkpoint of a final
   training sets its losses to 0: the next try continues from there.)
+- No claim of a study begins after the time in its attribute `claims_until`, by the clock of the
+  database.
 - Of final trainings only those wait for workers that the last command named; others are held back,
   but WAITING in Optuna's rows.
 - An evaluation is begun at most once at a time per fingerprint and genotype in the whole storage.
@@ -51,6 +53,7 @@ from moo_bnas.storage.claims import Claims
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.leases import Leases
 from moo_bnas.storage.records import (
+    CLAIMS_UNTIL,
     HEARTBEAT,
     MAX_DEVICE_ERRORS,
     MAX_LOSSES,
@@ -77,6 +80,7 @@ from moo_bnas.storage.trials import Trials
 from moo_bnas.storage.workers import Workers
 
 __all__ = [
+    "CLAIMS_UNTIL",
     "HEARTBEAT",
     "MAX_DEVICE_ERRORS",
     "MAX_LOSSES",

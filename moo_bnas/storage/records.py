@@ -26,7 +26,10 @@ TRAINING = "training"
 RESULTS = ATTRIBUTES | {"fitness", "fail_reason"}
 """Attributes that a trial gets when it ends; all others it was submitted with."""
 
-_SUBMITTED = frozenset({"genotype", "precision", "generation"})  # and costs, by their names
+CLAIMS_UNTIL = "claims_until"
+"""Attribute of a study that says when its last claim may begin, by the clock of the database."""
+
+_SUBMITTED = frozenset({"genotype", "precision", "generation", "told"})  # and costs, by their names
 
 _SIBLINGS = _BASELINES, _PARENT, _FINAL = ".baselines", ".parent", ".final"
 
@@ -57,6 +60,8 @@ class Candidate:
         precision: Precision of the network.
         costs: Costs of the network by name, such as `flops`; each becomes an attribute.
         generation: Generation of the search that proposed it; None outside a search.
+        told: Numbers of the trials whose results the search learned between the proposal before
+            and this one, in that order; None where generations are proposed as a whole.
         ordered_by: Name of the cost that orders the queue: of the waiting trials the most
             expensive one is claimed first.
 
@@ -69,6 +74,7 @@ class Candidate:
     costs: Mapping[str, float]
     generation: int | None = None
     ordered_by: str = "flops"
+    told: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if taken := self.costs.keys() & (RESULTS | _SUBMITTED):
@@ -85,11 +91,13 @@ class Candidate:
     def to_attributes(self) -> dict[str, object]:
         """The attributes that its trial is submitted with; values are JSON."""
         generation = {} if self.generation is None else {"generation": self.generation}
+        told = {} if self.told is None else {"told": list(self.told)}
         return {
             "genotype": list(self.genotype),
             "precision": self.precision,
             **self.costs,
             **generation,
+            **told,
         }
 
 
@@ -133,6 +141,7 @@ class Trial:
         precision: Precision of the network.
         costs: Costs of the network by name, as submitted.
         generation: Generation of the search that proposed the network; None outside a search.
+        told: Results that the search learned right before it proposed the network; see `Candidate`.
         evaluation: What came of the trial; None until it is complete.
         fitness: Fitness (Eq. 4) in this study; 0, its least value, until the trial is complete.
         failure: Why the trial failed; None unless it has.
@@ -147,6 +156,7 @@ class Trial:
     precision: Precision
     costs: Mapping[str, float]
     generation: int | None = None
+    told: tuple[int, ...] = ()
     evaluation: Evaluation | None = None
     fitness: float = 0.0
     failure: str | None = None
@@ -189,6 +199,7 @@ def trial_of(
             if name not in RESULTS and name not in _SUBMITTED and isinstance(value, (int, float))
         },
         generation=attributes.get("generation"),
+        told=tuple(attributes.get("told", ())),
         evaluation=Evaluation.from_attributes(attributes),
         fitness=attributes.get("fitness", 0.0),
         failure=attributes.get("fail_reason"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Literal
 
 import optuna
@@ -11,7 +12,8 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, in
 
 from moo_bnas.errors import DataError, StorageError
 from moo_bnas.storage.database import Database, waiting_out
-from moo_bnas.storage.records import RunState, Study, is_sibling, run_of
+from moo_bnas.storage.engine import utc_now
+from moo_bnas.storage.records import CLAIMS_UNTIL, RunState, Study, is_sibling, run_of
 from moo_bnas.storage.tables import driver_rows, queue, worker_rows
 
 _DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
@@ -113,6 +115,18 @@ class Studies:
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id, study.name)
             self._set_attributes(connection, study.id, attributes)
+
+    @waiting_out
+    def close_claims(self, studies: Sequence[Study], seconds: float | None) -> None:
+        """Lets no claim of studies begin after so many seconds from now; None: at any time."""
+        with self._db.write() as connection:
+            for study in studies:
+                self._db.lock_study(connection, study.id, study.name)
+                until = None
+                if seconds is not None:
+                    now = connection.scalar(select(utc_now()))
+                    until = (now + timedelta(seconds=seconds)).isoformat()
+                self._set_attributes(connection, study.id, {CLAIMS_UNTIL: until})
 
     @waiting_out
     def look(self, study: Study, *siblings: Study, final: str | None = None) -> RunState:

@@ -118,6 +118,25 @@ class Trials:
                 )
 
     @waiting_out
+    def close(self, study: Study) -> None:
+        """Holds back all waiting trials of a study, until `reopen`."""
+        self._move_all(study, "waiting", "held")
+
+    @waiting_out
+    def reopen(self, study: Study) -> None:
+        """Releases all trials of a study that are held back."""
+        self._move_all(study, "held", "waiting")
+
+    def _move_all(self, study: Study, before: str, after: str) -> None:
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id, study.name)
+            connection.execute(
+                update(queue)
+                .where(queue.c.study_id == study.id, queue.c.status == before)
+                .values(status=after)
+            )
+
+    @waiting_out
     def revive(self, study: Study, number: int) -> None:
         """Makes a trial that has ended wait again, as if it had never been tried.
 
@@ -163,6 +182,32 @@ class Trials:
                 .where(trials.c.trial_id == row.trial_id)
                 .values(state=TrialState.WAITING, datetime_start=None, datetime_complete=None)
             )
+
+    @waiting_out
+    def refuse_enqueued(self, study: Study) -> list[int]:
+        """Fails waiting trials of a study that were enqueued with Optuna, with a reason.
+
+        Returns:
+            The numbers of these trials.
+        """
+        trials = self._db.trials
+        foreign = select(trials.c.trial_id, trials.c.number).where(
+            trials.c.study_id == study.id,
+            trials.c.state == TrialState.WAITING,
+            trials.c.trial_id.not_in(select(queue.c.trial_id).where(queue.c.study_id == study.id)),
+        )
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id, study.name)
+            rows = connection.execute(foreign).all()
+            for row in rows:
+                connection.execute(
+                    update(trials)
+                    .where(trials.c.trial_id == row.trial_id)
+                    .values(state=TrialState.FAIL)
+                )
+                reason = "enqueued with Optuna; only the search makes trials"
+                self._db.add_attributes(connection, row.trial_id, {"fail_reason": reason})
+        return [row.number for row in rows]
 
     @waiting_out
     def forget_deleted(self) -> None:
