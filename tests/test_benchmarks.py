@@ -155,3 +155,22 @@ def test_search_quality_refuses_a_table_with_a_missing_row(tmp_path: Path) -> No
     )
     assert done.returncode == 1
     assert "has 11 rows, expected each of the 12 combinations" in done.stderr
+
+
+def test_a_simulated_fleet_without_waiting_is_busy_all_the_time(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, BENCHMARKS / "fleet.py", "--json", "--seeds", "1", "--workers", "3"),
+            *("--table", _small_table(tmp_path / "table.csv"), "--evaluations", "8"),
+            *("--population", "3", "--stragglers", "0", "--failures", "0", "--uneven", "0"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(done.stdout)
+    assert document["benchmark"] == "fleet"
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    assert found["moo-bnas steady", "utilisation"] == pytest.approx(1)
+    assert 0 < found["moo-bnas barrier", "utilisation"] < 1
+    assert found["moo-bnas barrier", "share_of_barrier_hours"] <= 1
