@@ -2,38 +2,85 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from moo_bnas.cli.driving import DriverOptions, resumable
-from moo_bnas.cli.options import general_options
+from moo_bnas.cli.options import default_out, general_options
 from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
+
+if TYPE_CHECKING:
+    from moo_bnas.results.points import Report
+
+
+def _parse_seeds(context: click.Context, parameter: click.Parameter, text: str | None) -> list[int]:
+    parts = [] if text is None else text.split(",")
+    if not all(part.strip().isdigit() for part in parts) or len(set(parts)) != len(parts):
+        raise click.BadParameter(f"got {text!r}, expected different whole numbers, such as 0,1,2")
+    return [int(part) for part in parts]
 
 
 @click.command(short_help="Search: make or resume a run.")
 @run_options
+@click.option(
+    "--seeds",
+    metavar="LIST",
+    callback=_parse_seeds,
+    help="Seeds such as 0,1,2: a run for each, one after the other, and a summary of all.",
+)
 @general_options
-def run(search: RunOptions, driver: DriverOptions) -> None:
+def run(search: RunOptions, driver: DriverOptions, seeds: list[int]) -> None:
     """Search: make or resume a run of DEFINITION (a name of `moo-bnas studies`, or a file).
 
-    The same command resumes a run that was stopped, at any moment and in any way, and its result is
-    the one that it would have had. The default DEFINITION, digits, needs no download.
+    The same command resumes a run that was stopped at any moment and in any way, and the result is
+    the same as without the stop. The default DEFINITION, digits, needs no download.
 
     \b
     Example:
       moo-bnas run digits --mode pareto --workers 2
     """
     with resumable():
-        from moo_bnas.driver.search_loop import Driver
-        from moo_bnas.report.files import write
-        from moo_bnas.report.tables import as_table
-        from moo_bnas.results.points import collect
+        if not seeds:
+            _run(search, driver)
+            return
+        from moo_bnas.output import write_whole
+        from moo_bnas.report.files import make_folder
+        from moo_bnas.results.seeds import joined
 
-        opened, folder = open_search(search, driver)
-        if not opened.is_over:
-            drive_search(opened, folder, driver, Driver.drive)
-        collected = collect(opened.storage, opened.study.name)
-        paths = write(collected, folder)
-        click.echo(as_table(collected))
-        if collected.failed:
-            click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` tells why")
-        click.echo("\nwritten: " + ", ".join(str(p) for p in paths))
+        stem = driver.study_name or f"{search.definition().name}-{search.mode}"
+        folder = driver.out or default_out(f"{stem}-seeds")
+        make_folder(folder)
+        reports = []
+        for seed in seeds:
+            name = f"{stem}-s{seed}"
+            out: Path | None = None if driver.out is None else driver.out / name
+            reports.append(
+                _run(replace(search, seed=seed), replace(driver, study_name=name, out=out))
+            )
+        together = joined(reports)
+        path = folder / "seeds.json"
+        write_whole(path, (json.dumps(together.as_document(), indent=1) + "\n").encode())
+        click.echo(f"\n{together.as_text()}\n\nwritten: {path}")
+
+
+def _run(search: RunOptions, driver: DriverOptions) -> Report:
+    """Makes or resumes one run, and writes and prints its report."""
+    from moo_bnas.driver.search_loop import Driver
+    from moo_bnas.report.files import write
+    from moo_bnas.report.tables import as_table
+    from moo_bnas.results.points import collect
+
+    opened, folder = open_search(search, driver)
+    if not opened.is_over:
+        drive_search(opened, folder, driver, Driver.drive)
+    collected = collect(opened.storage, opened.study.name)
+    paths = write(collected, folder)
+    click.echo(as_table(collected))
+    if collected.failed:
+        click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
+    click.echo("\nwritten: " + ", ".join(str(p) for p in paths))
+    return collected

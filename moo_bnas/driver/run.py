@@ -1,4 +1,4 @@
-"""Runs: made, or opened to go on."""
+"""Runs: making one, or opening one to continue it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,17 @@ _STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, 
 
 @dataclass(frozen=True)
 class Run:
-    """A run, made or opened: see `open_run`."""
+    """A run, made or opened: see `open_run`.
+
+    Attributes:
+        storage: Storage that holds the run.
+        study: Study of the run.
+        baselines: Study of the uniform and full-precision networks.
+        parent: Study of the parent, if the definition has one.
+        definition: Definition of the run, as it is given now.
+        mode: Scalar or pareto.
+        seed: Seed of the search.
+    """
 
     storage: Storage
     study: Study
@@ -91,19 +101,19 @@ def open_run(
     Args:
         storage: Storage that holds the run, or will.
         study_name: Name of the run.
-        definition: What to search.
+        definition: Definition that says what to search.
         mode: Scalar or pareto.
         seed: Seed of the search.
-        artifacts_url: Where the parent's weights are kept, if there is a parent; None: where the
-            run has kept them so far, at first beside an SQLite file.
+        artifacts_url: Store of the parent's weights, if there is a parent; None: the one that the
+            run has had so far, at first a folder beside an SQLite file.
         source: Name of the run whose evaluations a new run takes over; None: of none, or as the
             run began.
 
     Raises:
         DefinitionError: Where the stored run differs in more than being shorter, where no network
-            is within the budgets, where a place for artifacts must be named, or where nothing can
+            is within the budgets, where a store for artifacts must be named, or where nothing can
             be taken over.
-        ArtifactsError: Where that place cannot be used.
+        ArtifactsError: Where that store cannot be used.
     """
     check_run(study_name, definition, mode, seed)
     metrics = SCALAR_METRICS if mode == "scalar" else PARETO_METRICS

@@ -1,4 +1,4 @@
-"""The driver: holds the search, submits its candidates, waits for the workers.
+"""The driver of a search: asks it for candidates, submits them, and waits for workers.
 
 A resumed run replays: the algorithm is seeded, so it proposes what it proposed before, and what
 is finished is answered from the storage. Killing anything at any moment changes nothing in the
@@ -37,8 +37,8 @@ class Driver:
     Args:
         run: Run to drive.
         workers: Local workers, which the caller starts and stops.
-        show: Called with the progress whenever it may have changed.
-        renew_lease: Renews the driver's lease, see `driver_lease`.
+        show: Function that is called with the progress whenever it may have changed.
+        renew_lease: Function that `driver_lease` gives for the study of the run.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Driver:
                 if not differs:
                     log.warning(
                         "generation %d was stored with other proposals than are made now (another "
-                        "version of pymoo or numpy?); continuing from the stored ones",
+                        "version of pymoo or numpy?); continuing with the stored ones",
                         generation,
                     )
                 differs = True
@@ -171,13 +171,13 @@ class Driver:
             pause(began)
 
     def make_parent(self) -> Trial | None:
-        """Has the parent trained, if there is to be one and it is not trained yet.
+        """Has the parent trained, if the run has one that is not trained yet.
 
         Returns:
-            The trial of the parent.
+            The trial of the parent; None where the run has no parent.
 
         Raises:
-            ParentError: If its training run failed.
+            ParentError: Where its training failed.
         """
         run, parent = self._run, self._run.parent
         if parent is None:
@@ -200,14 +200,14 @@ class Driver:
         if trial.state == "fail":
             raise ParentError(
                 f"the parent of study {run.study.name!r} failed: "
-                f"{trial.failure}; correct [parent] of the definition and give "
+                f"{trial.failure}; fix [parent] of the definition and give "
                 "another --study-name"
             )
         run.storage.studies.set_attributes(parent, {"finished": True})
         return trial
 
     def _begin(self) -> None:
-        """Shows workers that there is work again."""
+        """Marks the studies as not finished, so that workers look for work again."""
         run = self._run
         self._hours.begin()
         values = {"definition": run.definition.model_dump(mode="json"), "finished": False}
@@ -280,7 +280,7 @@ class Driver:
         return True
 
     def _learn(self, trials: Sequence[Trial]) -> None:
-        """Takes in those trials that are finished."""
+        """Notes the results of those of these trials that are finished."""
         run = self._run
         self._known.update((t.genotype, t) for t in trials if t.state in ("complete", "fail"))
         self._failed += sum(t.state == "fail" for t in trials)

@@ -41,7 +41,7 @@ def origin(
             )
         return {_FROM: source}
     other = storage.studies.open(storage.studies.choose(source))
-    if _print(stored_definition(other.attributes["definition"])) != _print(definition):
+    if _identity(stored_definition(other.attributes["definition"])) != _identity(definition):
         raise DefinitionError(
             f"study {source!r} evaluated other networks, data or recipes, so its accuracies do not "
             "hold here; give a run with the same [network], [space], [data], [recipe] and [parent]"
@@ -76,7 +76,7 @@ def _evaluated(storage: Storage, other: Study, definition: Definition) -> list[C
     ]
 
 
-def _print(definition: Definition) -> tuple[str, str | None]:
+def _identity(definition: Definition) -> tuple[str, str | None]:
     """The fingerprint of evaluations as far as a definition decides it."""
     parent = None if definition.parent is None else definition.parent_fingerprint("")
     return definition.fingerprint("binary", ""), parent
