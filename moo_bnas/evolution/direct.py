@@ -20,7 +20,7 @@ from moo_bnas.evolution.cost import Budget, Cost
 from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.scoring import Mode, fitness, front, knee
 from moo_bnas.evolution.screening import Screen
-from moo_bnas.evolution.space import Genotype
+from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
 
 
 @dataclass(frozen=True)
@@ -129,15 +129,6 @@ def search(
         ("start", start, _genotypes(start)),
         ("max_cost", max_cost, max_cost is None or (_real(max_cost) and max_cost > 0)),
     )
-    costs: dict[Genotype, float] = {}  # budgets and screens ask for the same ones many times
-
-    def cost_of(genotype: Genotype) -> float:
-        if genotype not in costs:
-            value = _number("cost", genotype, cost(genotype), "a positive number")
-            if not (isfinite(value) and value > 0):
-                raise _unexpected("cost", genotype, value, "a positive number")
-            costs[genotype] = value
-        return costs[genotype]
 
     def accuracy_of(genotype: Genotype) -> float:
         return checked(genotype, accuracy(genotype))
@@ -145,9 +136,7 @@ def search(
     def checked(genotype: Genotype, value: float | None) -> float:
         return nan if value is None else _number("accuracy", genotype, value, "a number or None")
 
-    weighed = Cost(
-        "cost", "units", lambda genotypes: np.array([cost_of(g) for g in tuples(genotypes)])
-    )
+    weighed = Cost("cost", "units", _remembered(cost))
     known = start if isinstance(start, Mapping) else {}
     done = {_plain(g): checked(_plain(g), a) for g, a in known.items()}
     run = Search(
@@ -178,10 +167,27 @@ def search(
         )
     return SearchResult(
         tuple(
-            Evaluation(g, a, cost_of(g), fitness(a, cost_of(g), reference_cost, trade_off))
-            for g, a in kept.items()
+            Evaluation(g, a, c, fitness(a, c, reference_cost, trade_off))
+            for (g, a), c in zip(kept.items(), weighed.of(np.array([*kept])).tolist(), strict=True)
         )
     )
+
+
+def _remembered(cost: Callable[[Genotype], float]) -> Callable[[IntArray], FloatArray]:
+    """The costs of many genotypes; budgets and screens ask for the same ones many times."""
+    costs: dict[Genotype, float] = {}
+
+    def of(genotypes: IntArray) -> FloatArray:
+        asked = tuples(genotypes)
+        for genotype in asked:
+            if genotype not in costs:
+                value = _number("cost", genotype, cost(genotype), "a positive number")
+                if not (isfinite(value) and value > 0):
+                    raise _unexpected("cost", genotype, value, "a positive number")
+                costs[genotype] = value
+        return np.array([costs[genotype] for genotype in asked])
+
+    return of
 
 
 _EXPECTED = {

@@ -15,11 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
 from moo_bnas.evolution.space import FloatArray, IntArray
 
 _STEPS = 15  # of the optimizer, each time hyperparameters are fitted
+_CLOSE_ENOUGH = 1e-4  # relative change of the loss below which the optimizer stops
 _FIT_AT_MOST = 500  # evaluations that hyperparameters are fitted to: five numbers need no more
 _GROWTH = 1.25  # hyperparameters are fitted again once there are this many times the evaluations
 _FEWEST = 8
@@ -59,14 +61,13 @@ class GaussianProcess:
     _kernel: _Kernel
     _seen: FloatArray  # one-hot rows of the evaluated genotypes
     _factor: FloatArray  # lower Cholesky factor of their covariance
-    _weights: FloatArray
+    _expected: _Expected  # makes means
     _centre: float
     _scale: float
 
     def mean(self, genotypes: IntArray) -> FloatArray:
         """Expected accuracy of genotypes of shape (m, genes); shape (m,)."""
-        covariance = self._covariance(self._kernel.one_hot(genotypes), self._seen)
-        return self._centre + self._scale * (covariance @ self._weights)
+        return self._mean(self._kernel.one_hot(genotypes))
 
     def deviation(self, genotypes: IntArray) -> FloatArray:
         """Standard deviation of the expected accuracy, without noise; shape (m,)."""
@@ -79,7 +80,7 @@ class GaussianProcess:
         return Outlook(
             self,
             rows,
-            self._centre + self._scale * (covariance.T @ self._weights),
+            self._mean(rows),
             solve_triangular(self._factor, covariance, lower=True, check_finite=False),
         )
 
@@ -98,8 +99,10 @@ class GaussianProcess:
             self,
             _seen=np.concatenate([self._seen, rows]),
             _factor=np.block([[self._factor, np.zeros_like(below)], [below.T, corner]]),
-            _weights=np.concatenate([self._weights, np.zeros(len(rows))]),
         )
+
+    def _mean(self, rows: FloatArray) -> FloatArray:
+        return self._centre + self._scale * self._expected.of(rows)
 
     def _covariance(self, one: FloatArray, other: FloatArray) -> FloatArray:
         return self._kernel.covariance(one, other, self.hyperparameters)
@@ -119,6 +122,7 @@ class Outlook:
         self._process = process
         self._rows = rows
         self._solved = solved
+        self._supposed = np.empty((0, len(mean)))  # more rows of `_solved`
         prior = process._kernel.variance(process.hyperparameters)
         self._variance = prior - np.einsum("ij,ij->j", solved, solved)
 
@@ -133,19 +137,15 @@ class Outlook:
         """Standard deviation of what single training runs would measure; shape (m,)."""
         return np.hypot(self.deviation, self._process.noise)
 
-    def of(self, indices: IntArray) -> Outlook:
-        """The outlook on some of the genotypes, by index."""
-        solved = np.ascontiguousarray(self._solved[:, indices])
-        return Outlook(self._process, self._rows[indices], self.mean[indices], solved)
-
     def suppose(self, index: int) -> None:
         """Supposes that one of the genotypes was evaluated, with its mean as the result."""
         process = self._process
         row = process._covariance(self._rows[index : index + 1], self._rows)[0]
-        row = row - self._solved[:, index] @ self._solved
+        row -= self._solved[:, index] @ self._solved
+        row -= self._supposed[:, index] @ self._supposed
         noise = (process.noise / process._scale) ** 2
-        row = row / np.sqrt(max(self._variance[index], 0.0) + noise + _JITTER)
-        self._solved = np.vstack([self._solved, row])
+        row /= np.sqrt(max(self._variance[index], 0.0) + noise + _JITTER)
+        self._supposed = np.vstack([self._supposed, row])
         self._variance = self._variance - row * row
 
 
@@ -171,13 +171,14 @@ def fit(
     covariance = kernel.covariance(rows, rows, hyperparameters)
     covariance[np.diag_indices(len(rows))] += np.exp(hyperparameters.noise) + _JITTER
     factor = cholesky(covariance, lower=True, check_finite=False)
+    weights = cho_solve((factor, True), values, check_finite=False)
     return GaussianProcess(
         hyperparameters=hyperparameters,
         noise=scale * float(np.exp(hyperparameters.noise / 2)),
         _kernel=kernel,
         _seen=rows,
         _factor=factor,
-        _weights=cho_solve((factor, True), values, check_finite=False),
+        _expected=_Expected(kernel, rows, weights, hyperparameters),
         _centre=centre,
         _scale=scale,
     )
@@ -208,7 +209,7 @@ def fitted(
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(_LOWEST, _HIGHEST, strict=True)),
-        options={"maxiter": _STEPS},
+        options={"maxiter": _STEPS, "ftol": _CLOSE_ENOUGH},
     )
     return Hyperparameters(*found.x.tolist())
 
@@ -248,10 +249,11 @@ class _Kernel:
     def __init__(self, choices: Sequence[int]) -> None:
         ends = np.concatenate([[0], np.cumsum(choices)])
         self._offsets, self._width = ends[:-1], int(ends[-1])
-        self._genes = len(choices)
+        self.genes = len(choices)
+        self.pairs = max(self.genes * (self.genes - 1), 1)  # ordered ones
         positions = np.concatenate([np.log1p(np.arange(c)) for c in choices])
         gene = np.repeat(np.arange(len(choices)), choices)
-        self._same_gene = gene[:, None] == gene[None, :]
+        self.same_gene = gene[:, None] == gene[None, :]
         self._distances = np.abs(positions[:, None] - positions[None, :])
 
     def one_hot(self, genotypes: IntArray) -> FloatArray:
@@ -259,32 +261,93 @@ class _Kernel:
         rows[np.arange(len(genotypes))[:, None], genotypes + self._offsets] = 1.0
         return rows
 
+    def tables(self, length: float) -> _Tables:
+        far = np.sqrt(5.0) / length * self._distances
+        polynomial = 1 + far + far**2 / 3
+        slope = far**2 * (1 + far) / 3
+        tables = (
+            polynomial * np.exp(-far),
+            np.log(polynomial) - far,
+            slope * np.exp(-far),
+            slope / polynomial,
+        )
+        return _Tables(*(np.where(self.same_gene, table, 0.0) for table in tables))
+
     def parts(
-        self, one: FloatArray, other: FloatArray, length: float
+        self, one: FloatArray, other: FloatArray, tables: _Tables
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Main effects, pairs and the product of all genes; 1 for equal genotypes."""
-        scaled = np.sqrt(5.0) / length * self._distances
-        matern = np.where(self._same_gene, (1 + scaled + scaled**2 / 3) * np.exp(-scaled), 0.0)
-        logs = np.where(self._same_gene, np.log1p(scaled + scaled**2 / 3) - scaled, 0.0)
+        """Main effects, pairs and the product of all genes; 1 for equal genotypes.
+
+        A space of one gene has no pairs: there they are 0.
+        """
         # Sums over genes are products of one-hot rows with tables, which takes three matrix
-        # products instead of a loop over genes.
-        total = one @ matern @ other.T
-        product = np.exp(one @ logs @ other.T)
-        if self._genes == 1:
-            return total, total, product
+        # products instead of a loop over genes. In place, as memory is slower than arithmetic.
+        main = one @ (tables.matern @ other.T)
+        rest = one @ (tables.logs @ other.T)
+        np.exp(rest, out=rest)
         # The sum over pairs, from the square of the sum and the sum of the squares.
-        squares = one @ matern**2 @ other.T
-        pairs = (total**2 - squares) / (self._genes * (self._genes - 1))
-        return total / self._genes, pairs, product
+        pairs = main * main
+        pairs -= one @ (tables.matern**2 @ other.T)
+        pairs /= self.pairs
+        main /= self.genes
+        return main, pairs, rest
 
     def covariance(self, one: FloatArray, other: FloatArray, theta: Hyperparameters) -> FloatArray:
-        main, pairs, rest = self.parts(one, other, float(np.exp(theta.length)))
-        of_main, of_pairs, of_rest = np.exp([theta.main, theta.pairs, theta.rest])
-        found: FloatArray = of_main * main + of_pairs * pairs + of_rest * rest + _MEAN_VARIANCE
-        return found
+        parts = self.parts(one, other, self.tables(float(np.exp(theta.length))))
+        return _weighed(parts, np.exp([theta.main, theta.pairs, theta.rest]))
 
     def variance(self, theta: Hyperparameters) -> float:
-        return float(np.exp([theta.main, theta.pairs, theta.rest]).sum()) + _MEAN_VARIANCE
+        logs = [theta.main, theta.rest] + [theta.pairs] * (self.genes > 1)
+        return float(np.exp(logs).sum()) + _MEAN_VARIANCE
+
+
+class _Tables(NamedTuple):
+    """Kernels of one gene for all pairs of its choices; blocks of zeros between the genes."""
+
+    matern: FloatArray
+    logs: FloatArray
+    matern_slope: FloatArray  # derivative by the logarithm of the length scale
+    logs_slope: FloatArray
+
+
+class _Expected:
+    """Sums of weighted covariances with the evaluated genotypes, without all the covariances.
+
+    Main effects are linear in a one-hot row and pairs are quadratic, so the sums over the
+    evaluated genotypes are taken once; only the product of all genes takes them one by one.
+    """
+
+    def __init__(
+        self, kernel: _Kernel, seen: FloatArray, weights: FloatArray, theta: Hyperparameters
+    ) -> None:
+        tables = kernel.tables(float(np.exp(theta.length)))
+        of_main, of_pairs, of_rest = np.exp([theta.main, theta.pairs, theta.rest])
+        towards = tables.matern @ seen.T
+        self._mean = _MEAN_VARIANCE * float(weights.sum())
+        self._main = of_main / kernel.genes * (towards @ weights)
+        pairs = of_pairs / kernel.pairs * ((towards * weights) @ towards.T)
+        self._pairs = np.where(kernel.same_gene, 0.0, pairs)
+        self._logs = tables.logs @ seen.T
+        self._rest = of_rest * weights
+
+    def of(self, rows: FloatArray) -> FloatArray:
+        product = rows @ self._logs
+        np.exp(product, out=product)
+        smooth = np.einsum("ij,ij->i", rows @ self._pairs + self._main, rows)
+        found: FloatArray = self._mean + smooth + product @ self._rest
+        return found
+
+
+def _weighed(parts: Sequence[FloatArray], variances: FloatArray) -> FloatArray:
+    """The covariance that parts make up; overwrites them."""
+    main, pairs, rest = parts
+    main *= variances[0]
+    pairs *= variances[1]
+    rest *= variances[2]
+    main += pairs
+    main += rest
+    main += _MEAN_VARIANCE
+    return main
 
 
 def _loss(
@@ -292,21 +355,34 @@ def _loss(
 ) -> tuple[float, FloatArray]:
     """Negative log posterior of hyperparameters, up to a constant, and its gradient."""
     length, *variances, noise = np.exp(theta)
-    parts = kernel.parts(rows, rows, length)
-    nudge = 1e-4
-    nudged = kernel.parts(rows, rows, length * (1 + nudge))
-    covariance = sum(v * part for v, part in zip(variances, parts, strict=True)) + _MEAN_VARIANCE
+    tables = kernel.tables(length)
+    main, pairs, rest = kernel.parts(rows, rows, tables)
+    covariance = _weighed([main.copy(), pairs.copy(), rest.copy()], np.array(variances))
     covariance[np.diag_indices(len(rows))] += noise + _JITTER
     factor = cholesky(covariance, lower=True, check_finite=False)
     weights = cho_solve((factor, True), values, check_finite=False)
-    inverse = cho_solve((factor, True), np.eye(len(rows)), check_finite=False)
+    # The gradient needs sums of products of the inverse with symmetric matrices, for which twice
+    # its lower triangle does; LAPACK leaves the upper one empty.
+    inverse, _ = dpotri(factor, lower=True)
+    trace = np.trace(inverse)
+    inverse *= 2
+    inverse[np.diag_indices(len(rows))] /= 2
     slope = inverse - np.outer(weights, weights)
-    by_length = sum(v * (b - a) for v, a, b in zip(variances, parts, nudged, strict=True)) / nudge
+    # By the length scale: through the tables of single genes, whose derivatives are known.
+    by_rest = slope * rest
+    of_main, of_pairs, of_rest = variances
+    along = rows.T @ slope @ rows
+    by_length = of_rest * np.vdot(rows.T @ by_rest @ rows, tables.logs_slope)
+    across = kernel.genes * (rows.T @ (slope * main) @ rows) - along * tables.matern
+    by_table = of_main / kernel.genes * along + 2 * of_pairs / kernel.pairs * across
+    by_length += np.vdot(by_table, tables.matern_slope)
     gradient = 0.5 * np.array(
         [
-            np.vdot(slope, by_length),
-            *(v * np.vdot(slope, part) for v, part in zip(variances, parts, strict=True)),
-            noise * np.trace(slope),
+            by_length,
+            of_main * np.vdot(slope, main),
+            of_pairs * np.vdot(slope, pairs),
+            of_rest * by_rest.sum(),
+            noise * (trace - weights @ weights),
         ]
     )
     away = (theta - np.array(_START)) / _SPREAD
