@@ -113,6 +113,10 @@ class Report:
         convergence: How the search improved.
         uniform_score: The same score of the uniform networks alone; None if there are none.
         making: How the results were made.
+        validation_images: Number of images that the accuracies of `points` were counted on; None
+            if the storage does not know it.
+        test_images: Number of images that the accuracies of `finals` were counted on; None if the
+            storage does not know it.
     """
 
     study: str
@@ -127,6 +131,13 @@ class Report:
     convergence: tuple[Step, ...]
     uniform_score: float | None
     making: Making
+    validation_images: int | None = None
+    test_images: int | None = None
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether front, knee and best go by estimates."""
+        return any(p.estimate is not None for p in self.search)
 
     @property
     def cost(self) -> LayerCost:
@@ -196,6 +207,8 @@ def collect(storage: Storage, study_name: str) -> Report:
             {"parent": parent, "search": trials, "references": references, "final": finals},
             None if final_study is None else final_study.attributes["definition"],
         ),
+        validation_images=_images([*complete, *complete_references]),
+        test_images=_images(_complete(finals)),
     )
 
 
@@ -236,6 +249,10 @@ def _complete(trials: Sequence[Trial]) -> list[Trial]:
     return sorted(
         (t for t in trials if t.state == "complete"), key=lambda t: (t.genotype, t.precision)
     )
+
+
+def _images(complete: Sequence[Trial]) -> int | None:
+    return max((t.result.images for t in complete if t.result.images is not None), default=None)
 
 
 def _knee(points: Sequence[Point]) -> Point | None:
