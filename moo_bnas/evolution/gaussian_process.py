@@ -62,6 +62,7 @@ class GaussianProcess:
     _seen: FloatArray  # one-hot rows of the evaluated genotypes
     _factor: FloatArray  # lower Cholesky factor of their covariance
     _expected: _Expected  # makes means
+    _weights: FloatArray  # inverse covariance times standardised accuracies
     _centre: float
     _scale: float
 
@@ -100,6 +101,16 @@ class GaussianProcess:
             _seen=np.concatenate([self._seen, rows]),
             _factor=np.block([[self._factor, np.zeros_like(below)], [below.T, corner]]),
         )
+
+    def leave_one_out(self) -> float:
+        """Mean log density of each accuracy, as expected from all others; greater is better."""
+        inverse = solve_triangular(
+            self._factor, np.eye(len(self._weights)), lower=True, check_finite=False
+        )
+        precisions = np.einsum("ij,ij->j", inverse, inverse)  # diagonal of the inverse covariance
+        # Rasmussen and Williams 2006, equations 5.10 to 5.12.
+        densities = 0.5 * (np.log(precisions / (2 * np.pi)) - self._weights**2 / precisions)
+        return float(densities.mean() - np.log(self._scale))
 
     def _mean(self, rows: FloatArray) -> FloatArray:
         return self._centre + self._scale * self._expected.of(rows)
@@ -179,6 +190,7 @@ def fit(
         _seen=rows,
         _factor=factor,
         _expected=_Expected(kernel, rows, weights, hyperparameters),
+        _weights=weights,
         _centre=centre,
         _scale=scale,
     )

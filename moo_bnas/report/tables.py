@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from moo_bnas.evaluation import Precision
+from moo_bnas.evolution.estimates import ENOUGH
 from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.points import Point, Report, called
 
@@ -28,6 +29,8 @@ class Row:
         speedup: `cost` of the full-precision 1x network over `cost` of this network.
         search_top1: Top-1 accuracy in percent on the validation images, after training in the
             search; None if there is none yet.
+        estimate: Estimate of the mean of many such accuracies, in percent; None if there is none.
+        estimate_sd: Standard deviation of the estimate, in percent; None if there is none.
         final_top1: Top-1 accuracy in percent on the test images, after final training; None if
             there is none yet.
         final_top5: Top-5 accuracy in percent on the test images, after final training; None if
@@ -42,6 +45,8 @@ class Row:
     cost: float
     speedup: float
     search_top1: float | None
+    estimate: float | None
+    estimate_sd: float | None
     final_top1: float | None
     final_top5: float | None
 
@@ -78,6 +83,8 @@ def rows(report: Report) -> list[Row]:
             cost=costs[report.cost.name],
             speedup=twin / costs[report.cost.name],
             search_top1=None if point is None else point.accuracy,
+            estimate=None if point is None else point.estimate,
+            estimate_sd=None if point is None else point.estimate_sd,
             final_top1=None if final is None else final.accuracy,
             final_top5=None if final is None else final.top5,
         )
@@ -95,7 +102,7 @@ def rows(report: Report) -> list[Row]:
 
 def marks(report: Report) -> list[tuple[Point, str]]:
     """The searched networks that a report points out, each with its mark."""
-    most_accurate = max(report.front, key=lambda p: p.accuracy, default=None)
+    most_accurate = max(report.front, key=lambda p: p.believed, default=None)
     return [
         (point, mark)
         for point, mark in (
@@ -110,22 +117,27 @@ def marks(report: Report) -> list[tuple[Point, str]]:
 def header(report: Report) -> tuple[str, ...]:
     """The titles of the columns that `cells` fills: the searched cost first, then the others."""
     first, *others = [cost.title[0].upper() + cost.title[1:] for cost in _costs(report)]
-    return ("Model", first, "Speedup", *others, "Search top-1", "Final top-1", "Final top-5")
+    estimate = ("Estimate",) if report.is_estimated else ()
+    final = ("Final top-1", "Final top-5")
+    return ("Model", first, "Speedup", *others, "Search top-1", *estimate, *final)
 
 
 def cells(report: Report, row: Row) -> tuple[str, ...]:
     """A row as text, under `header`; rounded as in the paper."""
     first, *others = [cost.amount(row.costs[cost.name]) for cost in _costs(report)]
-    return (
-        row.model,
-        first,
-        f"{row.speedup:.1f}x",
-        *others,
-        *(
-            MISSING if percent is None else f"{percent:.2f}"
-            for percent in (row.search_top1, row.final_top1, row.final_top5)
-        ),
-    )
+    search, *final = [
+        MISSING if percent is None else f"{percent:.2f}"
+        for percent in (row.search_top1, row.final_top1, row.final_top5)
+    ]
+    estimate = [estimated(row) or MISSING] if report.is_estimated else []
+    return (row.model, first, f"{row.speedup:.1f}x", *others, search, *estimate, *final)
+
+
+def estimated(network: Row | Point) -> str:
+    """The estimate of a network with its standard deviation, as text; empty if it has none."""
+    if network.estimate is None or network.estimate_sd is None:
+        return ""
+    return f"{network.estimate:.1f} ± {network.estimate_sd:.1f}"
 
 
 def note(report: Report) -> str:
@@ -134,6 +146,7 @@ def note(report: Report) -> str:
     parts = [
         "Search top-1: percent of the validation images, after training in the search (epochs: "
         f"{epochs}); it is optimistic, as the search has chosen networks on these images.",
+        believing(report),
         f"Speedup: {report.cost.title} of full precision 1x over {report.cost.title}.",
     ]
     if report.finals:
@@ -149,6 +162,20 @@ def note(report: Report) -> str:
             f"began from scratch, and also had {epochs} epochs."
         )
     return " ".join(parts)
+
+
+def believing(report: Report) -> str:
+    """What front, knee and best go by."""
+    if report.is_estimated:
+        return (
+            "Estimate: the mean accuracy that is expected of many such training runs, with its "
+            "standard deviation, by a model of all networks that were trained in the search; "
+            "front, knee, best and most accurate go by it."
+        )
+    return (
+        f"With fewer than {ENOUGH} networks nothing is estimated: front, knee, best and most "
+        "accurate go by single training runs."
+    )
 
 
 def as_markdown(report: Report) -> str:
@@ -190,6 +217,7 @@ _TEX = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     MISSING: "--",
+    "±": r"$\pm$",
 }
 
 
@@ -202,6 +230,7 @@ def as_table_csv(report: Report) -> str:
     first, *others = [cost.name for cost in _costs(report)]
     columns = [*("model", "precision", "ratios", "widths", first, "speedup"), *others]
     columns += ["search_top1", "final_top1", "final_top5"]
+    columns += ["estimate", "estimate_sd"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -224,6 +253,10 @@ def as_table(report: Report) -> str:
         name = f"uniform {p.ratios[0]:g}x" if p.precision == "binary" else "full precision 1x"
         lines.append(_line(report, name, p))
         shown.append(p)
+    if report.is_estimated:
+        header.insert(2, "estimate")
+        for line, p in zip(lines, shown, strict=True):
+            line.insert(2, f"{estimated(p)} %" if estimated(p) else "-")
     if tested:
         header.insert(2, "test")
         for line, p in zip(lines, shown, strict=True):
@@ -233,17 +266,27 @@ def as_table(report: Report) -> str:
             if row.final_top1 is not None and (row.ratios, row.precision) not in known:
                 costs = [*_amounts(report, row.costs), "-"]
                 accuracies = [_percent(row.search_top1), _percent(row.final_top1)]
+                accuracies += ["-"] * report.is_estimated
                 lines.append([row.model, *accuracies, *costs, _shortly(row.ratios)])
-    text = _aligned([header, *lines])
-    if tested:
-        text += "\naccuracy: on validation images, after training in the search; test: on test "
-        text += "images, after final training"
+    return "\n".join([_aligned([header, *lines]), *_remarks(report)])
+
+
+def _remarks(report: Report) -> list[str]:
+    """What the reader of the terminal's table must know of its accuracies."""
+    found = []
+    if report.finals:
+        found.append(
+            "accuracy: on validation images, after training in the search; test: on test images, "
+            "after final training"
+        )
+    if report.search:
+        found.append(believing(report))
     if report.definition.parent is not None:
-        text += (
-            "\nBinary networks inherited the weights of a parent; full precision began from "
+        found.append(
+            "Binary networks inherited the weights of a parent; full precision began from "
             f"scratch, and also had {report.definition.recipe.epochs} epochs."
         )
-    return text
+    return found
 
 
 def _marked(report: Report, point: Point) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import Precision
+from moo_bnas.evolution.estimates import Estimate
 from moo_bnas.evolution.scoring import fitness, front, knee
+from moo_bnas.evolution.space import Genotype
 from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.convergence import Step, convergence
+from moo_bnas.results.estimates import believed, measured_elsewhere
 from moo_bnas.results.provenance import Making, making
 from moo_bnas.results.score import score_of
 from moo_bnas.storage import Storage, Study, Trial, baselines_of, final_of, parent_of
@@ -30,7 +33,11 @@ class Point:
         costs: All that the network costs, by name (see `networks.cost.COSTS`).
         cost: The one of these costs that the search weighs accuracy against.
         fitness: Fitness (Eq. 4), in percent.
-        on_front: Whether no search point is better in accuracy and cost.
+        on_front: Whether no search point is better in `believed` accuracy and cost.
+        estimate: Estimate of the mean accuracy of many training runs of the search's recipe, in
+            percent; None where there is none (full precision, or too few evaluations).
+        estimate_sd: Standard deviation of the estimate, in percent; None where there is none.
+        on_measured_front: Whether no search point is better in measured accuracy and cost.
     """
 
     trial: int
@@ -43,6 +50,14 @@ class Point:
     cost: float
     fitness: float
     on_front: bool
+    estimate: float | None = None
+    estimate_sd: float | None = None
+    on_measured_front: bool = False
+
+    @property
+    def believed(self) -> float:
+        """The accuracy that choices go by: the estimate, or the measured one without it."""
+        return self.accuracy if self.estimate is None else self.estimate
 
 
 @dataclass(frozen=True)
@@ -51,8 +66,9 @@ class Searched:
 
     Attributes:
         points: The finished candidates, sorted by genotype.
-        knee: The point of the front that bulges most; None before any candidate is finished.
-        best: The fittest point by Eq. 4; None before any candidate is finished.
+        knee: The knee of the front (see `scoring.knee`); None before any candidate is finished.
+        best: The fittest point by Eq. 4, of `believed` accuracies; None before any candidate is
+            finished.
     """
 
     points: tuple[Point, ...]
@@ -90,12 +106,17 @@ class Report:
         points: Finished evaluations, sorted by kind (search before baseline), genotype, precision.
         finals: Final trainings, sorted by genotype and precision.
         failed: Number of search trials that failed.
-        knee: The point of the front that bulges most; None before any candidate is finished.
-        best: The fittest search point by Eq. 4; None before any candidate is finished.
+        knee: The knee of the front (see `scoring.knee`); None before any candidate is finished.
+        best: The fittest search point by Eq. 4, of `believed` accuracies; None before any candidate
+            is finished.
         score_name: The score that `convergence` holds: `best fitness` or `hypervolume`.
         convergence: How the search improved.
         uniform_score: The same score of the uniform networks alone; None if there are none.
         making: How the results were made.
+        validation_images: Number of images that the accuracies of `points` were counted on; None
+            if the storage does not know it.
+        test_images: Number of images that the accuracies of `finals` were counted on; None if the
+            storage does not know it.
     """
 
     study: str
@@ -110,6 +131,13 @@ class Report:
     convergence: tuple[Step, ...]
     uniform_score: float | None
     making: Making
+    validation_images: int | None = None
+    test_images: int | None = None
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether front, knee and best go by estimates."""
+        return any(p.estimate is not None for p in self.search)
 
     @property
     def cost(self) -> LayerCost:
@@ -154,7 +182,9 @@ def collect(storage: Storage, study_name: str) -> Report:
             f"study {study_name!r} has no finished candidate yet{why}, no reference and no final "
             "training either, so there is nothing to report; see `moo-bnas status`"
         )
-    found, scale = searched(definition, trials), _Scale(definition)
+    elsewhere = measured_elsewhere(storage, study_name)
+    estimates = believed(definition, [*trials, *elsewhere])
+    found, scale = searched(definition, trials, estimates), _Scale(definition, estimates)
     uniform = [t for t in complete_references if t.precision == "binary"]
     score_name, uniform_score = score_of(definition, mode, uniform)
     return Report(
@@ -163,7 +193,7 @@ def collect(storage: Storage, study_name: str) -> Report:
         definition=definition,
         points=(
             *found.points,
-            *(scale.point(t, "baseline", False) for t in complete_references),
+            *(scale.point(t, "baseline") for t in complete_references),
         ),
         finals=tuple(_final(definition, t) for t in _complete(finals)),
         failed=sum(t.state == "fail" for t in trials),
@@ -177,18 +207,35 @@ def collect(storage: Storage, study_name: str) -> Report:
             {"parent": parent, "search": trials, "references": references, "final": finals},
             None if final_study is None else final_study.attributes["definition"],
         ),
+        validation_images=_images([*complete, *complete_references]),
+        test_images=_images(_complete(finals)),
     )
 
 
-def searched(definition: Definition, trials: Sequence[Trial]) -> Searched:
-    """The points of a search, of those of its trials that are complete."""
-    complete, scale, cost = _complete(trials), _Scale(definition), definition.cost.name
-    on = front([t.result.accuracy for t in complete], [t.costs[cost] for t in complete])
-    points = [scale.point(t, "search", i in on) for i, t in enumerate(complete)]
+def searched(
+    definition: Definition, trials: Sequence[Trial], estimates: Mapping[Genotype, Estimate]
+) -> Searched:
+    """The points of a search, of those of its trials that are complete.
+
+    Args:
+        definition: Definition of the run.
+        trials: Trials of the search.
+        estimates: What is believed of their genotypes (see `estimates.believed`); empty: front,
+            knee and best go by the measured accuracies.
+    """
+    complete, scale = _complete(trials), _Scale(definition, estimates)
+    points = [scale.point(t, "search") for t in complete]
+    costs = [p.cost for p in points]
+    on = front([p.believed for p in points], costs)
+    on_measured = front([p.accuracy for p in points], costs)
+    points = [
+        replace(p, on_front=i in on, on_measured_front=i in on_measured)
+        for i, p in enumerate(points)
+    ]
     return Searched(
         points=tuple(points),
         knee=_knee([points[i] for i in on]),
-        best=max(points, key=lambda p: (p.fitness, -p.cost), default=None),
+        best=max(points, key=lambda p: (scale.fitness(p), -p.cost), default=None),
     )
 
 
@@ -204,10 +251,14 @@ def _complete(trials: Sequence[Trial]) -> list[Trial]:
     )
 
 
+def _images(complete: Sequence[Trial]) -> int | None:
+    return max((t.result.images for t in complete if t.result.images is not None), default=None)
+
+
 def _knee(points: Sequence[Point]) -> Point | None:
     if not points:
         return None
-    return points[knee([p.accuracy for p in points], [p.cost for p in points])]
+    return points[knee([p.believed for p in points], [p.cost for p in points])]
 
 
 def _final(definition: Definition, trial: Trial) -> Final:
@@ -223,14 +274,18 @@ def _final(definition: Definition, trial: Trial) -> Final:
 class _Scale:
     """Makes points of trials; what that needs of the definition is worked out once."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, estimates: Mapping[Genotype, Estimate]) -> None:
         self._space, self._network = definition.make_space(), definition.make_network()
         self._cost = definition.cost.name
         self._costs = definition.costs()
         self._reference = definition.reference_cost()
         self._trade_off = definition.search.trade_off
+        self._estimates = estimates
 
-    def point(self, trial: Trial, kind: str, on_front: bool) -> Point:
+    def fitness(self, point: Point) -> float:
+        return fitness(point.believed, point.cost, self._reference, self._trade_off)
+
+    def point(self, trial: Trial, kind: str) -> Point:
         accuracy, cost = trial.result.accuracy, trial.costs[self._cost]
         widths = self._space.widths_of(trial.genotype, self._network.base_widths)
         # A run that was begun before a cost was added did not store it.
@@ -240,6 +295,7 @@ class _Scale:
             else counted_by.of(self._network, widths, trial.precision)
             for name, counted_by in self._costs.items()
         }
+        estimate = self._estimates.get(trial.genotype) if trial.precision == "binary" else None
         return Point(
             trial=trial.number,
             kind=kind,
@@ -250,7 +306,9 @@ class _Scale:
             costs=counted,
             cost=cost,
             fitness=fitness(accuracy, cost, self._reference, self._trade_off),
-            on_front=on_front,
+            on_front=False,
+            estimate=None if estimate is None else estimate.accuracy,
+            estimate_sd=None if estimate is None else estimate.deviation,
         )
 
 
