@@ -72,7 +72,12 @@ class _Fake(TrainsNothing):
         self._accuracy = accuracy
 
     def evaluate(
-        self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
+        self,
+        genotype: Genotype,
+        precision: Precision,
+        should_stop: Callable[[], bool],
+        *,
+        repeat: int = 0,
     ) -> Evaluation:
         return evaluation(self._accuracy(genotype))
 

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from moo_bnas.driver.candidates import binary_candidates, candidate
+from moo_bnas.driver.confirmation import Confirmation
 from moo_bnas.driver.local_workers import LocalWorkers
-from moo_bnas.driver.progress import Progress
+from moo_bnas.driver.progress import Progress, Shown
 from moo_bnas.driver.run import Run, make_search
 from moo_bnas.driver.upkeep import Upkeep, pause
 from moo_bnas.errors import ParentError
@@ -40,7 +41,7 @@ class Driver:
         self,
         run: Run,
         workers: LocalWorkers,
-        show: Callable[[Progress], None],
+        show: Callable[[Shown], None],
         renew_lease: Callable[[], None],
     ) -> None:
         self._run = run
@@ -91,6 +92,10 @@ class Driver:
             log.warning("%d reference networks failed; the workers' logs tell why", failed)
         for study in run.studies:
             run.storage.studies.set_attributes(study, {"finished": True})
+
+    def confirm(self, confirmation: Confirmation) -> None:
+        """Has training runs repeated, once the search is finished."""
+        confirmation.drive(self._upkeep, self._show)
 
     def make_parent(self) -> Trial | None:
         """Has the parent trained, if there is to be one and it is not trained yet.

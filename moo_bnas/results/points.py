@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import StorageError
@@ -12,8 +12,17 @@ from moo_bnas.evolution.scoring import fitness, front, knee
 from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.convergence import Step, convergence
 from moo_bnas.results.provenance import Making, making
+from moo_bnas.results.repeats import Confirmed, confirmed
 from moo_bnas.results.score import score_of
-from moo_bnas.storage import Storage, Study, Trial, baselines_of, final_of, parent_of
+from moo_bnas.storage import (
+    Storage,
+    Study,
+    Trial,
+    baselines_of,
+    confirm_of,
+    final_of,
+    parent_of,
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,8 @@ class Point:
 
     Attributes:
         trial: Number of the trial in its study.
-        kind: `search`, or `baseline` for the uniform and full-precision networks.
+        kind: `search`, `baseline` for the uniform and full-precision networks, or `confirm` for a
+            repeat of one of these with another seed.
         precision: `binary` or `full`.
         ratios: Expansion ratios, one per gene.
         widths: Channels, one per gene.
@@ -96,6 +106,8 @@ class Report:
         convergence: How the search improved.
         uniform_score: The same score of the uniform networks alone; None if there are none.
         making: How the results were made.
+        repeats: Finished repeats that confirm networks, sorted by genotype, precision and trial.
+        confirmed: What the repeats say of each network, by its ratios and precision.
     """
 
     study: str
@@ -110,6 +122,12 @@ class Report:
     convergence: tuple[Step, ...]
     uniform_score: float | None
     making: Making
+    repeats: tuple[Point, ...] = ()
+    confirmed: Mapping[tuple[tuple[float, ...], Precision], Confirmed] = field(default_factory=dict)
+
+    def confirmed_as(self, point: Point) -> Confirmed | None:
+        """What repeats say of the network of a point; None if it was not repeated."""
+        return self.confirmed.get((point.ratios, point.precision))
 
     @property
     def cost(self) -> LayerCost:
@@ -145,6 +163,7 @@ def collect(storage: Storage, study_name: str) -> Report:
     trials = storage.trials.read(study)
     _, references = _sibling(storage, baselines_of(study_name))
     _, parent = _sibling(storage, parent_of(study_name))
+    _, repeats = _sibling(storage, confirm_of(study_name))
     final_study, finals = _sibling(storage, final_of(study_name))
     complete, complete_references = _complete(trials), _complete(references)
     if not (complete or complete_references or _complete(finals)):
@@ -174,9 +193,20 @@ def collect(storage: Storage, study_name: str) -> Report:
         uniform_score=uniform_score,
         making=making(
             study,
-            {"parent": parent, "search": trials, "references": references, "final": finals},
+            {
+                "parent": parent,
+                "search": trials,
+                "references": references,
+                "confirm": repeats,
+                "final": finals,
+            },
             None if final_study is None else final_study.attributes["definition"],
         ),
+        repeats=tuple(scale.point(t, "confirm", False) for t in _complete(repeats)),
+        confirmed={
+            (definition.make_space().decode(genotype), precision): found
+            for (genotype, precision), found in confirmed(repeats).items()
+        },
     )
 
 

@@ -74,7 +74,12 @@ class _Stub(TrainsNothing):
     device_id: str = "stub"
 
     def evaluate(
-        self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
+        self,
+        genotype: Genotype,
+        precision: Precision,
+        should_stop: Callable[[], bool],
+        *,
+        repeat: int = 0,
     ) -> Evaluation:
         self.during(should_stop)
         return evaluation(50.0)
