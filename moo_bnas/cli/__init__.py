@@ -1,4 +1,4 @@
-"""The command line. One module a command; each imports what it needs when it runs."""
+"""The command line: one module per command, which imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        # The reader of our output went away (`| head`); leave without a second complaint.
+        # The program that read our output has ended (`| head`): exit without an error of its own.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except MooBnasError as error:

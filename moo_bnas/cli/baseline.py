@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 @click.option(
     "--ratios",
     metavar="R,R,...",
-    help="Of the uniform binary networks.  [default: those from 1 on that the definition has]",
+    help="Ratios of the uniform binary networks.  [default: those of the definition from 1 on]",
 )
 @general_options
 def baseline(final: FinalOptions, driver: DriverOptions, ratios: str | None) -> None:
-    """Train what a searched network is compared with, alike: by [final], scored on test.
+    """Train the networks that searched ones are compared with, in the same way.
 
-    That is the full-precision network at 1x (if 1 is among the ratios of the definition), and
-    uniform binary ones. They are trained by the same
-    workers as `moo-bnas train` trains searched ones, and stand in the same table of the report.
+    They are the full-precision network at 1x (if 1 is among the ratios of the definition) and
+    uniform binary networks. As with `moo-bnas train`, workers of the run train them by [final] and
+    score them on the test images, and they are rows of the same table of the report.
 
     \b
     Example:

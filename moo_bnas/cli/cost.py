@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     default="1",
     show_default=True,
     metavar="R,R,...",
-    help="One expansion ratio per gene; a single one goes to all.",
+    help="One expansion ratio per gene; a single one is used for all genes.",
 )
 @click.option(
     "--base-width", type=click.IntRange(1, 65536), help="Channels of the first layer at 1x."
 )
 @click.option("--image-size", type=click.IntRange(1), help="Height and width of the images.")
 @click.option("--channels", type=click.IntRange(1), help="Channels of the images.")
-@click.option("--classes", type=click.IntRange(2), help="Classes to tell apart.")
+@click.option("--classes", type=click.IntRange(2), help="Number of classes.")
 @click.option(
     "--stem",
     type=click.Choice(["imagenet", "small"]),
@@ -53,7 +53,7 @@ def cost(
     precision: Precision,
     as_json: bool,
 ) -> None:
-    """FLOPs, memory, speedup and widths of NETWORK (vgg_small or resnet18), layer by layer.
+    """Show FLOPs, memory, speedup and widths of NETWORK (vgg_small or resnet18), layer by layer.
 
     FLOPs are multiply-accumulates; those of binary layers count 1/64. Speedup is against the
     full-precision network at 1x.

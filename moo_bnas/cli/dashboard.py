@@ -18,7 +18,7 @@ class _ThreadedServer(socketserver.ThreadingMixIn, WSGIServer):
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Says nothing of each request."""
+        """Logs no requests."""
 
 
 @click.command(short_help="Look at the runs of a storage with optuna-dashboard.")
@@ -27,9 +27,15 @@ class _QuietHandler(WSGIRequestHandler):
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; others than this machine reach it on 0.0.0.0.",
+    help="Address to listen on; with 0.0.0.0 other machines can reach it.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0: any free one.",
+)
 @general_options
 def dashboard(storage_url: str, host: str, port: int) -> None:
     """Show all runs of a storage in the browser, with optuna-dashboard, until Ctrl-C.
@@ -68,7 +74,7 @@ def dashboard(storage_url: str, host: str, port: int) -> None:
         "it",
         err=True,
     )
-    # Shells that start it in the background have it ignore SIGINT.
+    # A shell that starts it in the background makes it ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with server:
         server.serve_forever()

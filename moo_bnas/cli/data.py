@@ -9,16 +9,20 @@ import click
 from moo_bnas.cli.options import data_root_option, general_options
 
 
-@click.command(short_help="Check, and if told download, the data of a definition.")
+@click.command(short_help="Check the data of a definition, and download them if asked.")
 @click.argument("definition_name", metavar="DEFINITION")
 @data_root_option
-@click.option("--download", is_flag=True, help="Fetch what is missing and can be fetched: cifar10.")
+@click.option(
+    "--download",
+    is_flag=True,
+    help="Download data that are missing and can be downloaded: cifar10.",
+)
 @general_options
 def data(definition_name: str, data_root: Path, download: bool) -> None:
     """Check the data of DEFINITION (a name of `moo-bnas studies`, or a file) before a search.
 
-    It decodes the images that a search reads, as the first worker would, and says what they are.
-    The test images are counted and not read.
+    It decodes the images that a search reads, as the first worker would, and prints how many there
+    are. The test images are counted, but not read.
 
     \b
     Example:

@@ -87,7 +87,7 @@ def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any
             "--workers",
             type=click.IntRange(0),
             metavar="N",
-            help=f"Local workers; 0: only those that join.  [default: {workers}]",
+            help=f"Number of local workers; 0 waits for others to join.  [default: {workers}]",
         ),
         data_root_option,
         artifacts_option,
@@ -104,14 +104,14 @@ def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the block in order, and it is told how to go on."""
+    """Ctrl-C and SIGTERM end the block in an orderly way, and print how to resume."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
         yield
     except KeyboardInterrupt:
         again = shlex.join(["moo-bnas", *sys.argv[1:]])
-        notify(f"interrupted; nothing is lost, go on with: {again}")
+        notify(f"interrupted; nothing is lost, resume with: {again}")
         raise
 
 
@@ -125,7 +125,7 @@ def announce(
         driven: Study that is driven.
         joined: Study that workers join.
         local: Local workers that will be started.
-        note: What there is to do, if it is to be said.
+        note: What there is to do; may be empty.
     """
     workers = f"{len(local.devices)} local workers"
     where = f"study {driven.name} in {storage.shown_url}"
@@ -148,12 +148,12 @@ def working(local: LocalWorkers) -> Iterator[Display]:
 
 
 def notify(line: str) -> None:
-    """Prints a line for people, beside what a pipe reads."""
+    """Prints a line for people: on standard error, which pipes do not read."""
     click.echo(line, err=True)
 
 
 def _join_command(storage: Storage, study: Study) -> str:
-    """How a worker joins, to be pasted; where there is a password, after it was put in."""
+    """The command by which a worker joins; its user puts in the password, if there is one."""
     url, command = storage.shown_url, ["moo-bnas", "worker"]
     if "***" not in url:
         return shlex.join([*command, "--storage", url, "--study-name", study.name])
@@ -162,6 +162,6 @@ def _join_command(storage: Storage, study: Study) -> str:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    for each in (signal.SIGINT, signal.SIGTERM):  # a second one must not disturb the cleaning up
+    for each in (signal.SIGINT, signal.SIGTERM):  # a second one must not interrupt the cleanup
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "form",
     type=click.Choice(["packed", "onnx", "torch"]),
     required=True,
-    help="packed: 1 bit a binary weight; onnx: for onnxruntime and others; torch: a plain module.",
+    help="packed: 1 bit per binary weight; onnx: for onnxruntime and others; torch: plain module.",
 )
 @click.option(
     "--out",
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 def export(model: Path, form: Format, out: Path | None) -> None:
     """Write MODEL, a file of `moo-bnas train`, as one that runs elsewhere.
 
-    The packed format is told in docs/packed.md. With a torch module comes moo_bnas_plain.py, which
-    loads it and needs torch and safetensors only. `moo-bnas predict` takes any of them.
+    docs/packed.md describes the packed format. Beside a torch module, moo_bnas_plain.py is
+    written, which loads it and needs torch and safetensors only. `moo-bnas predict` reads all of
+    these formats.
 
     \b
     Example:
@@ -52,9 +53,9 @@ def export(model: Path, form: Format, out: Path | None) -> None:
     padding = f" and {sizes.padding_bits} of padding" if sizes.padding_bits else ""
     for name, size, note in (
         ("weights", sizes.weights, f"{counted:,} bits by the cost model{padding}"),
-        ("batch norm", sizes.batch_norm, "a multiplier and an offset a channel"),
+        ("batch norm", sizes.batch_norm, "a multiplier and an offset per channel"),
         ("scales", sizes.scales, "one per binary layer, or per output channel of one"),
-        ("header", sizes.header, "the card, and where each tensor lies"),
+        ("header", sizes.header, "the card, and the position of each tensor"),
         ("file", sizes.total, ""),
     ):
         click.echo(f"{name:<10} {size:>13,} bytes  {note}".rstrip())

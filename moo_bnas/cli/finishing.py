@@ -62,7 +62,7 @@ def final_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--epochs",
             type=click.IntRange(1),
-            help="Instead of those of [final]; its milestones keep their shares.",
+            help="Epochs instead of those of [final]; its milestones move in proportion.",
         ),
         click.option(
             "--processes",
@@ -70,24 +70,24 @@ def final_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=1,
             show_default=True,
             metavar="N",
-            help="Of each local worker, one a GPU: they share each batch (torchrun).",
+            help="Processes per local worker, one per GPU, that share each batch (torchrun).",
         ),
         click.option(
             "--restart",
             is_flag=True,
-            help="Begin anew what failed or is not finished, and what has lost its model.",
+            help="Train from scratch what failed, is not finished, or has lost its model.",
         ),
         click.option(
             "--tensorboard",
             type=click.Path(path_type=Path, file_okay=False),
             metavar="FOLDER",
-            help="Write event files there.",
+            help="Folder to write TensorBoard event files to.",
         ),
     )
     driver = driver_options(
-        study="Study of the run.  [default: the only one there]",
+        study="Name of the run.  [default: that of DEFINITION, else the only one there]",
         workers="one per GPU, else one per core, but no more than networks; 1 with --processes",
-        out="Where models go, a folder each.",
+        out="Folder for the models, with a folder for each.",
     )
     decorated: Callable[..., Any] = final(driver(command))
     return decorated
@@ -119,7 +119,7 @@ def open_final(
 def train_all(
     finals: Finals, chosen: Sequence[Chosen], final: FinalOptions, driver: DriverOptions
 ) -> None:
-    """Trains networks to the end, writes their models, and says how good they are."""
+    """Trains networks to the end, writes their models, and prints their test accuracies."""
     from moo_bnas.driver.final_loop import FinalDriver
     from moo_bnas.driver.finals import folder_name
     from moo_bnas.driver.lease import driver_lease

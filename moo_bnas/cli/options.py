@@ -42,7 +42,7 @@ def options_as(name: str, record: type, *options: Callable[[Any], Any]) -> Calla
 
 
 class _ToStandardError(logging.Handler):
-    """Writes where standard error goes now: while rich shows something live, above that."""
+    """Writes to the current standard error, which rich replaces while it shows something live."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record), file=sys.stderr, flush=True)
@@ -57,7 +57,7 @@ def _set_up_log(context: click.Context, parameter: click.Parameter, level: str) 
 
 
 def general_options(function: Function) -> Function:
-    """--log-level and --debug, of every command."""
+    """Adds --log-level and --debug, which every command has."""
     function = click.option(
         "--debug",
         is_flag=True,
@@ -71,7 +71,7 @@ def general_options(function: Function) -> Function:
         show_default=True,
         callback=_set_up_log,
         expose_value=False,
-        help="How much is logged, to standard error.",
+        help="How much is logged, on standard error.",
     )(function)
 
 
@@ -99,7 +99,7 @@ storage_option = click.option(
 study_option = click.option(
     "--study-name",
     metavar="NAME",
-    help="Study of the run.  [default: the only one there]",
+    help="Name of the run.  [default: the only one there]",
 )
 
 device_option = click.option(
@@ -108,7 +108,7 @@ device_option = click.option(
     show_default=True,
     metavar="auto|cpu|cuda:N",
     callback=lambda context, parameter, value: check_device(value),
-    help="Where networks are trained.",
+    help="Device to train on.",
 )
 
 heartbeat_option = click.option(
@@ -117,7 +117,7 @@ heartbeat_option = click.option(
     default=10,  # storage.HEARTBEAT, which takes long to import
     show_default=True,
     metavar="SECONDS",
-    help="Pause between two signs of life; after six without, another takes over.",
+    help="Time between two signs of life; a process that misses six of them is replaced.",
 )
 
 data_root_option = click.option(
@@ -129,7 +129,7 @@ data_root_option = click.option(
     show_default=True,
     show_envvar=True,
     metavar="FOLDER",
-    help="Where data sets lie, and decoded images are kept.",
+    help="Folder of data sets and decoded images.",
 )
 
 artifacts_option = click.option(
@@ -138,21 +138,21 @@ artifacts_option = click.option(
     envvar="MOO_BNAS_ARTIFACTS",
     show_envvar=True,
     metavar="URL",
-    help="Where weights and checkpoints (of a parent, of final networks) are kept: a folder, "
+    help="Store of weights and checkpoints (of a parent, of final networks): a folder, "
     "s3://bucket or gs://bucket.  "
-    "[default: as the run began; that is a folder beside an SQLite file]",
+    "[default: the one that the run was begun with; for an SQLite file, a folder beside it]",
 )
 
 out_option = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Where the report goes.  [default: runs/<study>]",
+    help="Folder for the report.  [default: runs/<study>]",
 )
 
 
 def check_device(name: str) -> str:
-    """`name`, if it is of the form that --device takes."""
+    """The name of a device, if it has the form that --device accepts."""
     kind, _, index = name.partition(":")
     if name in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdigit()):
         return name
@@ -160,12 +160,12 @@ def check_device(name: str) -> str:
 
 
 def default_out(study_name: str) -> Path:
-    """Where the report of a study goes unless told otherwise."""
+    """The default folder for what is written about a run."""
     return Path("runs") / study_name
 
 
 def parse_ratios(text: str) -> list[float]:
-    """Numbers joined by commas."""
+    """The numbers of a text in which commas separate them."""
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:

@@ -15,9 +15,9 @@ from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_op
 def parent(search: RunOptions, driver: DriverOptions) -> None:
     """Train the parent of a run, whose weights its candidates will inherit.
 
-    That is the first thing that `moo-bnas run` does with a DEFINITION that has a [parent]; this
-    command does it alone, with the same options. It resumes what was stopped. Any run of the same
-    network, data and [parent] in this storage uses the same parent.
+    `moo-bnas run` begins with this step where DEFINITION has a [parent]; this command does only
+    this step, with the same options, and resumes it where it was stopped. All runs of the same
+    network, data and [parent] in a storage share one parent.
 
     \b
     Example:
@@ -30,7 +30,7 @@ def parent(search: RunOptions, driver: DriverOptions) -> None:
         if opened.parent is None:
             raise click.UsageError(
                 f"definition {opened.definition.name} has no [parent]: its candidates begin from "
-                "scratch; there is nothing to do"
+                "scratch, and there is nothing to train ahead; search with `moo-bnas run`"
             )
         trial = drive_search(opened, folder, driver, Driver.make_parent)
         if trial is not None:

@@ -28,17 +28,16 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     default=5,
     show_default=True,
-    help="How many classes are told of each image, likeliest first.",
+    help="Number of classes to print for each image, most likely first.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @general_options
 def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> None:
-    """Classes and probabilities of images, by the network in FILE.
+    """Print the classes and probabilities of images, by the network in FILE.
 
-    FILE is what `moo-bnas train` or any format of `moo-bnas export` wrote; how images are prepared
-    is read from it. Of a folder it takes all images below it, sorted. Images of any size are
-    resized and cut to the middle. Broken ones are told at once and left out; the exit code is then
-    3.
+    FILE is what `moo-bnas train` or `moo-bnas export` wrote, in any format; it also says how images
+    are prepared. A folder stands for all images below it, sorted. Images of any size are resized
+    and cut to the middle. Broken images are reported at once and left out; the exit code is then 3.
 
     \b
     Example:
@@ -80,8 +79,8 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
         click.echo(json.dumps(document))
     if broken:
         raise DataError(
-            f"{len(broken)} of {len(paths)} images could not be read, as told above; mend or "
-            "remove them"
+            f"{len(broken)} of {len(paths)} images could not be read, as reported above; fix "
+            "or remove them"
         )
 
 

@@ -23,8 +23,8 @@ from moo_bnas.cli.options import (
 @click.option(
     "--images",
     type=click.Choice(["svg", "png"]),
-    help="Write each figure as such an image, too; needs pip install 'moo-bnas[images]', and "
-    "Chrome or Chromium.",
+    help="Also write each figure as an image; needs pip install 'moo-bnas[images]', and Chrome or "
+    "Chromium.",
 )
 @general_options
 def report(
@@ -33,10 +33,10 @@ def report(
     out: Path | None,
     images: Literal["svg", "png"] | None,
 ) -> None:
-    """Write report.html, its tables and its points of a run, finished or not.
+    """Write the report of a run, finished or not: report.html, tables and points.
 
-    It needs the storage alone, and can be run anywhere, at any time. Beside the page go table.md,
-    table.csv and table.tex, and pareto.html, pareto.csv and pareto.json.
+    It needs only the storage, and can be run anywhere, at any time. Beside report.html it writes
+    table.md, table.csv and table.tex, and pareto.html, pareto.csv and pareto.json.
 
     \b
     Example:

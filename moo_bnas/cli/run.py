@@ -31,8 +31,8 @@ from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_op
 def run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: int) -> None:
     """Search: make or resume a run of DEFINITION (a name of `moo-bnas studies`, or a file).
 
-    The same command resumes a run that was stopped, at any moment and in any way, and its result is
-    the one that it would have had. The default DEFINITION, digits, needs no download.
+    The same command resumes a run that was stopped at any moment and in any way, and the result is
+    the same as without the stop. The default DEFINITION, digits, needs no download.
 
     \b
     Examples:
@@ -61,5 +61,5 @@ def run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: 
         paths = write(collected, folder)
         click.echo(as_table(collected))
         if collected.failed:
-            click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` tells why")
+            click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
         click.echo("\nwritten: " + ", ".join(str(p) for p in paths))

@@ -1,4 +1,4 @@
-"""What the commands that drive a search share: which search it is, and driving it."""
+"""What the commands that drive a search share: their options, opening the run, and driving it."""
 
 from __future__ import annotations
 
@@ -80,30 +80,40 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(["scalar", "pareto"]),
             default="pareto",
             show_default=True,
-            help="The paper's fitness with a GA, or NSGA-II on accuracy against FLOPs.",
+            help="scalar: the paper's fitness (GA); pareto: accuracy against FLOPs (NSGA-II).",
         ),
-        click.option("--population", type=click.IntRange(2), help="Candidates a generation."),
+        click.option("--population", type=click.IntRange(2), help="Candidates per generation."),
         click.option(
-            "--generations", type=click.IntRange(1), help="Generations; may be raised later."
+            "--generations",
+            type=click.IntRange(1),
+            help="Number of generations; may be raised later.",
         ),
         click.option(
-            "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search."
+            "--seed",
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            help="Seed of the search.",
         ),
         click.option(
             "--model",
             type=click.Choice(["gp", "none"]),
             help="Model that screens candidates: a Gaussian process, or none.",
         ),
-        click.option("--trade-off", type=click.FloatRange(0), help="Lambda of the fitness."),
-        click.option("--max-flops", type=float, help="No candidate above this many FLOPs."),
         click.option(
-            "--max-memory", type=float, help="No candidate above this many bits of weights."
+            "--trade-off",
+            type=click.FloatRange(0),
+            help="Weight of the cost in the fitness: lambda of Eq. 4.",
+        ),
+        click.option("--max-flops", type=float, help="Train no candidate above this many FLOPs."),
+        click.option(
+            "--max-memory", type=float, help="Train no candidate above this many bits of weights."
         ),
     )
     driver = driver_options(
         study="Name of the run.  [default: <definition>-<mode>-s<seed>]",
         workers="one per GPU, else one per core",
-        out="Where the report goes.",
+        out="Folder for the report.",
     )
     decorated: Callable[..., Any] = search(driver(command))
     return decorated
@@ -113,7 +123,7 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     """Makes or opens the run that the options name, and the folder of its report.
 
     Raises:
-        DefinitionError: Where the run, or the folder, cannot be.
+        DefinitionError: Where the run or the folder cannot be made.
         StorageError: Where the storage cannot be opened.
     """
     from moo_bnas.driver.run import check_run, default_name, open_run
@@ -122,7 +132,7 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
 
     definition, mode, seed = search.definition(), search.mode, search.seed
     name = driver.study_name or default_name(definition, mode, seed)
-    check_run(name, definition, mode, seed)  # or a storage would be made for nothing
+    check_run(name, definition, mode, seed)  # before a storage is made for nothing
     storage = Storage(driver.storage_url, create=True)
     run = open_run(storage, name, definition, mode, seed, driver.artifacts_url)
     folder = driver.out or default_out(name)
@@ -141,7 +151,7 @@ def drive_search(
     local, population = options.local(folder), run.definition.search.population
     count = len(local.devices)
     if count > population:
-        log.warning("%d workers for a population of %d: some will idle", count, population)
+        log.warning("%d workers for a population of %d: some will be idle", count, population)
     with driver_lease(run.storage, run.study, notify, local.heartbeat) as renew_lease:
         announce(run.storage, run.study, run.study, local)
         workers = LocalWorkers(run.study.name, local)

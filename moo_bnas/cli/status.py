@@ -13,14 +13,14 @@ from moo_bnas.cli.options import general_options, storage_option, study_option
 _WATCH_SECONDS = 2.0  # between two looks
 
 
-@click.command(short_help="How far a run is, and who works on it.")
+@click.command(short_help="Show how far a run is, and who works on it.")
 @storage_option
 @study_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--watch", is_flag=True, help="Show it again and again until the run is over.")
+@click.option("--watch", is_flag=True, help="Keep it up to date until the run is over.")
 @general_options
 def status(storage_url: str, study_name: str | None, as_json: bool, watch: bool) -> None:
-    """How far a run is: candidates by state, generation, best score, time left, workers, failures.
+    """Show how far a run is: candidates by state, best score, time left, workers, failures.
 
     \b
     Example:

@@ -18,26 +18,28 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Train a chosen network to the end, and score it on the test images.")
 @final_options
-@click.option("--trial", type=click.IntRange(0), metavar="N", help="That trial of the search.")
+@click.option(
+    "--trial", type=click.IntRange(0), metavar="N", help="Number of a trial of the search."
+)
 @click.option("--best", is_flag=True, help="The fittest network of the search, by Eq. 4.")
-@click.option("--knee", is_flag=True, help="The knee of its front.")
+@click.option("--knee", is_flag=True, help="The knee of the front of the search.")
 @click.option(
     "--max-flops",
     type=click.FloatRange(0, min_open=True),
     metavar="X",
-    help="Its most accurate network of at most X FLOPs.",
+    help="The most accurate network of the search with at most X FLOPs.",
 )
 @click.option(
     "--ratios",
     metavar="R,R,...",
-    help="Any network: one expansion ratio per gene; a single one goes to all.",
+    help="Any network: one expansion ratio per gene; a single one is used for all genes.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["binary", "full"]),
     default="binary",
     show_default=True,
-    help="Of --ratios: the binary network, or its full-precision twin.",
+    help="Precision of the network given by --ratios.",
 )
 @general_options
 def train(
@@ -52,9 +54,9 @@ def train(
 ) -> None:
     """Train a network to the end: on all training and validation images, by [final].
 
-    The network is one of a search, or given by its ratios; with a DEFINITION no search need have
-    been run. Its test accuracy is computed once, at the end. The same command goes on after a kill
-    at any moment. Workers of the run that are there already take part.
+    The network is one of a search, or given by its ratios; with a DEFINITION and ratios, no search
+    is needed. Its test accuracy is computed once, at the end. After a kill at any moment, the same
+    command resumes. Workers that have joined the run take part.
 
     \b
     Examples:

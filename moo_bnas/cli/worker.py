@@ -33,7 +33,7 @@ from moo_bnas.cli.options import (
     "--max-hours",
     type=click.FloatRange(0, min_open=True),
     metavar="H",
-    help="Begin no candidate after H hours.",
+    help="Start no candidate after H hours.",
 )
 @click.option(
     "--max-idle",
@@ -41,7 +41,7 @@ from moo_bnas.cli.options import (
     default=60,
     show_default=True,
     metavar="MINUTES",
-    help="Leave after so long with nothing to do and no driver.",
+    help="Leave after this long without work and without a driver.",
 )
 @click.option(
     "--only-final",
@@ -66,15 +66,15 @@ def worker(
     """Join a run and train its candidates until it is over.
 
     It needs nothing but the storage and the data: the definition comes from the storage. Ctrl-C or
-    SIGTERM gives back what is being trained, at once; after a kill it is given to another worker.
-    Started by torchrun, it trains final networks on several GPUs at once.
+    SIGTERM returns at once what is being trained; after a kill, another worker takes it over.
+    Started by torchrun, it trains final networks on several GPUs.
 
     \b
     Examples:
       moo-bnas worker --storage postgresql://user@host/name --study-name digits-pareto-s0
       torchrun --nproc-per-node 4 -m moo_bnas worker --study-name digits-pareto-s0
     """
-    stop, loading = _told_to_stop(until_stdin_closes)
+    stop, loading = _stop_events(until_stdin_closes)
 
     from moo_bnas.definition import stored_definition
     from moo_bnas.storage import Storage
@@ -87,7 +87,7 @@ def worker(
     if definition.parent is not None:
         join_artifacts(study.attributes["artifacts"], artifacts_url)
 
-    # torch takes seconds: a wrong name is told before
+    # torch takes seconds to import: a wrong name is reported before
     from moo_bnas.training.evaluator import Evaluator
     from moo_bnas.training.process_group import join_group
     from moo_bnas.worker import Limits, WorkerOptions, work
@@ -95,7 +95,8 @@ def worker(
     group = join_group()
     evaluator = Evaluator(definition, group.device(device) if group else device, data_root, group)
     if group and group.rank > 0:
-        for each in (signal.SIGINT, signal.SIGTERM):  # it may wait for the first one, deaf to all
+        # It may be waiting for the first process, where it cannot check whether it is to stop.
+        for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_DFL)
         evaluator.follow()
         return
@@ -119,12 +120,16 @@ def worker(
     )
     work(storage, study.name, evaluator, stop, options)
     if group and stop.is_set():
-        sys.exit(1)  # by which torchrun ends the others, who may wait in the middle of a step
+        sys.exit(1)  # so that torchrun ends the others, which may be waiting within a step
     evaluator.dismiss()
 
 
-def _told_to_stop(until_stdin_closes: bool) -> tuple[threading.Event, threading.Event]:
-    """What is set once the worker is told to stop; and what to set while it loads, to end that."""
+def _stop_events(until_stdin_closes: bool) -> tuple[threading.Event, threading.Event]:
+    """Two events about being asked to stop.
+
+    The first one is set once that happens. The second one is to be set while the worker loads its
+    data: then being asked to stop also raises KeyboardInterrupt.
+    """
     stop, loading = threading.Event(), threading.Event()
 
     def leave(number: int, frame: object) -> None:

@@ -15,7 +15,7 @@ from moo_bnas.driver.progress import Shown
 
 
 class Display:
-    """Shows progress: live in a terminal, else a plain line at every stage, and now and then."""
+    """Shows progress: live in a terminal, else plain lines at new stages and now and then."""
 
     _LINE_SECONDS = 30.0
 
@@ -44,7 +44,7 @@ class Display:
             self._print(self._last)
 
     def show(self, progress: Shown) -> None:
-        """Takes the newest progress."""
+        """Shows the newest progress, if it is worth it."""
         if self._live is not None:
             self._live.update(_bar(progress))
         elif self._worth_a_line(progress):

@@ -8,7 +8,7 @@ from moo_bnas.storage import Storage, Study, final_of
 
 
 def lasting(definition: Definition, epochs: int | None) -> Definition:
-    """The definition, with a [final] of so many epochs; None: of those it says.
+    """The definition, with a [final] of so many epochs; None keeps its own.
 
     Raises:
         DefinitionError: Where it has no [final], or so few epochs leave no room for its
@@ -35,7 +35,7 @@ def find_run(
         study_name: Name of the run; None: the default name for the given definition, or the only
             run of the storage.
         given: Definition that the command names, if any.
-        artifacts_url: Where a run that is made now keeps the weights of its parent.
+        artifacts_url: Store of the parent's weights, for a run that is made now.
         create: Make the run where it is missing and a definition is given.
 
     Raises:

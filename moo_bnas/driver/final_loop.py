@@ -1,4 +1,4 @@
-"""Waits for the final training of chosen networks."""
+"""The driver of final training runs: submits chosen networks and waits for them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class FinalDriver:
     """Has networks trained to the end.
 
     Args:
-        finals: Opened.
-        workers: Started and stopped by the caller.
-        show: Called with the progress whenever it may have changed.
-        renew_lease: Of `driver_lease`, for the study of final trainings.
+        finals: Final training runs, opened.
+        workers: Local workers, which the caller starts and stops.
+        show: Function that is called with the progress whenever it may have changed.
+        renew_lease: Function that `driver_lease` gives for the study of final training runs.
     """
 
     def __init__(
@@ -35,13 +35,13 @@ class FinalDriver:
         self._show = show
 
     def train(self, chosen: Sequence[Chosen]) -> list[Trial]:
-        """Has them trained, unless they are; waits.
+        """Has networks trained that are not trained yet, and waits for them.
 
         Returns:
             Their finished trials, in order.
 
         Raises:
-            FinalTrainingError: Where one failed.
+            FinalTrainingError: Where a final training run failed.
         """
         finals, storage = self._finals, self._finals.storage
         finals.submit(chosen)
@@ -59,30 +59,30 @@ class FinalDriver:
 
 
 def _finished(finals: Finals, chosen: Sequence[Chosen]) -> list[Trial]:
-    """The finished trials of these, in order.
+    """The finished trials of these networks, in order.
 
     Raises:
-        FinalTrainingError: Where one failed.
+        FinalTrainingError: Where a final training run failed.
     """
     trials = finals.trials(chosen)
     for trial in trials:
         if trial.state == "fail":
             title = finals.title(trial.genotype, trial.precision)
             raise FinalTrainingError(
-                f"the final training of {title} failed: {trial.failure}; mend "
+                f"the final training of {title} failed: {trial.failure}; fix "
                 "its cause and give --restart"
             )
     return trials
 
 
 def progress_of(finals: Finals, chosen: Sequence[Chosen], alive: int) -> FinalProgress:
-    """How far these are."""
-    told = finals.storage.studies.open(finals.study.name).attributes
+    """How far the final training runs of these networks are."""
+    stored = finals.storage.studies.open(finals.study.name).attributes
     trials = finals.trials(chosen)
     unfinished: list[Unfinished] = []
     for trial in trials:
         if trial.state in ("waiting", "running"):
-            known = (told.get(training_of(trial.number)) or {}).get("progress") or {}
+            known = (stored.get(training_of(trial.number)) or {}).get("progress") or {}
             unfinished.append(
                 Unfinished(
                     finals.title(trial.genotype, trial.precision),

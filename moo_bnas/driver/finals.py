@@ -1,7 +1,7 @@
 """Final training runs: submitted, restarted, and what comes of them fetched.
 
-They are trials of NAME.final, which any worker of the run takes. So their rows are comparable (one
-recipe for all of them), shared, and nothing that is killed loses more than an epoch.
+They are trials of the study NAME.final, which any worker of the run takes. All of them have one
+recipe, so that their rows are comparable; and a kill loses no more than an epoch.
 """
 
 from __future__ import annotations
@@ -184,14 +184,14 @@ def open_finals(
         storage: Storage that holds the run.
         run: Study of the run; see `final_definition.find_run`.
         definition: Definition that counts; see `final_definition.definition_in_effect`.
-        artifacts_url: Where checkpoints and models are kept; None: where the run has kept them so
-            far, at first beside an SQLite file.
+        artifacts_url: Store of checkpoints and models; None: the one that the run has had so far,
+            at first a folder beside an SQLite file.
         restart: Drop what was begun, and not finished, with another recipe.
 
     Raises:
-        DefinitionError: Where networks were trained by another [final], or where a place for
+        DefinitionError: Where networks were trained by another [final], or where a store for
             artifacts must be named.
-        ArtifactsError: Where that place cannot be used.
+        ArtifactsError: Where that store cannot be used.
     """
     place = agree_on_artifacts(run.attributes.get("artifacts"), artifacts_url, storage.url)
     if place != run.attributes.get("artifacts"):
@@ -218,16 +218,16 @@ def _agree_on_recipe(finals: Finals, drop: bool) -> None:
     storage.claims.return_lost(lambda worker: has_exited(worker.host, worker.pid))
     trials = storage.trials.read(study)
     differs = ", ".join(f"{k} was {known[k]!r}, now {now[k]!r}" for k in changed)
-    told = f"networks of {study.name} were trained with another [final] ({differs})"
+    conflict = f"networks of {study.name} were trained with another [final] ({differs})"
     if any(t.state in ("complete", "running") for t in trials):
         raise DefinitionError(
-            f"{told}, and rows of one table are trained alike; give the former one, or drop them "
+            f"{conflict}, and all rows of a table have one; give the former one, or drop them "
             f"with `optuna delete-study --study-name {study.name} --storage {storage.shown_url}`"
         )
     begun = [t for t in trials if study.attributes.get(training_of(t.number))]
     if begun and not drop:
         raise DefinitionError(
-            f"{told} up to some epoch; give the former one to continue, or --restart to train "
+            f"{conflict} up to some epoch; give the former one to continue, or --restart to train "
             "them from scratch"
         )
     for trial in begun:

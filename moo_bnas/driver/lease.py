@@ -1,4 +1,4 @@
-"""Holding the lease of a study for as long as a driver drives it."""
+"""The lease of a study, which a driver holds for as long as it drives."""
 
 from __future__ import annotations
 
@@ -14,34 +14,33 @@ from moo_bnas.storage import HEARTBEAT, LeaseRow, Storage, Study, grace_of
 from moo_bnas.units import duration
 
 log = logging.getLogger(__name__)
-_POLL = 0.5  # seconds between two looks at a lease that may be running out
+_POLL = 0.5  # seconds between two looks at a lease that may run out
 
 
 @contextmanager
 def driver_lease(
-    storage: Storage, study: Study, tell: Callable[[str], None], heartbeat: float = HEARTBEAT
+    storage: Storage, study: Study, notify: Callable[[str], None], heartbeat: float = HEARTBEAT
 ) -> Iterator[Callable[[], None]]:
     """Takes the lease of a study, and gives it back in the end.
 
-    That of a process that is gone from this host is taken over at once. That of another host is
-    watched: once it has run out it is taken over, and once it is renewed its holder is known to
-    live.
+    The lease of a process that has exited on this host is taken over at once. The lease of another
+    host is watched: if it runs out, it is taken over; if it is renewed, its holder is alive.
 
     Args:
-        storage: Of the study.
-        study: To drive.
-        tell: Called with a line while it waits.
+        storage: Storage that holds the study.
+        study: Study to drive.
+        notify: Function that is called with a line for people while this waits.
         heartbeat: Seconds between two renewals.
 
     Yields:
         A function that renews the lease when that is due, for the driver to call often.
 
     Raises:
-        StudyHeldError: Where another driver lives, or (from the renewal) has taken over.
+        StudyHeldError: Where another driver is alive, or (from the renewal) has taken over.
     """
     token, (host, pid) = uuid.uuid4().hex, here()
     while True:
-        held = _wait_for_end(storage, study, tell)
+        held = _wait_for_end(storage, study, notify)
         instead_of = held.token if held else None
         if storage.leases.take(study, token, host, pid, grace_of(heartbeat), instead_of):
             break
@@ -54,7 +53,7 @@ def driver_lease(
         if not storage.leases.renew(study, token):
             raise StudyHeldError(
                 f"another driver has taken over study {study.name!r} while this one did not answer "
-                f"for {duration(grace_of(heartbeat))}; it goes on there, see `moo-bnas status`"
+                f"for {duration(grace_of(heartbeat))}; it continues there, see `moo-bnas status`"
             )
         renewed = time.monotonic()
 
@@ -67,33 +66,33 @@ def driver_lease(
             log.warning("the lease of %s could not be given back: %s", study.name, error)
 
 
-def _wait_for_end(storage: Storage, study: Study, tell: Callable[[str], None]) -> LeaseRow | None:
+def _wait_for_end(storage: Storage, study: Study, notify: Callable[[str], None]) -> LeaseRow | None:
     """The lease that may be replaced; None where there is none."""
     first = storage.leases.read(study)
-    held, told, since = first, -1, time.monotonic()
+    held, shown, since = first, -1, time.monotonic()
     while held is not None and first is not None:
         itself = (held.host, held.pid) == here()  # a container that was started again
         if itself or has_exited(held.host, held.pid):
             return held
-        # One that has missed two renewals may be another process under a number used again.
+        # After two missed renewals, its number may belong to another process by now.
         is_live_here = held.host == here()[0] and held.idle_seconds < held.grace / 3
         if is_live_here or held.last_seen != first.last_seen:
             raise StudyHeldError(
                 f"study {study.name!r} is driven by process {held.pid} on {_name(held)} since "
                 f"{duration(held.held_seconds)}; wait for it, stop it, or give another --study-name"
             )
-        # After an outage its holder needs a moment to be heard of again.
+        # After an outage of the database, its holder needs a moment to renew it.
         watched = time.monotonic() - since
         seconds_left = max(held.grace - held.idle_seconds, held.grace / 3 - watched)
         if seconds_left < 0:
             return held
         left = int(seconds_left) + 1
-        if told != left and (told < 0 or left % 5 == 0):
-            tell(
+        if shown != left and (shown < 0 or left % 5 == 0):
+            notify(
                 f"process {held.pid} on {_name(held)} drove this study "
                 f"{duration(held.idle_seconds)} ago; taking over in {left} s unless it is heard of"
             )
-            told = left
+            shown = left
         time.sleep(_POLL)
         held = storage.leases.read(study)
     return None

@@ -1,4 +1,4 @@
-"""Local workers: processes that a driver starts, watches, and that end when it does."""
+"""Local workers: processes that a driver starts and watches, and that end when it ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from moo_bnas.passwords import STORAGE_VARIABLE
 from moo_bnas.processes import count_cores
 from moo_bnas.storage import HEARTBEAT
 
-MAX_DEATHS = 5  # of each worker, without a finished evaluation between them
+MAX_DEATHS = 5  # per worker, without a finished evaluation in between
 _STOP_SECONDS = 15.0
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class LocalWorkers:
     """Keeps a number of worker processes running.
 
     Each reads its standard input and stops when that closes, which the operating system does for
-    a driver that is killed. Each has a session of its own, so that Ctrl-C reaches the driver only.
+    a driver that is killed. Each has a session of its own, so that Ctrl-C reaches only the driver.
 
     Args:
         study_name: Name of the run that they serve.
@@ -70,11 +70,11 @@ class LocalWorkers:
         """Starts a new worker for each one that died.
 
         Args:
-            progressed: Whether an evaluation was finished since the last call; trials that failed
-                are none: a broken device fails them all.
+            progressed: Whether an evaluation was finished since the last call. Failed trials do not
+                count: a broken device makes all of them fail.
 
         Raises:
-            WorkersError: After `MAX_DEATHS` of each, or once one cannot use the data or artifacts.
+            WorkersError: After `MAX_DEATHS` per worker, or once one cannot use data or artifacts.
         """
         if progressed:
             self._deaths = 0
@@ -88,13 +88,13 @@ class LocalWorkers:
             if self._deaths >= MAX_DEATHS * len(self._processes):
                 raise WorkersError(
                     f"{self._deaths} local workers died in a row, the last with exit code {code}: "
-                    f"{self._last_words(i)}; the whole story is in {self._log_path(i)}"
+                    f"{self._last_words(i)}; see all of it in {self._log_path(i)}"
                 )
             log.warning("local worker %d died (exit code %d); starting another", i, code)
             self._processes[i] = self._spawn(i)
 
     def stop(self) -> None:
-        """Asks them to give back what they train and end; kills those that do not."""
+        """Asks them to return what they train and exit; kills those that do not."""
         for process in self._processes:
             if process.stdin is not None:
                 process.stdin.close()
@@ -118,7 +118,7 @@ class LocalWorkers:
         environment = {
             **os.environ,
             STORAGE_VARIABLE: options.storage_url,
-            # One thread a process: two of them on a busy machine can be ten times slower.
+            # One thread per process: on a busy machine, two can be ten times slower.
             "OMP_NUM_THREADS": "1",
         }
         options.log_folder.mkdir(parents=True, exist_ok=True)  # somebody may have tidied up
@@ -160,9 +160,9 @@ def local_devices(count: int | None, device: str, processes: int = 1) -> tuple[s
 
 
 def _count_gpus() -> int:
-    """Counted in a subprocess, so that the driver does not load torch.
+    """The number of GPUs, counted in a subprocess so that the driver does not load torch.
 
-    That takes seconds, and is spared where Linux shows no device of CUDA (WSL's included) or ROCm.
+    That takes seconds, and is skipped where Linux shows no device of CUDA (WSL included) or ROCm.
     """
     nodes = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
     if sys.platform == "linux" and not any(Path(node).exists() for node in nodes):

@@ -10,20 +10,20 @@ from moo_bnas.units import duration
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands.
+    """How far a run is.
 
     Attributes:
-        generation: The one that is being evaluated, from 1.
-        generations: How many there will be.
-        done: Finished search trials, failed ones included.
-        total: Search trials that there will be, at most.
-        failed: How many failed.
+        generation: Number of the generation that is being evaluated, from 1.
+        generations: Number of generations in all.
+        done: Number of finished search trials, failed ones included.
+        total: Greatest number of search trials that there will be.
+        failed: Number of failed search trials.
         references_left: Uniform and full-precision networks that are still to be trained.
-        score_name: `best fitness` or `hypervolume`.
-        score: Of what is finished; None where nothing is.
-        workers: That were heard of within the last minute.
-        seconds_left: By the pace so far; None before anything was finished.
-        parent: How far the parent is, while candidates wait for it.
+        score_name: Name of the score: `best fitness` or `hypervolume`.
+        score: Score of what is finished; None where nothing is.
+        workers: Number of workers that gave a sign of life lately.
+        seconds_left: Time left at the pace so far; None before anything was finished.
+        parent: How far the parent is, while candidates wait for it; else None.
     """
 
     generation: int
@@ -40,16 +40,16 @@ class Progress:
 
     @property
     def stage(self) -> object:
-        """A line is due whenever it changes."""
+        """A value that changes when a line should be printed."""
         return self.generation
 
     @property
     def steps(self) -> object:
-        """A line is due now and then while it changes."""
+        """A value that changes when a line should be printed if the last one is long ago."""
         return self.done, self.parent
 
     def line(self) -> str:
-        """All of it in one line."""
+        """The progress as one line of text."""
         if self.parent is not None:
             return f"{self.parent}, {self.workers} workers"
         parts = [
@@ -98,13 +98,13 @@ class ConfirmProgress:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A final training that is not over.
+    """A final training run that is not over.
 
     Attributes:
-        title: Of its network.
-        state: waiting or running.
+        title: What its network is called.
+        state: State of its trial: waiting or running.
         losses: Mean training loss of each epoch so far.
-        seconds: That these took.
+        seconds: Time that these epochs took.
     """
 
     title: str
@@ -115,13 +115,13 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class FinalProgress:
-    """Where final trainings stand.
+    """How far final training runs are.
 
     Attributes:
-        unfinished: Those that are not over.
-        networks: How many there are.
-        epochs: Of each.
-        workers: That were heard of lately.
+        unfinished: Training runs that are not over.
+        networks: Number of networks in all.
+        epochs: Epochs per network.
+        workers: Number of workers that gave a sign of life lately.
     """
 
     unfinished: tuple[Unfinished, ...]
@@ -131,27 +131,27 @@ class FinalProgress:
 
     @property
     def done(self) -> int:
-        """Epochs."""
+        """Epochs that are finished, of all networks."""
         left = sum(self.epochs - len(each.losses) for each in self.unfinished)
         return self.total - left
 
     @property
     def total(self) -> int:
-        """Epochs of all."""
+        """Epochs in all, of all networks."""
         return self.networks * self.epochs
 
     @property
     def stage(self) -> object:
-        """A line is due whenever it changes."""
+        """A value that changes when a line should be printed."""
         return len(self.unfinished)
 
     @property
     def steps(self) -> object:
-        """A line is due now and then while it changes."""
+        """A value that changes when a line should be printed if the last one is long ago."""
         return self.done
 
     def line(self) -> str:
-        """All of it in one line."""
+        """The progress as one line of text."""
         over = self.networks - len(self.unfinished)
         parts = [f"{over}/{self.networks} networks trained"]
         for each in self.unfinished:
@@ -174,19 +174,19 @@ class Shown(Protocol):
 
     @property
     def done(self) -> int:
-        """Of `total`."""
+        """How much of `total` is done."""
 
     @property
     def total(self) -> int:
-        """Of what is counted."""
+        """How much there is to do."""
 
     @property
     def stage(self) -> object:
-        """A line is due whenever it changes."""
+        """A value that changes when a line should be printed."""
 
     @property
     def steps(self) -> object:
-        """A line is due now and then while it changes."""
+        """A value that changes when a line should be printed if the last one is long ago."""
 
     def line(self) -> str:
-        """All of it in one line."""
+        """The progress as one line of text."""

@@ -1,4 +1,4 @@
-"""Runs: made, or opened to go on."""
+"""Runs: making one, or opening one to continue it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,17 @@ _STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, 
 
 @dataclass(frozen=True)
 class Run:
-    """A run, made or opened: see `open_run`."""
+    """A run, made or opened: see `open_run`.
+
+    Attributes:
+        storage: Storage that holds the run.
+        study: Study of the run.
+        baselines: Study of the uniform and full-precision networks.
+        parent: Study of the parent, if the definition has one.
+        definition: Definition of the run, as it is given now.
+        mode: Scalar or pareto.
+        seed: Seed of the search.
+    """
 
     storage: Storage
     study: Study
@@ -89,16 +99,16 @@ def open_run(
     Args:
         storage: Storage that holds the run, or will.
         study_name: Name of the run.
-        definition: What to search.
+        definition: Definition that says what to search.
         mode: Scalar or pareto.
         seed: Seed of the search.
-        artifacts_url: Where the parent's weights are kept, if there is a parent; None: where the
-            run has kept them so far, at first beside an SQLite file.
+        artifacts_url: Store of the parent's weights, if there is a parent; None: the one that the
+            run has had so far, at first a folder beside an SQLite file.
 
     Raises:
         DefinitionError: Where the stored run differs in more than having fewer generations, where
-            no network is within the budgets, or where a place for artifacts must be named.
-        ArtifactsError: Where that place cannot be used.
+            no network is within the budgets, or where a store for artifacts must be named.
+        ArtifactsError: Where that store cannot be used.
     """
     check_run(study_name, definition, mode, seed)
     metrics = SCALAR_METRICS if mode == "scalar" else PARETO_METRICS

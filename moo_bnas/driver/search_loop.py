@@ -1,8 +1,8 @@
-"""The driver: holds the search, submits its candidates, waits for the workers.
+"""The driver of a search: asks it for candidates, submits them, and waits for workers.
 
-A resumed run replays: the algorithm is seeded, so it proposes what it proposed before, and what
-is finished is answered from the storage. Killing anything at any moment changes nothing in the
-result.
+A resumed run replays: the algorithm is seeded, so that it proposes what it proposed before, and
+finished evaluations are answered from the storage. Killing anything at any moment changes nothing
+in the result.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Driver:
     """Drives a run to its end.
 
     Args:
-        run: Opened.
-        workers: Started and stopped by the caller.
-        show: Called with the progress whenever it may have changed.
-        renew_lease: Of `driver_lease`.
+        run: Run to drive.
+        workers: Local workers, which the caller starts and stops.
+        show: Function that is called with the progress whenever it may have changed.
+        renew_lease: Function that `driver_lease` gives for the study of the run.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class Driver:
         self._score = score_of(run.definition, run.mode, [])
 
     def drive(self) -> None:
-        """Runs all generations that are left; returns at once where none are."""
+        """Runs all generations that are left; returns at once where none is left."""
         run, options = self._run, self._run.definition.search
         self._begin()
         self.make_parent()
-        self._started = time.monotonic()  # the pace so far is that of candidates
+        self._started = time.monotonic()  # time left is estimated from candidates alone
         self._submit_references()
         stored = self._stored_generations()
         search = make_search(run.definition, run.mode, run.seed)
@@ -73,7 +73,7 @@ class Driver:
                 if not differs:
                     log.warning(
                         "generation %d was stored with other proposals than are made now (another "
-                        "version of pymoo or numpy?); going on from the stored ones",
+                        "version of pymoo or numpy?); continuing with the stored ones",
                         generation,
                     )
                 differs = True
@@ -89,7 +89,7 @@ class Driver:
             search.tell({g: None if e is None else e.accuracy for g, e in found.items()})
         self._wait([], options.generations)
         if failed := run.storage.trials.counts(run.baselines)["fail"]:
-            log.warning("%d reference networks failed; the workers' logs tell why", failed)
+            log.warning("%d reference networks failed; see the logs of the workers", failed)
         for study in run.studies:
             run.storage.studies.set_attributes(study, {"finished": True})
 
@@ -98,13 +98,13 @@ class Driver:
         confirmation.drive(self._upkeep, self._show)
 
     def make_parent(self) -> Trial | None:
-        """Has the parent trained, if there is to be one and it is not trained yet.
+        """Has the parent trained, if the run has one that is not trained yet.
 
         Returns:
-            Its trial.
+            The trial of the parent; None where the run has no parent.
 
         Raises:
-            ParentError: Where it failed.
+            ParentError: Where its training failed.
         """
         run, parent = self._run, self._run.parent
         if parent is None:
@@ -126,14 +126,14 @@ class Driver:
         if trial.state == "fail":
             raise ParentError(
                 f"the parent of study {run.study.name!r} failed: "
-                f"{trial.failure}; mend [parent] of the definition and give "
+                f"{trial.failure}; fix [parent] of the definition and give "
                 "another --study-name"
             )
         run.storage.studies.set_attributes(parent, {"finished": True})
         return trial
 
     def _begin(self) -> None:
-        """Tells workers that there is work again."""
+        """Marks the studies as not finished, so that workers look for work again."""
         run = self._run
         values = {"definition": run.definition.model_dump(mode="json"), "finished": False}
         for study in run.studies:
@@ -165,7 +165,7 @@ class Driver:
             self._run.storage.trials.submit(self._run.study, self._space, candidates)
 
     def _wait(self, genotypes: Sequence[Genotype], generation: int) -> None:
-        """Until these genotypes are finished; without any, until the references are."""
+        """Waits until these genotypes are finished; without any, until the references are."""
         run, trials, began = self._run, self._run.storage.trials, time.monotonic()
         missing = [g for g in genotypes if g not in self._known]
         if genotypes and not missing:  # a replay
@@ -188,7 +188,7 @@ class Driver:
             pause(began)
 
     def _learn(self, trials: Sequence[Trial]) -> None:
-        """Takes in what is finished of these."""
+        """Notes the results of those of these trials that are finished."""
         run = self._run
         self._known.update((t.genotype, t) for t in trials if t.state in ("complete", "fail"))
         self._failed += sum(t.state == "fail" for t in trials)

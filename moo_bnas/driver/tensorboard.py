@@ -1,4 +1,4 @@
-"""TensorBoard event files of final trainings, on demand."""
+"""TensorBoard event files of final training runs, where the user wants them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from moo_bnas.storage import Trial
 
 
 class EventFiles:
-    """Writes the losses of trainings, one folder each, as they become known.
+    """Writes the losses of training runs as they become known, in a folder for each network.
 
-    Those that an earlier command wrote for the same networks are replaced: all epochs so far are
-    written again.
+    Event files that an earlier command wrote for the same network are replaced: all epochs so far
+    are written again.
 
     Args:
-        folder: That TensorBoard is to read.
+        folder: Folder that TensorBoard is to read.
 
     Raises:
         DefinitionError: Where tensorboard is not installed, or the folder cannot be written to.
@@ -39,12 +39,12 @@ class EventFiles:
         self._written: dict[str, int] = {}
 
     def write(self, progress: FinalProgress) -> None:
-        """Writes the epochs that are new."""
+        """Writes the epochs that were not written yet."""
         for each in progress.unfinished:
             self._losses(each.title, each.losses)
 
     def end(self, title: str, trial: Trial) -> None:
-        """Writes what is left of a finished training, and its test accuracy."""
+        """Writes the last epochs of a finished training run, and its test accuracy."""
         found = trial.result
         self._losses(title, found.loss_per_epoch)
         for tag, value in (("test/top1", found.accuracy), ("test/top5", found.top5)):

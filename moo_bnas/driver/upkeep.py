@@ -1,4 +1,4 @@
-"""What every driver looks after while it waits: its lease, its workers, and lost claims."""
+"""What every driver takes care of while it waits: its lease, its workers, and lost claims."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from moo_bnas.processes import has_exited
 from moo_bnas.storage import RunState, Storage, Study, WorkerRow, study_gone
 
 _SECONDS = 1.0  # between two looks
-_CLEANING = 60.0  # seconds between two looks for what deleted studies have left
-# What is being evaluated is looked at again after a tenth of the time it has taken.
+_CLEANING = 60.0  # seconds between two cleanups of what deleted studies have left
+# An evaluation is checked again after a tenth of the time that it has taken so far.
 _FIRST_WAIT, _LONGEST_WAIT = 0.01, 0.25
 
 log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """Looks after workers and claims for a driver.
+    """Takes care of the lease, the workers and the claims of a driver.
 
     Args:
-        storage: Of the run.
-        driven: The study whose lease the driver holds.
-        joined: The study that workers join.
-        workers: Started and stopped by the caller.
-        renew_lease: Of `driver_lease`.
+        storage: Storage that holds the run.
+        driven: Study whose lease the driver holds.
+        joined: Study that workers join.
+        workers: Local workers, which the caller starts and stops.
+        renew_lease: Function that `driver_lease` gives for the driven study.
 
     Attributes:
-        alive: Workers that were heard of lately, at the last look.
+        alive: Number of workers that gave a sign of life lately, at the last look.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Upkeep:
         return time.monotonic() - self._last > _SECONDS
 
     def look(self) -> None:
-        """Renews the lease, replaces dead local workers, and frees what lost ones have held.
+        """Renews the lease, replaces local workers that died, and frees what lost workers held.
 
         Raises:
             StorageError: Where the study was deleted.

@@ -46,7 +46,7 @@ def test_every_help_has_an_example(cli: Cli, command: str) -> None:
         (["serve"], 2, "No such command 'serve'"),
     ],
 )
-def test_bad_input_is_told_in_a_line_and_loses_nothing(
+def test_bad_input_is_reported_in_a_line_and_loses_nothing(
     cli: Cli, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     done = cli(*arguments)

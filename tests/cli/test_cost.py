@@ -8,12 +8,12 @@ from tests.conftest import Cli
 
 
 def test_cost_prints_the_papers_figures(cli: Cli) -> None:
-    told = json.loads(cli("cost", "vgg_small", "--json").stdout)
-    assert round(told["flops"] / 1e6, 2) == 13.19
-    assert round(told["memory_bits"] / 1e6, 3) == 7.303
-    assert round(told["speedup"], 1) == 46.1  # Table 1
-    assert told["widths"] == [128, 128, 256, 256, 512, 512]
-    assert sum(layer["flops"] for layer in told["layers"]) == told["flops"]
+    shown = json.loads(cli("cost", "vgg_small", "--json").stdout)
+    assert round(shown["flops"] / 1e6, 2) == 13.19
+    assert round(shown["memory_bits"] / 1e6, 3) == 7.303
+    assert round(shown["speedup"], 1) == 46.1  # Table 1
+    assert shown["widths"] == [128, 128, 256, 256, 512, 512]
+    assert sum(layer["flops"] for layer in shown["layers"]) == shown["flops"]
     text = cli("cost", "resnet18", "--ratios", "4").stdout
     assert "FLOPs    915.15 M" in text
     assert "speedup  2.0x" in text

@@ -26,9 +26,9 @@ def test_the_dashboard_serves_the_studies_and_warns(
         text=True,
     )
     assert process.stderr is not None
-    told = [process.stderr.readline() for _ in range(2)]
-    assert "it has no login" in told[1]
-    address = re.search(r"http://127.0.0.1:\d+", told[0])
+    shown = [process.stderr.readline() for _ in range(2)]
+    assert "it has no login" in shown[1]
+    address = re.search(r"http://127.0.0.1:\d+", shown[0])
     assert address is not None
     with urllib.request.urlopen(f"{address[0]}/api/studies") as answer:
         studies = json.load(answer)["study_summaries"]

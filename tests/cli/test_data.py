@@ -11,9 +11,9 @@ from tests.data.trees import plant
 def test_data_checks_what_a_search_would_read(cli: Cli, folder_path: Path, tmp_path: Path) -> None:
     missing = cli("data", folder_path)
     assert missing.returncode == 3
-    (told,) = missing.stderr.splitlines()
-    assert told.startswith("moo-bnas: looked for images in ")
-    assert "/.cache/moo-bnas/set/train/<class>/ and found none; put a folder of images" in told
+    (shown,) = missing.stderr.splitlines()
+    assert shown.startswith("moo-bnas: looked for images in ")
+    assert "/.cache/moo-bnas/set/train/<class>/ and found none; put a folder of images" in shown
 
     plant(tmp_path / "data" / "set" / "train", images=10, size=8)
     found = cli("data", folder_path, MOO_BNAS_DATA="data")

@@ -42,8 +42,8 @@ def test_a_report_of_a_run_without_a_finished_candidate_says_so(
         assert "moo-bnas worker --storage" in line or "study tiny" in line
     second = cli("run", tiny_path, "--workers", "0")
     assert second.returncode == 1
-    (told,) = second.stderr.splitlines()
-    assert told.startswith(f"moo-bnas: study 'tiny-pareto-s0' is driven by process {process.pid} ")
+    (shown,) = second.stderr.splitlines()
+    assert shown.startswith(f"moo-bnas: study 'tiny-pareto-s0' is driven by process {process.pid} ")
     driver = json.loads(cli("status", "--json").stdout)["driver"]
     assert driver["pid"] == process.pid
     process.send_signal(signal.SIGTERM)

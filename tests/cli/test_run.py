@@ -41,10 +41,10 @@ def test_a_run_from_beginning_to_end(cli: Cli, tmp_path: Path, tiny_path: Path) 
     assert [float(r["accuracy"]) for r in rows] == [p["accuracy"] for p in document["points"]]
 
     status = cli("status", "--json")
-    told = json.loads(status.stdout)
-    assert told["counts"] == {"complete": 12, "running": 0, "waiting": 0, "fail": 0}
-    assert (told["generation"], told["evaluations"], told["mode"]) == (2, 12, "pareto")
-    assert 0 < told["best"] < 1
+    shown = json.loads(status.stdout)
+    assert shown["counts"] == {"complete": 12, "running": 0, "waiting": 0, "fail": 0}
+    assert (shown["generation"], shown["evaluations"], shown["mode"]) == (2, 12, "pareto")
+    assert 0 < shown["best"] < 1
     assert "finished" in cli("status").stdout
 
     longer = cli("run", tiny_path, *LOCAL)
@@ -87,7 +87,7 @@ def test_ctrl_c_stops_cleanly_and_prints_the_command_that_resumes(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"go on with: moo-bnas run {tiny_path} --workers 2 --device cpu --seed 3" in err
+    assert f"resume with: moo-bnas run {tiny_path} --workers 2 --device cpu --seed 3" in err
     assert "Traceback" not in out + err
 
 
@@ -106,7 +106,7 @@ def test_an_output_folder_is_made_once_the_storage_was_opened_and_refused_before
     assert set(json.loads(cli("status", "--json").stdout)["counts"].values()) == {0}
 
 
-def test_how_to_join_is_told_without_the_password(
+def test_how_to_join_is_printed_without_the_password(
     tmp_path: Path, tiny_path: Path, postgresql: PostgresServer
 ) -> None:
     url = make_url(fresh_database(postgresql))
@@ -118,16 +118,16 @@ def test_how_to_join_is_told_without_the_password(
         MOO_BNAS_STORAGE=url.render_as_string(hide_password=False),
     )
     assert driver.stderr is not None
-    told = [driver.stderr.readline() for _ in range(2)]
-    assert told[1] == (
+    lines = [driver.stderr.readline() for _ in range(2)]
+    assert lines[1] == (
         f"waiting for workers: MOO_BNAS_STORAGE={shlex.quote(shown)} moo-bnas worker "
         "--study-name s  (with the password instead of ***)\n"
     )
     driver.send_signal(signal.SIGTERM)
-    assert "secret" not in "".join([*told, *driver.communicate(timeout=60)])
+    assert "secret" not in "".join([*lines, *driver.communicate(timeout=60)])
 
 
-def test_all_faults_of_a_definition_are_told_at_once(cli: Cli, tmp_path: Path) -> None:
+def test_all_faults_of_a_definition_are_reported_at_once(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_text(TINY.replace("epochs = 1", 'epochs = "one"\nepoch = 1'))
     done = cli("run", path)
@@ -140,7 +140,9 @@ def test_all_faults_of_a_definition_are_told_at_once(cli: Cli, tmp_path: Path) -
 def test_a_run_without_its_data_ends_with_one_line(cli: Cli, folder_path: Path) -> None:
     done = cli("run", folder_path, *LOCAL, "--data-root", "nowhere")
     assert done.returncode == 1
-    told = done.stderr.splitlines()[-1]
-    assert told.startswith("moo-bnas: looked for images in nowhere/set/train/<class>/ and found no")
+    shown = done.stderr.splitlines()[-1]
+    assert shown.startswith(
+        "moo-bnas: looked for images in nowhere/set/train/<class>/ and found no"
+    )
     counts = json.loads(cli("status", "--json").stdout)["counts"]
     assert counts == {"complete": 0, "running": 0, "waiting": 6, "fail": 0}

@@ -6,6 +6,6 @@ from tests.conftest import Cli
 
 
 def test_studies_lists_what_is_there(cli: Cli) -> None:
-    told = cli("studies").stdout
-    assert "digits: vgg_small on digits" in told
-    assert "needs no download, as its images come with scikit-learn" in told
+    shown = cli("studies").stdout
+    assert "digits: vgg_small on digits" in shown
+    assert "needs no download, as its images come with scikit-learn" in shown

@@ -34,7 +34,7 @@ def test_all_workers_of_a_run_need_the_same_data(
     assert "Traceback" not in wrong.stderr
 
 
-def test_a_worker_told_to_stop_while_it_decodes_leaves_at_once(
+def test_a_worker_asked_to_stop_while_it_decodes_leaves_at_once(
     cli: Cli, folder_path: Path, tmp_path: Path
 ) -> None:
     driver = start_cli("run", folder_path, "--workers", "0", cwd=tmp_path)

@@ -40,7 +40,7 @@ def test_epochs_that_are_shortened_keep_their_milestones_in_proportion() -> None
         paper.lasting(1)
 
 
-def test_a_definition_without_a_final_recipe_is_told(tiny: Definition, url: str) -> None:
+def test_a_definition_without_a_final_recipe_is_refused(tiny: Definition, url: str) -> None:
     with pytest.raises(DefinitionError, match=r"has no \[final\].*add that section"):
         finals_of(url, None, tiny)
     assert not Path(url.removeprefix("sqlite:///")).exists()  # nothing is made

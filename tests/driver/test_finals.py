@@ -114,8 +114,8 @@ def test_any_worker_of_a_run_trains_its_final_networks(
     assert (card.made["train_images"], card.made["test_images"]) == (1437, 360)  # 80 and 20 %
     # The checkpoints are gone: the marker and two models are left.
     assert len(list((tmp_path / "storage-artifacts").iterdir())) == 3
-    told = finals.storage.studies.open(finals.study.name).attributes
-    assert told["training 0"] == told["training 1"] == {}
+    stored = finals.storage.studies.open(finals.study.name).attributes
+    assert stored["training 0"] == stored["training 1"] == {}
 
 
 def test_another_study_shares_a_final_training(
@@ -131,7 +131,7 @@ def test_another_study_shares_a_final_training(
     assert found[1].result.artifact == found[0].result.artifact
 
 
-def test_the_folder_that_cannot_be_written_to_is_told(
+def test_the_folder_that_cannot_be_written_to_is_reported(
     definition: Definition, url: str, tmp_path: Path
 ) -> None:
     finals = finals_of(url, None, definition)
@@ -153,7 +153,7 @@ class _Fails(TrainsNothing):
         raise RuntimeError("no such kernel")
 
 
-def test_what_failed_is_told_and_can_be_trained_again(
+def test_what_failed_is_reported_and_can_be_trained_again(
     definition: Definition, url: str, tmp_path: Path
 ) -> None:
     finals = finals_of(url, None, definition)
@@ -167,8 +167,8 @@ def test_what_failed_is_told_and_can_be_trained_again(
         threading.Event(),
         WorkerOptions(only_final=True),
     )
-    told = "final training of uniform 0.25x failed: RuntimeError: no such kernel.*--restart"
-    with pytest.raises(FinalTrainingError, match=told):
+    message = "final training of uniform 0.25x failed: RuntimeError: no such kernel.*--restart"
+    with pytest.raises(FinalTrainingError, match=message):
         final_driver(finals).train(chosen)
     finals.restart(chosen)
     with served(finals, only_final=True):
@@ -186,7 +186,7 @@ class _WithoutTestImages(TrainsNothing):
         return evaluation(50.0)
 
 
-def test_a_worker_of_a_search_that_cannot_train_final_networks_goes_on_without(
+def test_a_worker_of_a_search_that_cannot_train_final_networks_continues_without_them(
     definition: Definition, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = open_run(Storage(url, create=True), "s", definition, "pareto", 0)

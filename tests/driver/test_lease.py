@@ -20,7 +20,7 @@ def study(storage: Storage) -> Study:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def lines() -> list[str]:
     return []
 
 
@@ -31,17 +31,17 @@ def dead_pid() -> int:
     return process.pid
 
 
-def test_a_lease_is_held_and_given_back(storage: Storage, study: Study, told: list[str]) -> None:
-    with driver_lease(storage, study, told.append):
+def test_a_lease_is_held_and_given_back(storage: Storage, study: Study, lines: list[str]) -> None:
+    with driver_lease(storage, study, lines.append):
         held = storage.leases.read(study)
         assert held is not None
         assert (held.host, held.pid) == here()
     assert storage.leases.read(study) is None
-    assert told == []
+    assert lines == []
 
 
 def test_a_second_driver_is_refused_with_who_drives(
-    storage: Storage, study: Study, told: list[str]
+    storage: Storage, study: Study, lines: list[str]
 ) -> None:
     host, living = here()[0], os.getppid()
     storage.leases.take(study, "old", host, living, 60.0, None)
@@ -49,38 +49,38 @@ def test_a_second_driver_is_refused_with_who_drives(
     message = rf"study 's' is driven by process {living} on {name} since \d+ s; wait for it, stop"
     with (
         pytest.raises(StudyHeldError, match=message),
-        driver_lease(storage, study, told.append),
+        driver_lease(storage, study, lines.append),
     ):
         pass
 
 
 def test_the_lease_of_a_process_of_this_very_number_is_taken_over(
-    storage: Storage, study: Study, told: list[str]
+    storage: Storage, study: Study, lines: list[str]
 ) -> None:
     storage.leases.take(study, "old", *here(), 60.0, None)  # as process 1 of a restarted container
-    with driver_lease(storage, study, told.append):
+    with driver_lease(storage, study, lines.append):
         pass
-    assert told == []
+    assert lines == []
 
 
 def test_the_lease_of_a_dead_process_of_this_host_is_taken_over_at_once(
-    storage: Storage, study: Study, told: list[str], dead_pid: int
+    storage: Storage, study: Study, lines: list[str], dead_pid: int
 ) -> None:
     assert has_exited(here()[0], dead_pid)
     assert storage.leases.take(study, "old", here()[0], dead_pid, 60.0, None)
-    with driver_lease(storage, study, told.append):
+    with driver_lease(storage, study, lines.append):
         held = storage.leases.read(study)
         assert held is not None
         assert held.pid == here()[1]
-    assert told == []
+    assert lines == []
 
 
 def test_the_lease_of_another_host_is_taken_over_once_it_has_run_out(
-    storage: Storage, study: Study, told: list[str], monkeypatch: pytest.MonkeyPatch
+    storage: Storage, study: Study, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "_POLL", 0.05)
     storage.leases.take(study, "old", "elsewhere", 1, 1.0, None)
-    with driver_lease(storage, study, told.append):
+    with driver_lease(storage, study, lines.append):
         held = storage.leases.read(study)
         assert held is not None
         assert held.token != "old"
@@ -95,24 +95,24 @@ def test_the_lease_of_another_host_that_is_renewed_is_respected(
     looks = iter(range(100))
 
     def read(of: Study) -> object:
-        if next(looks) == 60:  # after three seconds, since SQLite tells whole ones
+        if next(looks) == 60:  # after three seconds, since SQLite stores whole ones
             storage.leases.renew(study, "old")
         return reads(of)
 
     monkeypatch.setattr(storage.leases, "read", read)
-    told: list[str] = []
+    lines: list[str] = []
     with (
         pytest.raises(StudyHeldError, match="driven by process 1 on elsewhere"),
-        driver_lease(storage, study, told.append),
+        driver_lease(storage, study, lines.append),
     ):
         pass
-    assert any("taking over in 5 s unless it is heard of" in line for line in told)
+    assert any("taking over in 5 s unless it is heard of" in line for line in lines)
 
 
-def test_a_driver_whose_lease_was_taken_over_is_told(
-    storage: Storage, study: Study, told: list[str], monkeypatch: pytest.MonkeyPatch
+def test_a_driver_whose_lease_was_taken_over_is_stopped(
+    storage: Storage, study: Study, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with driver_lease(storage, study, told.append, heartbeat=0.0) as renew:
+    with driver_lease(storage, study, lines.append, heartbeat=0.0) as renew:
         renew()
         held = storage.leases.read(study)
         assert held is not None

@@ -27,10 +27,10 @@ def test_workers_that_keep_dying_end_the_run_with_their_last_words(tmp_path: Pat
     workers._processes[0].wait(60)
     with pytest.raises(WorkersError) as caught:
         workers.check(progressed=False)
-    told = str(caught.value)
-    assert f"{MAX_DEATHS} local workers died in a row, the last with exit code 1" in told
-    assert "holds no run of moo-bnas" in told
-    assert str(tmp_path / "worker-0.log") in told
+    message = str(caught.value)
+    assert f"{MAX_DEATHS} local workers died in a row, the last with exit code 1" in message
+    assert "holds no run of moo-bnas" in message
+    assert str(tmp_path / "worker-0.log") in message
     workers.stop()
 
 

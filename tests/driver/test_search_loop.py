@@ -151,7 +151,7 @@ def test_a_resume_with_a_changed_definition_prints_the_differences(
     changed["search"].update(generations=2, max_flops=9e9)
     with pytest.raises(DefinitionError) as caught:
         open_run(run.storage, "s", parse_definition(changed, "test"), "scalar", 7)
-    told = str(caught.value)
+    message = str(caught.value)
     for difference in (
         "mode was 'pareto', now 'scalar'",
         "seed was 0, now 7",
@@ -160,7 +160,7 @@ def test_a_resume_with_a_changed_definition_prints_the_differences(
         "search.max_flops was None, now 9000000000.0",
         "only generations may be raised",
     ):
-        assert difference in told
+        assert difference in message
     assert run.storage.studies.open("s").attributes["finished"]
 
 
@@ -183,7 +183,7 @@ def test_no_trial_is_over_a_budget(run: Run, tiny: Definition, budget: dict[str,
 def test_failed_candidates_are_survived_and_never_on_the_front(run: Run, tiny: Definition) -> None:
     def accuracy(genotype: Genotype) -> float:
         if genotype[0] == 3:
-            raise RuntimeError("told to")
+            raise RuntimeError("it is meant to fail")
         return accuracy_of(genotype)
 
     run.drive(tiny, accuracy=accuracy)
@@ -198,17 +198,17 @@ def test_only_finished_evaluations_forgive_the_deaths_of_local_workers(
     run: Run, tiny: Definition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(genotype: Genotype) -> float:
-        raise RuntimeError("told to")
+        raise RuntimeError("it is meant to fail")
 
-    told: list[bool] = []
+    progress: list[bool] = []
     monkeypatch.setattr(upkeep, "_SECONDS", 0.0)
-    monkeypatch.setattr(LocalWorkers, "check", lambda _, progressed: told.append(progressed))
+    monkeypatch.setattr(LocalWorkers, "check", lambda _, progressed: progress.append(progressed))
     with pytest.raises(StorageError, match="18 failed"):  # there is nothing to report
         run.drive(tiny, name="broken", accuracy=broken)
-    assert told
-    assert not any(told)
+    assert progress
+    assert not any(progress)
     run.drive(tiny, name="sound")
-    assert any(told)
+    assert any(progress)
 
 
 def test_proposals_that_differ_from_the_stored_ones_discard_nothing(

@@ -28,7 +28,7 @@ def _read(folder: Path) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def test_each_epoch_is_written_once_also_by_a_command_that_goes_on(tmp_path: Path) -> None:
+def test_each_epoch_is_written_once_also_by_a_command_that_continues(tmp_path: Path) -> None:
     first = EventFiles(tmp_path)
     first.write(PROGRESS)
     first.write(PROGRESS)
@@ -43,19 +43,21 @@ def test_each_epoch_is_written_once_also_by_a_command_that_goes_on(tmp_path: Pat
     }
 
 
-def test_without_the_package_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_it_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard.summary", None)
     with pytest.raises(DefinitionError, match=r"pip install 'moo-bnas\[tensorboard\]'"):
         EventFiles(tmp_path)
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(DefinitionError, match="give --tensorboard another folder"):
         EventFiles(tmp_path / "taken").write(PROGRESS)
 
 
-def test_a_line_says_how_far_final_trainings_are() -> None:
+def test_a_line_says_how_far_final_training_runs_are() -> None:
     waiting = Unfinished("trial 3", "waiting", (), 0.0)
     both = replace(PROGRESS, unfinished=(RUNNING, waiting), networks=3)
     assert both.line() == "1/3 networks trained; uniform 2x: epoch 2/4, loss 1.000; 1 workers"

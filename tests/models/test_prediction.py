@@ -143,7 +143,7 @@ def test_the_command_as_json_with_a_broken_image(
     lines = done.stderr.splitlines()
     assert lines[0].startswith("moo-bnas: cannot read the image images/b/04.png: ")
     assert lines[1].startswith("moo-bnas: there is no image none.png; ")
-    assert lines[2].startswith("moo-bnas: 2 of 9 images could not be read, as told above; mend")
+    assert lines[2].startswith("moo-bnas: 2 of 9 images could not be read, as reported above; fix")
 
 
 def test_a_broken_image_is_an_error_in_python(

@@ -221,7 +221,7 @@ def test_a_parent_that_fails_ends_the_run(url: str, heirs: Definition, tmp_path:
     stop = threading.Event()
     thread = threading.Thread(target=_serve, args=(run, stop))
     thread.start()
-    with pytest.raises(ParentError, match=r"the parent of study 's' failed: .*mend \[parent\]"):
+    with pytest.raises(ParentError, match=r"the parent of study 's' failed: .*fix \[parent\]"):
         search_driver(run).drive()
     stop.set()
     thread.join()
