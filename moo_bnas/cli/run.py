@@ -42,6 +42,7 @@ def run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: 
     with resumable():
         from moo_bnas.driver.confirmation import Confirmation
         from moo_bnas.driver.search_loop import Driver
+        from moo_bnas.report.confirmation import confirmation as confirmed
         from moo_bnas.report.files import write
         from moo_bnas.report.tables import as_table
         from moo_bnas.results.points import collect
@@ -60,6 +61,8 @@ def run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: 
         collected = collect(opened.storage, opened.study.name)
         paths = write(collected, folder)
         click.echo(as_table(collected))
+        if lines := confirmed(collected):
+            click.echo("\n" + "\n".join(lines))
         if collected.failed:
             click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
         click.echo("\nwritten: " + ", ".join(str(p) for p in paths))

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from moo_bnas.evaluation import Precision
 from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.points import Point, Report, called
+from moo_bnas.results.repeats import Confirmed
 
 MISSING = "\N{EN DASH}"
 
@@ -28,6 +29,7 @@ class Row:
         speedup: `cost` of the full-precision 1x network over `cost` of this network.
         search_top1: Top-1 accuracy in percent on the validation images, after training in the
             search; None if there is none yet.
+        confirmed: What repeats of that training run with other seeds say; None without repeats.
         final_top1: Top-1 accuracy in percent on the test images, after final training; None if
             there is none yet.
         final_top5: Top-5 accuracy in percent on the test images, after final training; None if
@@ -42,6 +44,7 @@ class Row:
     cost: float
     speedup: float
     search_top1: float | None
+    confirmed: Confirmed | None
     final_top1: float | None
     final_top5: float | None
 
@@ -54,7 +57,7 @@ class Row:
 def rows(report: Report) -> list[Row]:
     """Full precision, the uniform networks of the space, then the searched ones by cost.
 
-    Searched networks are listed if they are marked (see `marks`) or were finally trained.
+    Searched networks are listed if they are marked (see `marks`), confirmed or finally trained.
     """
     network, space = report.definition.make_network(), report.definition.make_space()
     validated = {(p.ratios, p.precision): p for p in report.points}
@@ -78,6 +81,7 @@ def rows(report: Report) -> list[Row]:
             cost=costs[report.cost.name],
             speedup=twin / costs[report.cost.name],
             search_top1=None if point is None else point.accuracy,
+            confirmed=report.confirmed.get((ratios, precision)),
             final_top1=None if final is None else final.accuracy,
             final_top5=None if final is None else final.top5,
         )
@@ -85,7 +89,7 @@ def rows(report: Report) -> list[Row]:
     uniform = [(r,) * len(space.genes) for r in space.ratios]
     listed: list[tuple[tuple[float, ...], Precision]] = [(one, "full")]
     listed += [(ratios, "binary") for ratios in uniform]
-    chosen = {(p.ratios, p.precision) for p, _ in marked} | set(tested)
+    chosen = {(p.ratios, p.precision) for p, _ in marked} | set(report.confirmed) | set(tested)
     others = [row(ratios, precision) for ratios, precision in chosen - set(listed)]
     return [
         *(row(ratios, precision) for ratios, precision in listed),
@@ -110,22 +114,20 @@ def marks(report: Report) -> list[tuple[Point, str]]:
 def header(report: Report) -> tuple[str, ...]:
     """The titles of the columns that `cells` fills: the searched cost first, then the others."""
     first, *others = [cost.title[0].upper() + cost.title[1:] for cost in _costs(report)]
-    return ("Model", first, "Speedup", *others, "Search top-1", "Final top-1", "Final top-5")
+    confirmed = ["Confirmed"] if report.confirmed else []
+    accuracies = ["Search top-1", *confirmed, "Final top-1", "Final top-5"]
+    return ("Model", first, "Speedup", *others, *accuracies)
 
 
 def cells(report: Report, row: Row) -> tuple[str, ...]:
     """A row as text, under `header`; rounded as in the paper."""
     first, *others = [cost.amount(row.costs[cost.name]) for cost in _costs(report)]
-    return (
-        row.model,
-        first,
-        f"{row.speedup:.1f}x",
-        *others,
-        *(
-            MISSING if percent is None else f"{percent:.2f}"
-            for percent in (row.search_top1, row.final_top1, row.final_top5)
-        ),
-    )
+    confirmed = [_confirmed(row.confirmed) or MISSING] if report.confirmed else []
+    search, *final = [
+        MISSING if percent is None else f"{percent:.2f}"
+        for percent in (row.search_top1, row.final_top1, row.final_top5)
+    ]
+    return (row.model, first, f"{row.speedup:.1f}x", *others, search, *confirmed, *final)
 
 
 def note(report: Report) -> str:
@@ -136,11 +138,13 @@ def note(report: Report) -> str:
         f"{epochs}); it is optimistic, as the search has chosen networks on these images.",
         f"Speedup: {report.cost.title} of full precision 1x over {report.cost.title}.",
     ]
+    if report.confirmed:
+        parts.insert(1, f"Confirmed: {_confirmed_note(report)}.")
     if report.finals:
         lengths = sorted({f.epochs for f in report.finals})
         epochs_of = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
         parts.insert(
-            1,
+            -1,
             f"Final top-1 and top-5: percent of the test images, after final training{epochs_of}.",
         )
     if report.definition.parent is not None:
@@ -214,27 +218,25 @@ def as_table_csv(report: Report) -> str:
 def as_table(report: Report) -> str:
     """The front, the references and the finally trained networks, one line each, for a terminal."""
     tested = {(f.ratios, f.precision): f.accuracy for f in report.finals}
-    header = ["network", "accuracy", *(c.title for c in _costs(report)), "fitness", "ratios"]
-    lines = [_line(report, f"trial {p.trial}{_marked(report, p)}", p) for p in report.front]
-    shown = list(report.front)
-    if report.best is not None and not report.best.on_front:
-        lines.append(_line(report, f"trial {report.best.trial} (best)", report.best))
-        shown.append(report.best)
-    for p in report.references:
-        name = f"uniform {p.ratios[0]:g}x" if p.precision == "binary" else "full precision 1x"
-        lines.append(_line(report, name, p))
-        shown.append(p)
+    measured = ["accuracy", *(["confirmed"] if report.confirmed else [])]
+    header = ["network", *measured, *(c.title for c in _costs(report)), "fitness", "ratios"]
+    test_at = 1 + len(measured)
+    shown = _shown(report)
+    lines = [_line(report, name, p) for name, p in shown]
     if tested:
-        header.insert(2, "test")
-        for line, p in zip(lines, shown, strict=True):
-            line.insert(2, _percent(tested.get((p.ratios, p.precision))))
-        known = {(p.ratios, p.precision) for p in shown}
+        header.insert(test_at, "test")
+        for line, (_, p) in zip(lines, shown, strict=True):
+            line.insert(test_at, _percent(tested.get((p.ratios, p.precision))))
+        known = {(p.ratios, p.precision) for _, p in shown}
         for row in rows(report):
             if row.final_top1 is not None and (row.ratios, row.precision) not in known:
                 costs = [*_amounts(report, row.costs), "-"]
-                accuracies = [_percent(row.search_top1), _percent(row.final_top1)]
+                accuracies = _accuracies(report, row.search_top1, row.confirmed)
+                accuracies.append(_percent(row.final_top1))
                 lines.append([row.model, *accuracies, *costs, _shortly(row.ratios)])
     text = _aligned([header, *lines])
+    if report.confirmed:
+        text += f"\nconfirmed: {_confirmed_note(report)}"
     if tested:
         text += "\naccuracy: on validation images, after training in the search; test: on test "
         text += "images, after final training"
@@ -246,6 +248,18 @@ def as_table(report: Report) -> str:
     return text
 
 
+def _shown(report: Report) -> list[tuple[str, Point]]:
+    """The front, other searched networks that matter, and the references, with their names."""
+    best = report.best
+    others = [p for p in report.search if report.confirmed_as(p) is not None and p is not best]
+    searched = [*report.front, *([best] if best is not None else []), *others]
+    named = {p.trial: (f"trial {p.trial}{_marked(report, p)}", p) for p in searched}
+    return [
+        *named.values(),
+        *((called(p.ratios, p.precision, None), p) for p in report.references),
+    ]
+
+
 def _marked(report: Report, point: Point) -> str:
     marked = [m for m, q in (("knee", report.knee), ("best", report.best)) if point is q]
     return f" ({', '.join(marked)})" if marked else ""
@@ -253,7 +267,15 @@ def _marked(report: Report, point: Point) -> str:
 
 def _line(report: Report, name: str, p: Point) -> list[str]:
     costs = _amounts(report, p.costs)
-    return [name, _percent(p.accuracy), *costs, f"{p.fitness:.2f}", _shortly(p.ratios)]
+    accuracies = _accuracies(report, p.accuracy, report.confirmed_as(p))
+    return [name, *accuracies, *costs, f"{p.fitness:.2f}", _shortly(p.ratios)]
+
+
+def _accuracies(report: Report, searched: float | None, confirmed: Confirmed | None) -> list[str]:
+    """On validation images: in the search, and over repeats if the report has any."""
+    if not report.confirmed:
+        return [_percent(searched)]
+    return [_percent(searched), f"{_confirmed(confirmed)} %" if confirmed else "-"]
 
 
 def _costs(report: Report) -> list[LayerCost]:
@@ -264,6 +286,22 @@ def _costs(report: Report) -> list[LayerCost]:
 
 def _amounts(report: Report, costs: Mapping[str, float]) -> list[str]:
     return [cost.amount(costs[cost.name]) for cost in _costs(report)]
+
+
+def _confirmed(found: Confirmed | None) -> str:
+    """Mean and standard error; empty without repeats."""
+    if found is None:
+        return ""
+    error = "" if found.standard_error is None else f" +- {found.standard_error:.2f}"
+    return f"{found.mean:.2f}{error}"
+
+
+def _confirmed_note(report: Report) -> str:
+    runs = sorted({found.runs for found in report.confirmed.values()})
+    return (
+        f"mean and standard error of {' or '.join(map(str, runs))} training runs with other seeds, "
+        "on the same validation images; the training run of the search is not among them"
+    )
 
 
 def _percent(value: float | None) -> str:

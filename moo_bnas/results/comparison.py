@@ -45,11 +45,12 @@ class Comparison:
 def comparisons(report: Report) -> list[Comparison]:
     """Each confirmed network beside the cheapest uniform network that is not cheaper.
 
-    A uniform network that would have none beside it gets the most expensive of those that are
-    cheaper than the uniform network before it.
+    A uniform network that would have none beside it, and is not on the front itself, gets the most
+    expensive of those that are cheaper still.
     """
     uniform = [p for p in report.references if p.precision == "binary"]
     references = {p.ratios for p in uniform}
+    on_front = {p.ratios for p in report.front}
     confirmed = sorted(
         (
             p
@@ -64,7 +65,9 @@ def comparisons(report: Report) -> list[Comparison]:
         if its_mean is None:
             continue
         within = [p for p in confirmed if p.cost <= reference.cost]
-        beside = [p for p in within if p.cost > before] or within[-1:]
+        beside = [p for p in within if p.cost > before]
+        if not beside and reference.ratios not in on_front:
+            beside = within[-1:]
         before = reference.cost
         for point in beside:
             own = report.confirmed_as(point)
