@@ -50,7 +50,7 @@ class _Weight(Function):
         ctx.save_for_backward(w)
         ctx.binarizer, ctx.progress = binarizer, progress
         latent, scale = binarizer.weights(w)
-        return sign(latent).mul_(scale[..., None, None, None])
+        return sign(latent).mul_(scale.view(-1, 1, 1, 1))
 
     @staticmethod
     @once_differentiable

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from moo_bnas.errors import DefinitionError
@@ -61,7 +62,7 @@ class Encoding:
         """Bits per activation."""
         return max(len(self.levels) - 1, 1).bit_length()
 
-    @property
+    @cached_property
     def step(self) -> float:
         """Difference between two neighbouring levels."""
         return (self.levels[-1] - self.levels[0]) / (len(self.levels) - 1)
