@@ -68,6 +68,8 @@ class TrainsNothing:
 
 
 class _Fake(TrainsNothing):
+    """Adds the number of a repeat to the accuracy."""
+
     def __init__(self, accuracy: Callable[[Genotype], float]) -> None:
         self._accuracy = accuracy
 
@@ -79,7 +81,7 @@ class _Fake(TrainsNothing):
         *,
         repeat: int = 0,
     ) -> Evaluation:
-        return evaluation(self._accuracy(genotype))
+        return evaluation(self._accuracy(genotype) + repeat)
 
 
 @contextmanager

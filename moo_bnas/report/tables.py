@@ -251,7 +251,9 @@ def as_table(report: Report) -> str:
 def _shown(report: Report) -> list[tuple[str, Point]]:
     """The front, other searched networks that matter, and the references, with their names."""
     best = report.best
-    others = [p for p in report.search if report.confirmed_as(p) is not None and p is not best]
+    references = {p.ratios for p in report.references}
+    confirmed = [p for p in report.search if report.confirmed_as(p) is not None]
+    others = [p for p in confirmed if p.ratios not in references]
     searched = [*report.front, *([best] if best is not None else []), *others]
     named = {p.trial: (f"trial {p.trial}{_marked(report, p)}", p) for p in searched}
     return [
