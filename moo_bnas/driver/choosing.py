@@ -1,4 +1,7 @@
-"""Choosing a network of a search: by its number, as the best, the knee, or within a limit."""
+"""Choosing a network of a search: by its number, as the best, the knee, or within a limit.
+
+Accuracies are the estimates of `results.estimates`, and the measured ones where there are too few.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import StorageError
 from moo_bnas.evolution.space import Genotype
+from moo_bnas.results.estimates import believed, measured_elsewhere
 from moo_bnas.results.points import Point, Searched, searched
 from moo_bnas.storage import Storage, Study, Trial
 
@@ -23,6 +27,7 @@ class Choice:
         self._name = run.name
         self._definition: Definition = stored_definition(run.attributes["definition"])
         self._trials: Sequence[Trial] = storage.trials.read(run)
+        self._elsewhere: Sequence[Trial] = measured_elsewhere(storage, run.name)
 
     def trial(self, number: int) -> Genotype:
         """The network of a trial, finished or not.
@@ -69,10 +74,11 @@ class Choice:
                 f"no searched network of {self._name!r} has at most {max_flops:g} FLOPs; the "
                 f"cheapest has {min(p.cost for p in points):g}"
             )
-        return self._genotype(max(within, key=lambda p: (p.accuracy, -p.cost)))
+        return self._genotype(max(within, key=lambda p: (p.believed, -p.cost)))
 
     def _finished(self) -> Searched:
-        found = searched(self._definition, self._trials)
+        estimates = believed(self._definition, [*self._trials, *self._elsewhere])
+        found = searched(self._definition, self._trials, estimates)
         if not found.points:
             raise self._nothing()
         return found

@@ -1,7 +1,8 @@
 """Repeats of training runs with other seeds: of the networks that matter, and the uniform ones.
 
 They are trials of NAME.confirm, which any worker of the run takes. What is repeated follows from
-the trials of the finished search alone, so a run that is killed repeats the same networks.
+the finished search and its references alone, never from repeats, so a run that is killed in between
+repeats the same networks.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from moo_bnas.driver.progress import ConfirmProgress, Shown
 from moo_bnas.driver.run import Run
 from moo_bnas.driver.upkeep import Upkeep, pause
 from moo_bnas.evolution.space import Genotype
+from moo_bnas.results.estimates import believed
 from moo_bnas.results.points import Point, Searched, searched
 from moo_bnas.storage import PARETO_METRICS, Candidate, Trial, confirm_of, study_gone
 
@@ -77,8 +79,10 @@ class Confirmation:
 
     def _candidates(self) -> list[Candidate]:
         run = self._run
-        references = _uniform(run.storage.trials.read(run.baselines))
-        found = searched(run.definition, run.storage.trials.read(run.study))
+        trials, beside = (run.storage.trials.read(s) for s in (run.study, run.baselines))
+        references = _uniform(beside)
+        estimates = believed(run.definition, [*trials, *beside])
+        found = searched(run.definition, trials, estimates)
         chosen = networks_to_confirm(run.definition, found, references, self._networks)
         once = binary_candidates(run.definition, [*chosen, *references], None)
         return [replace(c, repeat=k) for k in range(1, self._seeds + 1) for c in once]

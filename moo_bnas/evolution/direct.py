@@ -6,7 +6,8 @@ It drives the same `Search` as a run does, with an accuracy and a cost that are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import inf, isfinite, nan
 from numbers import Integral, Real
 from typing import Literal
@@ -17,6 +18,7 @@ from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.candidates import tuples
 from moo_bnas.evolution.cost import Budget, Cost
+from moo_bnas.evolution.estimates import Estimate, estimates
 from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.scoring import Mode, fitness, front, knee
 from moo_bnas.evolution.screening import Screen
@@ -46,28 +48,65 @@ class Evaluation:
 class SearchResult:
     """Result of a search.
 
+    Front, best and knee go by `estimates`, which average out the chance in single accuracies;
+    `measured` has them by the accuracies as they are, for functions that give exact ones.
+
     Attributes:
         evaluations: All evaluations that have an accuracy, in the order they were proposed.
+        choices: The number of choices of each gene; empty: nothing is estimated.
+        reference_cost: Cost that Eq. 4 divides by.
+        trade_off: Lambda of Eq. 4.
     """
 
     evaluations: tuple[Evaluation, ...]
+    choices: tuple[int, ...] = ()
+    reference_cost: float = inf
+    trade_off: float = 4.0
+
+    @cached_property
+    def estimates(self) -> list[Estimate] | None:
+        """The estimate of each evaluation's accuracy, in order; None if there are too few."""
+        if not self.choices:
+            return None
+        measured = [(e.genotype, e.accuracy) for e in self.evaluations]
+        return estimates(self.choices, measured, [genotype for genotype, _ in measured])
+
+    @property
+    def measured(self) -> SearchResult:
+        """The same result without estimates: front, best and knee by the measured accuracies."""
+        return replace(self, choices=())
 
     @property
     def best(self) -> Evaluation:
         """The evaluation of the highest fitness (Eq. 4); of equals the cheapest."""
-        return max(self.evaluations, key=lambda e: (e.fitness, -e.cost))
+
+        def rank(believed: tuple[Evaluation, float]) -> tuple[float, float]:
+            cost = believed[0].cost
+            return fitness(believed[1], cost, self.reference_cost, self.trade_off), -cost
+
+        return max(zip(self.evaluations, self._believed, strict=True), key=rank)[0]
 
     @property
     def front(self) -> list[Evaluation]:
         """The evaluations that no other dominates, by ascending cost."""
-        on = front([e.accuracy for e in self.evaluations], [e.cost for e in self.evaluations])
-        return [self.evaluations[i] for i in on]
+        return [self.evaluations[i] for i in front(self._believed, self._costs)]
 
     @property
     def knee(self) -> Evaluation:
-        """The point of the front furthest above the line that joins the ends of the front."""
-        points = self.front
-        return points[knee([e.accuracy for e in points], [e.cost for e in points])]
+        """The point of the front that makes the most of both axes (see `scoring.knee`)."""
+        on = front(self._believed, self._costs)
+        accuracies, costs = [self._believed[i] for i in on], [self._costs[i] for i in on]
+        return self.evaluations[on[knee(accuracies, costs)]]
+
+    @property
+    def _believed(self) -> list[float]:
+        if self.estimates is None:
+            return [e.accuracy for e in self.evaluations]
+        return [e.accuracy for e in self.estimates]
+
+    @property
+    def _costs(self) -> list[float]:
+        return [e.cost for e in self.evaluations]
 
 
 def search(
@@ -170,7 +209,10 @@ def search(
         tuple(
             Evaluation(g, a, cost_of(g), fitness(a, cost_of(g), reference_cost, trade_off))
             for g, a in kept.items()
-        )
+        ),
+        tuple(int(c) for c in choices),
+        float(reference_cost),
+        float(trade_off),
     )
 
 

@@ -20,6 +20,9 @@ Mode = Literal["scalar", "pareto"]
 Number = TypeVar("Number", float, FloatArray)
 Numbers = Sequence[float] | FloatArray
 
+LEAST_ERROR = 0.1
+"""Error, in percent, that smaller errors count as where errors are compared by their logarithm."""
+
 
 def unclipped_fitness(
     accuracy: Number, cost: Number, reference_cost: float, trade_off: float
@@ -93,21 +96,30 @@ def front(accuracies: Numbers, costs: Numbers) -> list[int]:
     return on
 
 
-def knee(accuracies: Sequence[float], costs: Sequence[float]) -> int:
-    """Index of the front's knee: the point furthest above the line that joins the two ends.
+def knee(accuracies: Numbers, costs: Numbers) -> int:
+    """Index of the front's knee: the point that makes the most of both axes.
 
-    Both axes are scaled to 0..1 over the front, the cost on a log scale. Of a front with fewer
-    than three points the knee is the most accurate point.
+    Each point has a share of the front's range of log error, from the least to the most accurate
+    point, and a share of its range of log cost, from the most expensive to the cheapest; the knee
+    has the greatest product of the two. (The distance from the line that joins the ends moves with
+    every change of the cheapest point, which is the worst trained.) Of a front with fewer than
+    three points the knee is the most accurate point.
 
     Args:
-        accuracies: Accuracies of the points of a front, by ascending cost.
+        accuracies: Accuracies of the points of a front in percent, by ascending cost.
         costs: Costs of the same points.
     """
+    most_accurate = int(np.argmax(accuracies))
     if len(costs) < 3 or costs[0] == costs[-1]:
-        return int(np.argmax(accuracies))
-    x, y = np.log(costs), np.asarray(accuracies)
-    x, y = (x - x[0]) / (x[-1] - x[0]), (y - y[0]) / (y[-1] - y[0])
-    return int(np.argmax(y - x))
+        return most_accurate
+    gain, saving = -np.log(errors(accuracies)), -np.log(costs)
+    gain, saving = gain - gain[0], saving - saving[-1]
+    return int(np.argmax(gain * saving)) if gain[-1] > 0 else most_accurate
+
+
+def errors(accuracies: Numbers) -> FloatArray:
+    """Errors in percent of accuracies in percent, at least `LEAST_ERROR`: they have a logarithm."""
+    return np.maximum(100.0 - np.asarray(accuracies, dtype=np.float64), LEAST_ERROR)
 
 
 def hypervolume(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import Precision
+from moo_bnas.evolution.estimates import Estimate
 from moo_bnas.evolution.scoring import fitness, front, knee
+from moo_bnas.evolution.space import Genotype
 from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.convergence import Step, convergence
+from moo_bnas.results.estimates import believed, measured_elsewhere
 from moo_bnas.results.provenance import Making, making
 from moo_bnas.results.repeats import Confirmed, confirmed
 from moo_bnas.results.score import score_of
@@ -40,7 +43,11 @@ class Point:
         costs: All that the network costs, by name (see `networks.cost.COSTS`).
         cost: The one of these costs that the search weighs accuracy against.
         fitness: Fitness (Eq. 4), in percent.
-        on_front: Whether no search point is better in accuracy and cost.
+        on_front: Whether no search point is better in `believed` accuracy and cost.
+        estimate: Estimate of the mean accuracy of many training runs of the search's recipe, in
+            percent; None where there is none (full precision, or too few evaluations).
+        estimate_sd: Standard deviation of the estimate, in percent; None where there is none.
+        on_measured_front: Whether no search point is better in measured accuracy and cost.
     """
 
     trial: int
@@ -53,6 +60,14 @@ class Point:
     cost: float
     fitness: float
     on_front: bool
+    estimate: float | None = None
+    estimate_sd: float | None = None
+    on_measured_front: bool = False
+
+    @property
+    def believed(self) -> float:
+        """The accuracy that choices go by: the estimate, or the measured one without it."""
+        return self.accuracy if self.estimate is None else self.estimate
 
 
 @dataclass(frozen=True)
@@ -61,8 +76,9 @@ class Searched:
 
     Attributes:
         points: The finished candidates, sorted by genotype.
-        knee: The point of the front that bulges most; None before any candidate is finished.
-        best: The fittest point by Eq. 4; None before any candidate is finished.
+        knee: The knee of the front (see `scoring.knee`); None before any candidate is finished.
+        best: The fittest point by Eq. 4, of `believed` accuracies; None before any candidate is
+            finished.
     """
 
     points: tuple[Point, ...]
@@ -100,8 +116,9 @@ class Report:
         points: Finished evaluations, sorted by kind (search before baseline), genotype, precision.
         finals: Final trainings, sorted by genotype and precision.
         failed: Number of search trials that failed.
-        knee: The point of the front that bulges most; None before any candidate is finished.
-        best: The fittest search point by Eq. 4; None before any candidate is finished.
+        knee: The knee of the front (see `scoring.knee`); None before any candidate is finished.
+        best: The fittest search point by Eq. 4, of `believed` accuracies; None before any candidate
+            is finished.
         score_name: The score that `convergence` holds: `best fitness` or `hypervolume`.
         convergence: How the search improved.
         uniform_score: The same score of the uniform networks alone; None if there are none.
@@ -173,7 +190,9 @@ def collect(storage: Storage, study_name: str) -> Report:
             f"study {study_name!r} has no finished candidate yet{why}, no reference and no final "
             "training either, so there is nothing to report; see `moo-bnas status`"
         )
-    found, scale = searched(definition, trials), _Scale(definition)
+    elsewhere = measured_elsewhere(storage, study_name)
+    estimates = believed(definition, [*trials, *elsewhere])
+    found, scale = searched(definition, trials, estimates), _Scale(definition, estimates)
     uniform = [t for t in complete_references if t.precision == "binary"]
     score_name, uniform_score = score_of(definition, mode, uniform)
     return Report(
@@ -182,7 +201,7 @@ def collect(storage: Storage, study_name: str) -> Report:
         definition=definition,
         points=(
             *found.points,
-            *(scale.point(t, "baseline", False) for t in complete_references),
+            *(scale.point(t, "baseline") for t in complete_references),
         ),
         finals=tuple(_final(definition, t) for t in _complete(finals)),
         failed=sum(t.state == "fail" for t in trials),
@@ -202,7 +221,7 @@ def collect(storage: Storage, study_name: str) -> Report:
             },
             None if final_study is None else final_study.attributes["definition"],
         ),
-        repeats=tuple(scale.point(t, "confirm", False) for t in _complete(repeats)),
+        repeats=tuple(scale.point(t, "confirm") for t in _complete(repeats)),
         confirmed={
             (definition.make_space().decode(genotype), precision): found
             for (genotype, precision), found in confirmed(repeats).items()
@@ -210,15 +229,30 @@ def collect(storage: Storage, study_name: str) -> Report:
     )
 
 
-def searched(definition: Definition, trials: Sequence[Trial]) -> Searched:
-    """The points of a search, of those of its trials that are complete."""
-    complete, scale, cost = _complete(trials), _Scale(definition), definition.cost.name
-    on = front([t.result.accuracy for t in complete], [t.costs[cost] for t in complete])
-    points = [scale.point(t, "search", i in on) for i, t in enumerate(complete)]
+def searched(
+    definition: Definition, trials: Sequence[Trial], estimates: Mapping[Genotype, Estimate]
+) -> Searched:
+    """The points of a search, of those of its trials that are complete.
+
+    Args:
+        definition: Definition of the run.
+        trials: Trials of the search.
+        estimates: What is believed of their genotypes (see `estimates.believed`); empty: front,
+            knee and best go by the measured accuracies.
+    """
+    complete, scale = _complete(trials), _Scale(definition, estimates)
+    points = [scale.point(t, "search") for t in complete]
+    costs = [p.cost for p in points]
+    on = front([p.believed for p in points], costs)
+    on_measured = front([p.accuracy for p in points], costs)
+    points = [
+        replace(p, on_front=i in on, on_measured_front=i in on_measured)
+        for i, p in enumerate(points)
+    ]
     return Searched(
         points=tuple(points),
         knee=_knee([points[i] for i in on]),
-        best=max(points, key=lambda p: (p.fitness, -p.cost), default=None),
+        best=max(points, key=lambda p: (scale.fitness(p), -p.cost), default=None),
     )
 
 
@@ -237,7 +271,7 @@ def _complete(trials: Sequence[Trial]) -> list[Trial]:
 def _knee(points: Sequence[Point]) -> Point | None:
     if not points:
         return None
-    return points[knee([p.accuracy for p in points], [p.cost for p in points])]
+    return points[knee([p.believed for p in points], [p.cost for p in points])]
 
 
 def _final(definition: Definition, trial: Trial) -> Final:
@@ -253,15 +287,20 @@ def _final(definition: Definition, trial: Trial) -> Final:
 class _Scale:
     """Makes points of trials; what that needs of the definition is worked out once."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, estimates: Mapping[Genotype, Estimate]) -> None:
         self._space, self._base = definition.make_space(), definition.make_network().base_widths
         self._cost = definition.cost.name
         self._costs = tuple(definition.costs())
         self._reference = definition.reference_cost()
         self._trade_off = definition.search.trade_off
+        self._estimates = estimates
 
-    def point(self, trial: Trial, kind: str, on_front: bool) -> Point:
+    def fitness(self, point: Point) -> float:
+        return fitness(point.believed, point.cost, self._reference, self._trade_off)
+
+    def point(self, trial: Trial, kind: str) -> Point:
         accuracy, cost = trial.result.accuracy, trial.costs[self._cost]
+        estimate = self._estimates.get(trial.genotype) if trial.precision == "binary" else None
         return Point(
             trial=trial.number,
             kind=kind,
@@ -272,7 +311,9 @@ class _Scale:
             costs={name: trial.costs[name] for name in self._costs},
             cost=cost,
             fitness=fitness(accuracy, cost, self._reference, self._trade_off),
-            on_front=on_front,
+            on_front=False,
+            estimate=None if estimate is None else estimate.accuracy,
+            estimate_sd=None if estimate is None else estimate.deviation,
         )
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from moo_bnas.definition import Definition
-from moo_bnas.evolution.scoring import front, hypervolume
+from moo_bnas.evolution.estimates import Estimate
+from moo_bnas.evolution.scoring import fitness, front, hypervolume
+from moo_bnas.evolution.space import Genotype
 from moo_bnas.storage import Trial
 
 
 def score_of(
-    definition: Definition, mode: str, trials: Sequence[Trial]
+    definition: Definition,
+    mode: str,
+    trials: Sequence[Trial],
+    estimates: Mapping[Genotype, Estimate] | None = None,
 ) -> tuple[str, float | None]:
     """The one figure that says how good a search is: its name, and its value.
 
@@ -18,16 +23,23 @@ def score_of(
         definition: Definition of the run.
         mode: `scalar` for the best fitness; `pareto` for the hypervolume (`scoring.hypervolume`).
         trials: Trials that are complete; without any, the value is None.
+        estimates: Estimates of all their genotypes, to score in place of the measured accuracies;
+            None: score what was measured.
     """
     name = "best fitness" if mode == "scalar" else "hypervolume"
     if not trials:
         return name, None
-    if mode == "scalar":
+    if mode == "scalar" and estimates is None:
         return name, max(t.fitness for t in trials)
-    cheapest, most_expensive = definition.cost_range()
-    accuracies = [t.result.accuracy for t in trials]
+    accuracies = [
+        t.result.accuracy if estimates is None else estimates[t.genotype].accuracy for t in trials
+    ]
     costs = [t.costs[definition.cost.name] for t in trials]
-    return name, hypervolume(accuracies, costs, cheapest, most_expensive)
+    if mode == "scalar":
+        reference, trade_off = definition.reference_cost(), definition.search.trade_off
+        pairs = zip(accuracies, costs, strict=True)
+        return name, max(fitness(a, cost, reference, trade_off) for a, cost in pairs)
+    return name, hypervolume(accuracies, costs, *definition.cost_range())
 
 
 def leaders(mode: str, trials: Sequence[Trial]) -> list[Trial]:

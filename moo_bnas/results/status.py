@@ -9,6 +9,7 @@ from typing import Any
 
 from moo_bnas.definition import stored_definition
 from moo_bnas.processes import has_exited
+from moo_bnas.results.estimates import believed, measured_elsewhere
 from moo_bnas.results.score import score_of
 from moo_bnas.storage import (
     TRAINING,
@@ -52,6 +53,8 @@ class Status:
         total: Number of candidates of the whole search.
         score_name: Name of the score: `best fitness` or `hypervolume`, by mode.
         best: That score; None before any candidate is finished.
+        best_estimate: The score of the estimated accuracies in place of the measured ones; None
+            while too few candidates are finished to estimate anything.
         driver: The driver at work; None if there is none, or once the search is finished.
         workers: The workers at work.
         workers_silent: Number of workers that sent no heartbeat for long.
@@ -74,6 +77,7 @@ class Status:
     total: int
     score_name: str
     best: float | None
+    best_estimate: float | None
     driver: LeaseRow | None
     workers: list[SeenWorker]
     workers_silent: int
@@ -97,6 +101,7 @@ class Status:
             "evaluations": self.evaluations,
             "total": self.total,
             "best": self.best,
+            "best_estimate": self.best_estimate,
             "driver": self.driver
             and {
                 "host": _name(self.driver.host),
@@ -128,11 +133,14 @@ class Status:
     def as_text(self) -> str:
         """What people read."""
         counts = ", ".join(f"{n} {state}" for state, n in self.counts.items())
+        best = "none yet" if self.best is None else f"{self.best:.4f}"
+        if self.best_estimate is not None:
+            best = f"{self.best_estimate:.4f} estimated, {self.best:.4f} measured"
         lines = [
             f"{self.study} ({self.mode}): {'finished' if self.finished else 'not finished'}",
             f"generation   {self.generation} of {self.generations}",
             f"evaluations  {self.evaluations} of {self.total}: {counts}",
-            f"{self.score_name:<12} {'none yet' if self.best is None else f'{self.best:.4f}'}",
+            f"{self.score_name:<12} {best}",
         ]
         if self.parent is not None:
             lines.insert(1, f"parent       {self.parent.removeprefix('parent ')}")
@@ -197,7 +205,10 @@ def read_status(storage: Storage, study_name: str) -> Status:
         if found.copied_from is None:
             speeds[found.worker].append(found.images_per_second)
     total = definition.search.population * definition.search.generations
-    score_name, best = score_of(definition, study.attributes["mode"], complete)
+    mode = study.attributes["mode"]
+    score_name, best = score_of(definition, mode, complete)
+    estimates = believed(definition, [*complete, *measured_elsewhere(storage, study_name)])
+    by_estimate = score_of(definition, mode, complete, estimates)[1] if estimates else None
     seconds = [t.result.train_seconds for t in complete]
     left = None
     if seconds and recent:
@@ -205,7 +216,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
         left = sum(seconds) / len(seconds) * undone / len(recent)
     return Status(
         study=study_name,
-        mode=study.attributes["mode"],
+        mode=mode,
         finished=finished,
         counts=storage.trials.counts(study),
         generation=max((t.generation or 0 for t in trials), default=0),
@@ -214,6 +225,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
         total=total,
         score_name=score_name,
         best=best,
+        best_estimate=by_estimate,
         driver=driver,
         workers=[
             SeenWorker(w, mean(speeds[w.worker]) if w.worker in speeds else None) for w in recent

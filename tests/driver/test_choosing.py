@@ -8,6 +8,7 @@ from moo_bnas.definition import Definition
 from moo_bnas.driver.choosing import Choice
 from moo_bnas.driver.run import open_run
 from moo_bnas.errors import StorageError
+from moo_bnas.results.points import collect
 from moo_bnas.storage import Storage
 from tests.driving import search_driver
 from tests.fakes import accuracy_of, fake_worker
@@ -23,14 +24,17 @@ def test_a_network_is_chosen_from_the_search(tiny: Definition, tmp_path: Path) -
     trials = run.storage.trials.read(run.study)
     assert {t.result.accuracy for t in trials} == {accuracy_of(t.genotype) for t in trials}
     assert choice.trial(7) == trials[7].genotype
-    fittest = max(trials, key=lambda t: t.fitness)
-    assert choice.best() == fittest.genotype
+    report = collect(run.storage, "s")
+    space = tiny.make_space()
+    assert report.best is not None
+    assert report.knee is not None
+    assert choice.best() == space.encode(report.best.ratios)
+    assert choice.knee() == space.encode(report.knee.ratios)
     limit = sorted(t.costs["flops"] for t in trials)[9]
-    within = [t for t in trials if t.costs["flops"] <= limit]
+    within = [p for p in report.search if p.cost <= limit]
     assert len(within) == 10
-    most = max(within, key=lambda t: t.result.accuracy)
-    assert choice.within(limit) == most.genotype
-    assert choice.knee() in {t.genotype for t in trials}
+    most = max(within, key=lambda p: p.estimate or 0.0)
+    assert choice.within(limit) == space.encode(most.ratios)
     with pytest.raises(StorageError, match=r"got trial 99, but 's' has only 18 \(from 0\)"):
         choice.trial(99)
     with pytest.raises(StorageError, match="has at most 1 FLOPs; the cheapest has"):

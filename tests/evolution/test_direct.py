@@ -60,6 +60,35 @@ def test_the_result_of_a_search_names_front_best_and_knee() -> None:
     assert max(e.cost for e in found.evaluations) <= 15
 
 
+def test_front_best_and_knee_go_by_estimates_and_measured_ones_are_there_too() -> None:
+    chance = np.random.default_rng(0)
+    found = search(
+        lambda g: _accuracy(g) + chance.normal(),
+        lambda g: 1.0 + sum(g),
+        choices=[6] * 4,
+        evaluations=100,
+        reference_cost=9.0,
+    )
+    assert found.estimates is not None
+    estimate = dict(zip(found.evaluations, found.estimates, strict=True))
+    truth = {e: _accuracy(e.genotype) for e in found.evaluations}
+
+    def optimism(result: list[moo_bnas.Evaluation], *, by_estimate: bool) -> float:
+        believed = [estimate[e].accuracy if by_estimate else e.accuracy for e in result]
+        return float(np.mean([b - truth[e] for b, e in zip(believed, result, strict=True)]))
+
+    assert optimism(found.front, by_estimate=True) < optimism(
+        found.measured.front, by_estimate=False
+    )
+    assert max(estimate[e].accuracy - 4 * e.cost / 9 for e in found.evaluations) == pytest.approx(
+        estimate[found.best].accuracy - 4 * found.best.cost / 9
+    )
+    assert found.knee in found.front
+    assert found.measured.best.fitness == max(e.fitness for e in found.evaluations)
+    assert found.measured.knee in found.measured.front
+    assert found.measured.estimates is None
+
+
 def test_unequal_numbers_of_choices() -> None:
     choices = [2, 3, 5]
     found = search(lambda g: float(sum(g)), lambda g: 1.0, choices=choices, generations=50)
@@ -106,7 +135,7 @@ def test_on_a_table_of_training_runs_it_finds_what_enumeration_finds() -> None:
             seed=seed,
             reference_cost=reference,
         )
-        assert best - found.best.fitness < 0.1
+        assert best - found.measured.best.fitness < 0.1
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,17 @@ def drive(run: Run) -> None:
         search_driver(run).drive()
 
 
+def undominated(points: dict[int, tuple[float, float]]) -> set[int]:
+    """The keys of the (accuracy, cost) that no other is better than in one and as good in both."""
+    return {
+        key
+        for key, (accuracy, cost) in points.items()
+        if not any(
+            a >= accuracy and c <= cost and (a, c) != (accuracy, cost) for a, c in points.values()
+        )
+    }
+
+
 def train_finally(run: Run, ratios: float, precision: Precision, accuracy: float) -> None:
     """Finishes one final training, as a worker would."""
     genotype = run.definition.make_space().uniform(ratios)
@@ -52,19 +63,22 @@ def test_a_report_is_read_from_the_storage_alone(
     report = collect(Storage(storage_url), "s")
     search = report.search
     assert [p.ratios for p in search] == sorted(p.ratios for p in search)
-    dominated = {
-        p.trial
-        for p in search
-        for q in search
-        if q.accuracy >= p.accuracy
-        and q.cost <= p.cost
-        and (q.accuracy, q.cost) != (p.accuracy, p.cost)
-    }
-    assert {p.trial for p in search if p.on_front} == {p.trial for p in search} - dominated
+    measured = {p.trial: (p.accuracy, p.cost) for p in search}
+    assert {p.trial for p in search if p.on_measured_front} == undominated(measured)
+    estimated = {p.trial: (p.estimate or 0.0, p.cost) for p in search}
+    assert {p.trial for p in search if p.on_front} == undominated(estimated)
+    # The accuracies of the fake worker are linear in the genotype, and without noise.
+    for p in report.points:
+        if p.precision == "full":
+            assert p.estimate is None is p.estimate_sd
+        else:
+            assert p.estimate == pytest.approx(p.accuracy, abs=0.5)
+            assert 0 < (p.estimate_sd or 0) < 1
     assert [p.ratios[0] for p in report.references] == [0.25, 0.5, 1.0, 2.0, 1.0]
     assert report.references[-1].precision == "full"
     assert report.best is not None
-    assert report.best.fitness == max(p.fitness for p in search)
+    fittest = max(p.believed - 4 * p.cost / tiny.reference_cost() for p in search)
+    assert report.best.believed - 4 * report.best.cost / tiny.reference_cost() == fittest
     assert report.knee in report.front
     uniform = next(p for p in report.references if p.ratios[0] == 1.0)
     assert uniform.cost == tiny.reference_cost()
