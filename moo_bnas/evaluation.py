@@ -65,6 +65,7 @@ class Evaluation:
         accuracy_per_epoch: Accuracy after each epoch; empty for final trainings, which score once.
         loss_per_epoch: Mean training loss of each epoch; known of final trainings only.
         top5: Top-5 accuracy in percent; known of final trainings only.
+        images: Number of images that the accuracy was counted on; None where 0.1 stored it.
         artifact: The file that the training run left: weights of a parent, model file of a final
             training. None for candidates, whose weights are dropped.
         fingerprint: Fingerprint that the genotype was evaluated under; None until a worker has
@@ -82,6 +83,7 @@ class Evaluation:
     accuracy_per_epoch: tuple[float, ...] = ()
     loss_per_epoch: tuple[float, ...] = ()
     top5: float | None = None
+    images: int | None = None
     artifact: Artifact | None = None
     fingerprint: str | None = None
     worker: str | None = None

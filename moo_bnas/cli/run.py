@@ -44,7 +44,7 @@ def run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: 
         from moo_bnas.driver.search_loop import Driver
         from moo_bnas.report.confirmation import confirmation as confirmed
         from moo_bnas.report.files import write
-        from moo_bnas.report.tables import as_table
+        from moo_bnas.report.terminal import as_table
         from moo_bnas.results.points import collect
 
         opened, folder = open_search(search, driver)

@@ -21,5 +21,32 @@ function draw() {
   }
 }
 
+// A click on a network's row shows its points in the figures, and a click on a point its row.
+function choose(network) {
+  for (const row of document.querySelectorAll("tr[data-network]")) {
+    row.classList.toggle("chosen", row.dataset.network === network);
+  }
+  for (const place of document.querySelectorAll(".plot")) {
+    const points = place.data.flatMap((trace, curveNumber) =>
+      trace.visible === "legendonly" ? [] :
+      (trace.customdata ?? []).flatMap((key, pointNumber) =>
+        key === network ? [{ curveNumber, pointNumber }] : []));
+    if (points.length) Plotly.Fx.hover(place, points.slice(0, 1));
+  }
+}
+
+function link() {
+  for (const place of document.querySelectorAll(".plot")) {
+    place.on("plotly_click", (event) => choose(event.points[0].customdata));
+  }
+  for (const row of document.querySelectorAll("tr[data-network]")) {
+    row.addEventListener("click", () => choose(row.dataset.network));
+    row.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") choose(row.dataset.network);
+    });
+  }
+}
+
 draw();
+link();
 dark.addEventListener("change", draw);

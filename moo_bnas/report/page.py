@@ -9,11 +9,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from moo_bnas.report.confirmation import confirmation
 from moo_bnas.report.figures import figures
 from moo_bnas.report.headline import headline
 from moo_bnas.report.style import DARK, Figure
 from moo_bnas.report.tables import MISSING, cells, header, note, rows
-from moo_bnas.report.trade_off import pareto
+from moo_bnas.report.trade_off import network_key, pareto
 from moo_bnas.results.points import Report
 from moo_bnas.results.provenance import Trainings
 from moo_bnas.units import duration
@@ -70,6 +71,7 @@ def page(report: Report) -> str:
 <h2 id="table-title">Networks</h2>
 {_networks(report)}
 <p class="note">{escape(note(report))}</p>
+{"".join(f'<p class="note">{escape(line)}</p>' for line in confirmation(report))}
 </section>
 {_section(drawn["accuracy-flops"])}
 <section aria-labelledby="convergence-title">
@@ -140,19 +142,20 @@ def _networks(report: Report) -> str:
     lines = []
     for row in listed:
         searched = row.precision == "binary" and not row.is_uniform
-        lines.append((cells(report, row), "searched" if searched else ""))
+        kind = f'class="{"searched" if searched else ""}" tabindex="0"'
+        lines.append((cells(report, row), f'{kind} data-network="{network_key(row)}"'))
     return _html_table("networks", header(report), lines)
 
 
 def _html_table(
     label: str, header: Sequence[str], body: Sequence[tuple[Sequence[str], str]]
 ) -> str:
-    """A table with its own scroll bar; each row of the body comes with its CSS class."""
+    """A table with its own scroll bar; each row of the body comes with its attributes."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
     lines = []
-    for (first, *others), kind in body:
+    for (first, *others), attributes in body:
         values = "".join(f"<td>{escape(value)}</td>" for value in others)
-        lines.append(f'<tr class="{kind}"><th scope="row">{escape(first)}</th>{values}</tr>')
+        lines.append(f'<tr {attributes}><th scope="row">{escape(first)}</th>{values}</tr>')
     return (
         f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">'
         f'<table class="{label}"><thead><tr>{head}</tr></thead>'

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
+from moo_bnas.evolution.scoring import errors
 from moo_bnas.networks.cost import LayerCost
 from moo_bnas.units import quantity
 
@@ -61,6 +63,22 @@ def empty(y_title: str | None, x_title: str | None) -> go.Figure:
 def use_cost_axis(drawn: go.Figure, costs: Sequence[float]) -> None:
     """Makes the x axis logarithmic, with ticks over these costs that are written in full."""
     drawn.update_xaxes(type="log", **_ticks(costs))
+
+
+def use_accuracy_axis(drawn: go.Figure, accuracies: Sequence[float]) -> None:
+    """Makes the y axis one of errors on a reversed log scale, with ticks labelled as accuracies.
+
+    What is drawn must be errors (see `scoring.errors`). Half of the height is then for the best
+    networks, of which 98 % and 99 % differ as much as 60 % and 80 %.
+    """
+    low, high = (float(f(errors(accuracies))) for f in (np.min, np.max))
+    ticks = [digit * 10.0**decade for decade in (-1, 0, 1) for digit in (1, 2, 5)]
+    drawn.update_yaxes(
+        type="log",
+        range=[math.log10(min(high * 1.15, 100)), math.log10(low / 1.15)],
+        tickvals=ticks,
+        ticktext=[f"{100 - tick:g}" for tick in ticks],
+    )
 
 
 def axis_title(cost: LayerCost) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from moo_bnas.evaluation import Precision
+from moo_bnas.evolution.estimates import ENOUGH
 from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.points import Point, Report, called
 from moo_bnas.results.repeats import Confirmed
@@ -29,6 +30,8 @@ class Row:
         speedup: `cost` of the full-precision 1x network over `cost` of this network.
         search_top1: Top-1 accuracy in percent on the validation images, after training in the
             search; None if there is none yet.
+        estimate: Estimate of the mean of many such accuracies, in percent; None if there is none.
+        estimate_sd: Standard deviation of the estimate, in percent; None if there is none.
         confirmed: What repeats of that training run with other seeds say; None without repeats.
         final_top1: Top-1 accuracy in percent on the test images, after final training; None if
             there is none yet.
@@ -44,6 +47,8 @@ class Row:
     cost: float
     speedup: float
     search_top1: float | None
+    estimate: float | None
+    estimate_sd: float | None
     confirmed: Confirmed | None
     final_top1: float | None
     final_top5: float | None
@@ -81,6 +86,8 @@ def rows(report: Report) -> list[Row]:
             cost=costs[report.cost.name],
             speedup=twin / costs[report.cost.name],
             search_top1=None if point is None else point.accuracy,
+            estimate=None if point is None else point.estimate,
+            estimate_sd=None if point is None else point.estimate_sd,
             confirmed=report.confirmed.get((ratios, precision)),
             final_top1=None if final is None else final.accuracy,
             final_top5=None if final is None else final.top5,
@@ -99,7 +106,7 @@ def rows(report: Report) -> list[Row]:
 
 def marks(report: Report) -> list[tuple[Point, str]]:
     """The searched networks that a report points out, each with its mark."""
-    most_accurate = max(report.front, key=lambda p: p.accuracy, default=None)
+    most_accurate = max(report.front, key=lambda p: p.believed, default=None)
     return [
         (point, mark)
         for point, mark in (
@@ -113,21 +120,39 @@ def marks(report: Report) -> list[tuple[Point, str]]:
 
 def header(report: Report) -> tuple[str, ...]:
     """The titles of the columns that `cells` fills: the searched cost first, then the others."""
-    first, *others = [cost.title[0].upper() + cost.title[1:] for cost in _costs(report)]
-    confirmed = ["Confirmed"] if report.confirmed else []
-    accuracies = ["Search top-1", *confirmed, "Final top-1", "Final top-5"]
-    return ("Model", first, "Speedup", *others, *accuracies)
+    first, *others = [cost.title[0].upper() + cost.title[1:] for cost in costs_of(report)]
+    estimate = ("Estimate",) if report.is_estimated else ()
+    confirmed = ("Confirmed",) if report.confirmed else ()
+    final = ("Final top-1", "Final top-5")
+    return ("Model", first, "Speedup", *others, "Search top-1", *estimate, *confirmed, *final)
 
 
 def cells(report: Report, row: Row) -> tuple[str, ...]:
     """A row as text, under `header`; rounded as in the paper."""
-    first, *others = [cost.amount(row.costs[cost.name]) for cost in _costs(report)]
-    confirmed = [_confirmed(row.confirmed) or MISSING] if report.confirmed else []
+    first, *others = [cost.amount(row.costs[cost.name]) for cost in costs_of(report)]
     search, *final = [
         MISSING if percent is None else f"{percent:.2f}"
         for percent in (row.search_top1, row.final_top1, row.final_top5)
     ]
-    return (row.model, first, f"{row.speedup:.1f}x", *others, search, *confirmed, *final)
+    estimate = [estimated(row) or MISSING] if report.is_estimated else []
+    confirmed = [confirmed_as(row.confirmed) or MISSING] if report.confirmed else []
+    accuracies = (search, *estimate, *confirmed, *final)
+    return (row.model, first, f"{row.speedup:.1f}x", *others, *accuracies)
+
+
+def estimated(network: Row | Point) -> str:
+    """The estimate of a network with its standard deviation, as text; empty if it has none."""
+    if network.estimate is None or network.estimate_sd is None:
+        return ""
+    return f"{network.estimate:.1f} ± {network.estimate_sd:.1f}"
+
+
+def confirmed_as(found: Confirmed | None) -> str:
+    """The mean of repeats with its standard error, as text; empty without repeats."""
+    if found is None:
+        return ""
+    error = "" if found.standard_error is None else f" ± {found.standard_error:.2f}"
+    return f"{found.mean:.2f}{error}"
 
 
 def note(report: Report) -> str:
@@ -136,15 +161,16 @@ def note(report: Report) -> str:
     parts = [
         "Search top-1: percent of the validation images, after training in the search (epochs: "
         f"{epochs}); it is optimistic, as the search has chosen networks on these images.",
+        believing(report),
         f"Speedup: {report.cost.title} of full precision 1x over {report.cost.title}.",
     ]
     if report.confirmed:
-        parts.insert(1, f"Confirmed: {_confirmed_note(report)}.")
+        parts.insert(-1, confirming(report))
     if report.finals:
         lengths = sorted({f.epochs for f in report.finals})
         epochs_of = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
         parts.insert(
-            -1,
+            1,
             f"Final top-1 and top-5: percent of the test images, after final training{epochs_of}.",
         )
     if report.definition.parent is not None:
@@ -153,6 +179,32 @@ def note(report: Report) -> str:
             f"began from scratch, and also had {epochs} epochs."
         )
     return " ".join(parts)
+
+
+def confirming(report: Report) -> str:
+    """What confirmed accuracies are."""
+    runs = sorted({found.runs for found in report.confirmed.values()})
+    images = report.validation_images
+    number = "the same" if images is None else f"the same {images:,}"
+    return (
+        f"Confirmed: mean and standard error of {' or '.join(map(str, runs))} training runs with "
+        f"other seeds, on {number} validation images; the training run of the search is not among "
+        "them."
+    )
+
+
+def believing(report: Report) -> str:
+    """What front, knee and best go by."""
+    if report.is_estimated:
+        return (
+            "Estimate: the mean accuracy that is expected of many such training runs, with its "
+            "standard deviation, by a model of all networks that were trained in the search; "
+            "front, knee, best and most accurate go by it."
+        )
+    return (
+        f"With fewer than {ENOUGH} networks nothing is estimated: front, knee, best and most "
+        "accurate go by single training runs."
+    )
 
 
 def as_markdown(report: Report) -> str:
@@ -194,6 +246,7 @@ _TEX = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     MISSING: "--",
+    "±": r"$\pm$",
 }
 
 
@@ -203,9 +256,10 @@ def _tex(text: str) -> str:
 
 def as_table_csv(report: Report) -> str:
     """The table with all digits; ratios and widths joined by spaces, missing values empty."""
-    first, *others = [cost.name for cost in _costs(report)]
+    first, *others = [cost.name for cost in costs_of(report)]
     columns = [*("model", "precision", "ratios", "widths", first, "speedup"), *others]
     columns += ["search_top1", "final_top1", "final_top5"]
+    columns += ["estimate", "estimate_sd"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -215,116 +269,10 @@ def as_table_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def as_table(report: Report) -> str:
-    """The front, the references and the finally trained networks, one line each, for a terminal."""
-    tested = {(f.ratios, f.precision): f.accuracy for f in report.finals}
-    measured = ["accuracy", *(["confirmed"] if report.confirmed else [])]
-    header = ["network", *measured, *(c.title for c in _costs(report)), "fitness", "ratios"]
-    test_at = 1 + len(measured)
-    shown = _shown(report)
-    lines = [_line(report, name, p) for name, p in shown]
-    if tested:
-        header.insert(test_at, "test")
-        for line, (_, p) in zip(lines, shown, strict=True):
-            line.insert(test_at, _percent(tested.get((p.ratios, p.precision))))
-        known = {(p.ratios, p.precision) for _, p in shown}
-        for row in rows(report):
-            if row.final_top1 is not None and (row.ratios, row.precision) not in known:
-                costs = [*_amounts(report, row.costs), "-"]
-                accuracies = _accuracies(report, row.search_top1, row.confirmed)
-                accuracies.append(_percent(row.final_top1))
-                lines.append([row.model, *accuracies, *costs, _shortly(row.ratios)])
-    text = _aligned([header, *lines])
-    if report.confirmed:
-        text += f"\nconfirmed: {_confirmed_note(report)}"
-    if tested:
-        text += "\naccuracy: on validation images, after training in the search; test: on test "
-        text += "images, after final training"
-    if report.definition.parent is not None:
-        text += (
-            "\nBinary networks inherited the weights of a parent; full precision began from "
-            f"scratch, and also had {report.definition.recipe.epochs} epochs."
-        )
-    return text
-
-
-def _shown(report: Report) -> list[tuple[str, Point]]:
-    """The front, other searched networks that matter, and the references, with their names."""
-    best = report.best
-    references = {p.ratios for p in report.references}
-    confirmed = [p for p in report.search if report.confirmed_as(p) is not None]
-    others = [p for p in confirmed if p.ratios not in references]
-    searched = [*report.front, *([best] if best is not None else []), *others]
-    named = {p.trial: (f"trial {p.trial}{_marked(report, p)}", p) for p in searched}
-    return [
-        *named.values(),
-        *((called(p.ratios, p.precision, None), p) for p in report.references),
-    ]
-
-
-def _marked(report: Report, point: Point) -> str:
-    marked = [m for m, q in (("knee", report.knee), ("best", report.best)) if point is q]
-    return f" ({', '.join(marked)})" if marked else ""
-
-
-def _line(report: Report, name: str, p: Point) -> list[str]:
-    costs = _amounts(report, p.costs)
-    accuracies = _accuracies(report, p.accuracy, report.confirmed_as(p))
-    return [name, *accuracies, *costs, f"{p.fitness:.2f}", _shortly(p.ratios)]
-
-
-def _accuracies(report: Report, searched: float | None, confirmed: Confirmed | None) -> list[str]:
-    """On validation images: in the search, and over repeats if the report has any."""
-    if not report.confirmed:
-        return [_percent(searched)]
-    return [_percent(searched), f"{_confirmed(confirmed)} %" if confirmed else "-"]
-
-
-def _costs(report: Report) -> list[LayerCost]:
+def costs_of(report: Report) -> list[LayerCost]:
     """All costs; first the one that the search weighs accuracy against."""
     costs = report.definition.costs().values()
     return [report.cost, *(cost for cost in costs if cost.name != report.cost.name)]
-
-
-def _amounts(report: Report, costs: Mapping[str, float]) -> list[str]:
-    return [cost.amount(costs[cost.name]) for cost in _costs(report)]
-
-
-def _confirmed(found: Confirmed | None) -> str:
-    """Mean and standard error; empty without repeats."""
-    if found is None:
-        return ""
-    error = "" if found.standard_error is None else f" +- {found.standard_error:.2f}"
-    return f"{found.mean:.2f}{error}"
-
-
-def _confirmed_note(report: Report) -> str:
-    runs = sorted({found.runs for found in report.confirmed.values()})
-    return (
-        f"mean and standard error of {' or '.join(map(str, runs))} training runs with other seeds, "
-        "on the same validation images; the training run of the search is not among them"
-    )
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f} %"
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    last = len(widths) - 1
-
-    def side(i: int) -> Callable[[str, int], str]:
-        return str.ljust if i in (0, last) else str.rjust
-
-    return "\n".join(
-        "  ".join(side(i)(cell, widths[i]) for i, cell in enumerate(line)).rstrip()
-        for line in lines
-    )
-
-
-def _shortly(ratios: Sequence[float]) -> str:
-    return f"all {ratios[0]:g}" if len(set(ratios)) == 1 else _listing(ratios)
 
 
 def _listing(values: Sequence[float]) -> str:

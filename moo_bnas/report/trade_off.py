@@ -1,12 +1,18 @@
-"""Figures of accuracy against cost: the front, and the networks of the table."""
+"""Figures of accuracy against cost: the front, and the networks of the table.
+
+What is drawn are errors on a reversed log axis, whose ticks are labelled as accuracies.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 
+import numpy as np
 import plotly.graph_objects as go
 
+from moo_bnas.evolution.scoring import LEAST_ERROR, errors
 from moo_bnas.networks.cost import LayerCost
 from moo_bnas.report.published import published
 from moo_bnas.report.style import (
@@ -21,9 +27,10 @@ from moo_bnas.report.style import (
     Figure,
     axis_title,
     empty,
+    use_accuracy_axis,
     use_cost_axis,
 )
-from moo_bnas.report.tables import Row, rows
+from moo_bnas.report.tables import Row, estimated, rows
 from moo_bnas.results.points import Point, Report
 
 
@@ -45,9 +52,10 @@ def pareto(report: Report) -> go.Figure:
             "y": 0.98,
             "yanchor": "top",
         },
-        legend={"x": 1, "xanchor": "right"},
+        # Inside, where networks are expensive and inaccurate: few points are there.
+        legend={"orientation": "v", "x": 1, "xanchor": "right", "y": 0, "yanchor": "bottom"},
         paper_bgcolor=PAPER,
-        margin={"t": 110, "r": 40},
+        margin={"t": 80, "r": 40},
     )
     return drawn
 
@@ -58,11 +66,21 @@ def front_figure(report: Report) -> Figure:
     if not report.points:
         caption = "No candidate and no reference of the search has finished yet."
         return Figure("front", "The front", caption, None)
+    images = report.validation_images
+    validation = "validation images" if images is None else f"{images:,} validation images"
     caption = (
-        f"Accuracy on validation images after {epochs} epochs against {report.cost.title}, of "
+        f"Accuracy on {validation} after {epochs} epochs against {report.cost.title}, of "
         f"{len(report.search)} searched networks, {len(report.front)} of them on the front, and of "
         f"{len(report.references)} uniform and full-precision references."
     )
+    if report.is_estimated:
+        caption += (
+            " Binary networks are drawn at their estimates, which the front is made of; bars are "
+            "two standard deviations. Tap the legend to show the front of the measured accuracies."
+        )
+    if report.finals:
+        number = "" if report.test_images is None else f"{report.test_images:,} "
+        caption += f" Filled hexagons: accuracy on {number}test images after final training."
     if report.definition.parent is not None:
         caption += " Binary networks inherited a parent's weights; full precision did not."
     return Figure("front", "The front", caption, _draw_front(report))
@@ -70,9 +88,11 @@ def front_figure(report: Report) -> Figure:
 
 def _draw_front(report: Report) -> go.Figure:
     drawn = empty("accuracy (%)", axis_title(report.cost))
+    tested = [r for r in rows(report) if r.final_top1 is not None and report.points]
     others = [p for p in report.search if not p.on_front]
     uniform = [p for p in report.references if p.precision == "binary"]
     twin = [p for p in report.references if p.precision == "full"]
+    _add_tested(drawn, report, tested)
     _add(drawn, report, "evaluated", others, {"color": GREY, "size": 7, "opacity": 0.55})
     _add(
         drawn,
@@ -82,6 +102,7 @@ def _draw_front(report: Report) -> go.Figure:
         {"color": ORANGE, "size": 11, "symbol": "square"},
         line={"color": ORANGE, "width": 1.5, "dash": "dot"},
         labels=[f"{p.ratios[0]:g}x" for p in uniform],
+        bars=True,
     )
     _add(drawn, report, "full precision 1x", twin, {"color": RED, "size": 13, "symbol": "diamond"})
     _add(
@@ -90,14 +111,29 @@ def _draw_front(report: Report) -> go.Figure:
         "front",
         report.front,
         {"color": BLUE, "size": 9},
-        line={"color": BLUE, "width": 2},
+        line={"color": BLUE, "width": 2, "shape": "hv"},
+        bars=True,
     )
+    if report.is_estimated:
+        measured = [replace(p, estimate=None) for p in report.search if p.on_measured_front]
+        _add(
+            drawn,
+            report,
+            "front as measured",
+            sorted(measured, key=lambda p: p.cost),
+            {"color": INK, "size": 7, "symbol": "circle-open"},
+            line={"color": INK, "width": 1, "dash": "dash", "shape": "hv"},
+        )
+        drawn.data[-1].visible = "legendonly"
     if report.knee is not None:
         ring = {"size": 20, "symbol": "circle-open", "color": GREEN, "line": {"width": 3}}
         _add(drawn, report, "knee", [report.knee], ring)
     if report.best is not None:
         _add(drawn, report, "best", [report.best], {"color": PINK, "size": 15, "symbol": "star"})
     use_cost_axis(drawn, [p.cost for p in report.points])
+    if report.points:
+        final = [r.final_top1 for r in tested if r.final_top1 is not None]
+        use_accuracy_axis(drawn, [*(p.believed for p in report.points), *final])
     return drawn
 
 
@@ -112,23 +148,26 @@ def table_figure(report: Report) -> Figure:
         ("full precision", RED, "diamond", [r for r in listed if r.precision == "full"]),
     )
     shown: list[float] = []
-    for sort, dash, end in (("search, validation", "dot", "-open"), ("final, test", "solid", "")):
+    accuracies: list[float] = []
+    for sort, dash, end in (("final, test", "solid", ""), ("search, validation", "dot", "-open")):
         for kind, color, symbol, some in kinds:
             drawable = [(r, _top1(r, sort)) for r in some]
             known = [(r, top1) for r, top1 in drawable if top1 is not None]
             if not known:
                 continue
             shown += [r.cost for r, _ in known]
+            accuracies += [top1 for _, top1 in known]
             drawn.add_trace(
                 go.Scatter(
                     name=f"{kind} ({sort})",
                     x=[r.cost for r, _ in known],
-                    y=[top1 for _, top1 in known],
+                    y=errors([top1 for _, top1 in known]).tolist(),
+                    customdata=[network_key(r) for r, _ in known],
                     mode="lines+markers" if kind == "uniform" else "markers",
                     line={"color": color, "dash": dash, "width": 1.5},
                     marker={"color": color, "symbol": symbol + end, "size": 11},
-                    hovertext=[f"<b>{escape(r.model)}</b>" for r, _ in known],
-                    hovertemplate="%{hovertext}<br>%{y:.2f} %, %{x:.4~s} "
+                    hovertext=[f"<b>{escape(r.model)}</b><br>{top1:.2f} %" for r, top1 in known],
+                    hovertemplate="%{hovertext}, %{x:.4~s} "
                     f"{report.cost.title}"
                     f"<extra>{sort}</extra>",
                 )
@@ -145,21 +184,22 @@ def table_figure(report: Report) -> Figure:
             go.Scatter(
                 name=f"published ({paper.source})",
                 x=[p.flops for p in paper.rows],
-                y=[p.top1 for p in paper.rows],
+                y=errors([p.top1 for p in paper.rows]).tolist(),
                 mode="markers",
                 marker={"color": INK, "symbol": "x-thin-open", "size": 10, "line": {"width": 2}},
-                hovertext=[f"<b>{p.name}</b>" for p in paper.rows],
-                hovertemplate="%{hovertext}<br>%{y:.2f} %, %{x:.3~s} FLOPs"
-                f"<extra>{paper.source}</extra>",
+                hovertext=[f"<b>{p.name}</b><br>{p.top1:.2f} %" for p in paper.rows],
+                hovertemplate=f"%{{hovertext}}, %{{x:.3~s}} FLOPs<extra>{paper.source}</extra>",
                 visible="legendonly",
             )
         )
         shown += [p.flops for p in paper.rows]
+        accuracies += [p.top1 for p in paper.rows]
         caption += (
             f" Tap the legend to show the published results ({paper.source}), which are accuracies "
             "on test images after final training."
         )
     use_cost_axis(drawn, shown)
+    use_accuracy_axis(drawn, accuracies)
     drawn.update_layout(showlegend=True)
     return Figure("accuracy-flops", title, caption, drawn)
 
@@ -168,14 +208,49 @@ def hover(point: Point, costs: Iterable[LayerCost]) -> str:
     """The text shown when the pointer is over a point."""
     ratios = ", ".join(f"{r:g}" for r in point.ratios)
     widths = ", ".join(str(w) for w in point.widths)
+    estimate = [f"estimate {estimated(point)} %"] if estimated(point) else []
     return "<br>".join(
         [
             f"<b>{point.accuracy:.2f} %</b>",
+            *estimate,
             ", ".join(f"{c.amount(point.costs[c.name])} {c.title}" for c in costs),
             f"{point.kind} trial {point.trial}, {point.precision}, fitness {point.fitness:.2f}",
             f"ratios {ratios}",
             f"widths {widths}",
         ]
+    )
+
+
+def network_key(network: Point | Row) -> str:
+    """What a point of a figure and a row of the table have in common."""
+    return f"{network.precision} {' '.join(f'{r:g}' for r in network.ratios)}"
+
+
+def _add_tested(drawn: go.Figure, report: Report, tested: Sequence[Row]) -> None:
+    """Draws the results of final training, which are the first in the legend."""
+    if not tested:
+        return
+    colors = [RED if r.precision == "full" else ORANGE if r.is_uniform else BLUE for r in tested]
+    drawn.add_trace(
+        go.Scatter(
+            name="final, test",
+            x=[r.cost for r in tested],
+            y=errors([r.final_top1 or 0.0 for r in tested]).tolist(),
+            customdata=[network_key(r) for r in tested],
+            mode="markers",
+            marker={
+                "color": colors,
+                "size": 14,
+                "symbol": "hexagon",
+                "line": {"color": INK, "width": 1.5},
+            },
+            hovertext=[
+                f"<b>{r.final_top1:.2f} % on test images</b><br>{escape(r.model)}<br>"
+                f"{report.cost.amount(r.cost)} {report.cost.title}"
+                for r in tested
+            ],
+            hoverinfo="text",
+        )
     )
 
 
@@ -187,6 +262,7 @@ def _add(
     marker: dict[str, object],
     line: dict[str, object] | None = None,
     labels: Sequence[str] = (),
+    bars: bool = False,
 ) -> None:
     if not points:
         return
@@ -195,7 +271,9 @@ def _add(
         go.Scatter(
             name=name,
             x=[p.cost for p in points],
-            y=[p.accuracy for p in points],
+            y=errors([p.believed for p in points]).tolist(),
+            error_y=_bars(points, marker["color"]) if bars else None,
+            customdata=[network_key(p) for p in points],
             mode="+".join(parts),
             marker=marker,
             line=line,
@@ -205,6 +283,21 @@ def _add(
             hoverinfo="text",
         )
     )
+
+
+def _bars(points: Sequence[Point], color: object) -> dict[str, object] | None:
+    """Error bars of two standard deviations, which end where the axis does."""
+    if all(p.estimate_sd is None for p in points):
+        return None
+    around = errors([p.believed for p in points])
+    twice = np.array([2 * (p.estimate_sd or 0.0) for p in points])
+    return {
+        "array": twice.tolist(),
+        "arrayminus": (around - np.maximum(around - twice, LEAST_ERROR)).tolist(),
+        "color": color,
+        "thickness": 1,
+        "width": 3,
+    }
 
 
 def _top1(row: Row, sort: str) -> float | None:

@@ -15,7 +15,7 @@ from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.convergence import Step, convergence
 from moo_bnas.results.estimates import believed, measured_elsewhere
 from moo_bnas.results.provenance import Making, making
-from moo_bnas.results.repeats import Confirmed, confirmed
+from moo_bnas.results.repeats import Confirmed, Network, confirmed
 from moo_bnas.results.score import score_of
 from moo_bnas.storage import (
     Storage,
@@ -125,6 +125,10 @@ class Report:
         making: How the results were made.
         repeats: Finished repeats that confirm networks, sorted by genotype, precision and trial.
         confirmed: What the repeats say of each network, by its ratios and precision.
+        validation_images: Number of images that the accuracies of `points` were counted on; None
+            if the storage does not know it.
+        test_images: Number of images that the accuracies of `finals` were counted on; None if the
+            storage does not know it.
     """
 
     study: str
@@ -139,12 +143,19 @@ class Report:
     convergence: tuple[Step, ...]
     uniform_score: float | None
     making: Making
+    validation_images: int | None = None
+    test_images: int | None = None
     repeats: tuple[Point, ...] = ()
-    confirmed: Mapping[tuple[tuple[float, ...], Precision], Confirmed] = field(default_factory=dict)
+    confirmed: Mapping[Network, Confirmed] = field(default_factory=dict)
 
     def confirmed_as(self, point: Point) -> Confirmed | None:
         """What repeats say of the network of a point; None if it was not repeated."""
         return self.confirmed.get((point.ratios, point.precision))
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether front, knee and best go by estimates."""
+        return any(p.estimate is not None for p in self.search)
 
     @property
     def cost(self) -> LayerCost:
@@ -222,10 +233,9 @@ def collect(storage: Storage, study_name: str) -> Report:
             None if final_study is None else final_study.attributes["definition"],
         ),
         repeats=tuple(scale.point(t, "confirm") for t in _complete(repeats)),
-        confirmed={
-            (definition.make_space().decode(genotype), precision): found
-            for (genotype, precision), found in confirmed(repeats).items()
-        },
+        confirmed=confirmed(definition.make_space(), repeats),
+        validation_images=_images([*complete, *complete_references]),
+        test_images=_images(_complete(finals)),
     )
 
 
@@ -266,6 +276,10 @@ def _complete(trials: Sequence[Trial]) -> list[Trial]:
     return sorted(
         (t for t in trials if t.state == "complete"), key=lambda t: (t.genotype, t.precision)
     )
+
+
+def _images(complete: Sequence[Trial]) -> int | None:
+    return max((t.result.images for t in complete if t.result.images is not None), default=None)
 
 
 def _knee(points: Sequence[Point]) -> Point | None:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from moo_bnas.evaluation import Precision
-from moo_bnas.evolution.space import Genotype
+from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.storage import Trial
+
+Network = tuple[tuple[float, ...], Precision]
+"""A network by its expansion ratios and its precision."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,13 @@ class Confirmed:
     runs: int
 
 
-def confirmed(trials: Sequence[Trial]) -> dict[tuple[Genotype, Precision], Confirmed]:
+def confirmed(space: SearchSpace, trials: Sequence[Trial]) -> dict[Network, Confirmed]:
     """What the trials of NAME.confirm that are complete say of each network."""
-    found: dict[tuple[Genotype, Precision], list[float]] = {}
+    found: dict[Network, list[float]] = {}
     for trial in trials:
         if trial.state == "complete":
-            found.setdefault((trial.genotype, trial.precision), []).append(trial.result.accuracy)
+            network = space.decode(trial.genotype), trial.precision
+            found.setdefault(network, []).append(trial.result.accuracy)
     return {network: _confirmed(accuracies) for network, accuracies in found.items()}
 
 

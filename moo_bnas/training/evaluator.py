@@ -120,7 +120,8 @@ class Evaluator:
             network = self._build(genotype, precision, seed)
             if self._parent is not None and precision == "binary":
                 inherit(network, self._parent)
-            return _scored(Training(network, self._data("search"), recipe, seed), seed, should_stop)
+            training = Training(network, self._data("search"), recipe, seed)
+            return _scored(training, seed, self._scoring("search"), should_stop)
 
         return on_device(self.device, train)
 
@@ -153,7 +154,7 @@ class Evaluator:
             )
             if checkpoint is not None:
                 training.restore(safetensors.torch.load(checkpoint))
-            found = _scored(training, seed, should_stop, keep)
+            found = _scored(training, seed, self._scoring("search"), should_stop, keep)
             return found, safetensors.torch.save(_weights(training.network))
 
         return on_device(self.device, train)
@@ -184,6 +185,7 @@ class Evaluator:
             found = Evaluation(
                 accuracy=accuracy,
                 top5=top5,
+                images=self._scoring("final"),
                 epochs=len(training.losses),
                 seed=task.seed,
                 train_seconds=seconds,
@@ -227,6 +229,10 @@ class Evaluator:
     def _data(self, purpose: Purpose) -> DeviceData:
         self.load(purpose)
         return self._loaded[purpose][1]
+
+    def _scoring(self, purpose: Purpose) -> int:
+        """The number of images that networks are scored on."""
+        return len(self._loaded[purpose][0].scoring.rows)
 
     def _build(self, genotype: Genotype, precision: Precision, seed: int) -> nn.Module:
         widths = self._space.widths_of(genotype, self._network.base_widths)
@@ -284,7 +290,11 @@ class Evaluator:
 
 
 def _scored(
-    training: Training, seed: int, should_stop: Callable[[], bool], keep: Keep | None = None
+    training: Training,
+    seed: int,
+    images: int,
+    should_stop: Callable[[], bool],
+    keep: Keep | None = None,
 ) -> Evaluation:
     """Trains to the end; the evaluation of a training run that scores after each epoch."""
     seconds, speed = _timed(training, should_stop, keep)
@@ -294,6 +304,7 @@ def _scored(
         seed=seed,
         train_seconds=seconds,
         images_per_second=speed,
+        images=images,
         accuracy_per_epoch=tuple(training.accuracies),
     )
 

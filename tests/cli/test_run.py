@@ -81,10 +81,10 @@ def test_confirm_is_added_to_a_finished_run_and_compares_with_uniform_networks(
     cli: Cli, tmp_path: Path, tiny_path: Path
 ) -> None:
     options = (tiny_path, *LOCAL, "--generations", "1")
-    assert "confirm" not in cli("run", *options).stdout
+    assert "onfirmed" not in cli("run", *options).stdout
     done = cli("run", *options, "--confirm", "2", "--confirm-seeds", "2")
     assert done.returncode == 0, done.stderr
-    assert "confirmed: mean and standard error of 2 training runs with other seeds" in done.stdout
+    assert "Confirmed: mean and standard error of 2 training runs with other seeds" in done.stdout
     assert re.search(r"trial \d+ beside uniform [\d.]+x, at [\d.]+ of its FLOPs: [+-]", done.stdout)
     folder = tmp_path / "runs" / "tiny-pareto-s0"
     points = json.loads((folder / "pareto.json").read_text())["points"]

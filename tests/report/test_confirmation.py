@@ -16,7 +16,7 @@ def test_a_confirmed_network_is_compared_in_one_line(report: Report) -> None:
     }
     # By hand: 1074 / 3306 FLOPs; errors 0.3 and 0.4 add to 0.5.
     assert confirmation(replace(report, confirmed=confirmed)) == [
-        "trial 1 beside uniform 1x, at 0.32 of its FLOPs: +18.00 +- 0.50 points, more accurate"
+        "trial 1 beside uniform 1x, at 0.32 of its FLOPs: +18.00 ± 0.50 points, more accurate"
     ]
     confirmed[knee.ratios, knee.precision] = Confirmed(88.0, None, 1)
     assert confirmation(replace(report, confirmed=confirmed)) == [

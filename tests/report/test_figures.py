@@ -30,15 +30,42 @@ def drawn(report: Report, name: str) -> Sequence[Any]:
 def test_the_front_shows_every_point_once_and_marks_what_matters(report: Report) -> None:
     traces = {t.name: t for t in pareto(report).data}
     assert set(traces) == {
-        *("evaluated", "uniform widening", "full precision 1x", "front", "knee", "best"),
+        *("final, test", "evaluated", "uniform widening", "full precision 1x", "front"),
+        *("knee", "best"),
     }
+    assert pareto(report).data[0].name == "final, test"
     assert list(traces["evaluated"].x) == [3153.5]
-    assert list(traces["front"].y) == [50.0, 90.0, 91.0]
-    assert traces["front"].mode == "markers+lines"
+    assert list(traces["front"].y) == [50.0, 10.0, 9.0]  # errors
+    assert (traces["front"].mode, traces["front"].line.shape) == ("markers+lines", "hv")
+    assert list(traces["final, test"].y) == [4.0, 7.0, 7.5, 8.875]
     assert list(traces["knee"].x) == list(traces["best"].x) == [1074.0]
     assert list(traces["uniform widening"].text) == ["0.25x", "1x", "2x"]
     assert pareto(report).layout.xaxis.type == "log"
+    axis = pareto(report).layout.yaxis
+    assert (axis.type, axis.range[0] > axis.range[1]) == ("log", True)
+    assert dict(zip(axis.tickvals, axis.ticktext, strict=True))[5.0] == "95"
     assert "1 failed" in pareto(report).layout.title.text
+
+
+def test_estimates_are_drawn_with_bars_and_the_measured_front_on_demand(report: Report) -> None:
+    points = tuple(
+        replace(p, estimate=p.accuracy - 2, estimate_sd=0.5, on_measured_front=p.on_front)
+        if p.precision == "binary"
+        else p
+        for p in report.points
+    )
+    found = replace(report, points=points, validation_images=360)
+    traces = {t.name: t for t in pareto(found).data}
+    assert list(traces["front"].y) == [52.0, 12.0, 11.0]
+    assert list(traces["front"].error_y.array) == [1.0, 1.0, 1.0]
+    assert list(traces["front as measured"].y) == [50.0, 10.0, 9.0]
+    assert traces["front as measured"].visible == "legendonly"
+    assert traces["full precision 1x"].error_y.array is None
+    assert "estimate 88.0 ± 0.5 %" in hover(found.search[1], COSTS.values())
+    assert "on 360 validation images" in by_name(found)["front"].caption
+    sure = replace(found.search[3], estimate=99.5, estimate_sd=1.0)
+    (bar,) = (t for t in pareto(replace(found, points=(sure,))).data if t.name == "front")
+    assert list(bar.error_y.arrayminus) == [pytest.approx(0.4)]  # a bar ends at 99.9 %
 
 
 def test_hovering_shows_all_of_a_point(report: Report) -> None:
@@ -67,14 +94,15 @@ def test_channels_stand_beside_uniform_1x(report: Report) -> None:
 
 def test_validation_and_test_accuracies_are_series_of_their_own(report: Report) -> None:
     traces = {t.name: t for t in drawn(report, "accuracy-flops")}
-    assert {name: list(t.y) for name, t in traces.items()} == {
-        "uniform (search, validation)": [50.0, 70.0, 90.4],
-        "searched (search, validation)": [90.0, 91.0],
-        "full precision (search, validation)": [95.0],
+    assert {name: [100 - y for y in t.y] for name, t in traces.items()} == {
         "uniform (final, test)": [93.0],
         "searched (final, test)": [92.5, 91.125],
         "full precision (final, test)": [96.0],
+        "uniform (search, validation)": [50.0, 70.0, pytest.approx(90.4)],
+        "searched (search, validation)": [90.0, 91.0],
+        "full precision (search, validation)": [95.0],
     }
+    assert next(iter(traces)) == "uniform (final, test)"
     symbols = [t.marker.symbol for t in traces.values()]
     assert len(set(symbols)) == 6
 

@@ -17,6 +17,7 @@ FILES = [
 def test_csv_has_a_line_for_each_point(report: Report) -> None:
     lines = as_csv(report).splitlines()
     assert lines[0].startswith("trial,kind,precision,ratios,widths,accuracy")
+    assert lines[0].endswith(",on_front,estimate,estimate_sd,on_measured_front")
     assert lines[2].startswith("1,search,binary,0.25 2 0.25 0.5 2 0.5,1 8 2 4 32 8,90.0,1074.0,")
     assert len(lines) == 1 + len(report.points)
 

@@ -15,6 +15,8 @@ from moo_bnas.report.page import as_toml, page, pareto_page
 from moo_bnas.results.points import Report
 from tests.browser import look
 
+KNEE = "binary 0.25 2 0.25 0.5 2 0.5"
+CHOSEN = "document.querySelector('tr.chosen')"
 FRONT = "document.querySelector('[data-figure=data-front]')"
 
 
@@ -26,7 +28,7 @@ def test_a_page_needs_no_network(make: Callable[[Report], str], report: Report) 
 def test_the_page_says_what_there_is(report: Report) -> None:
     text = page(report).partition("<script>")[0]
     assert "<title>s: report</title>" in text
-    assert "comes within 0.40 points of uniform 2x with 14 % of its FLOPs" in text
+    assert "trial 1 (knee, best) reaches 92.50 % and uniform 2x 93.00 % of the test" in text
     assert "4 of up to 18 candidates evaluated, 1 failed, 4 networks finally trained" in text
     for title in ("The front", "Networks", "Convergence", "Channels per layer", "How it was made"):
         assert re.search(f"<h2[^>]*>{title}</h2>", text)
@@ -68,13 +70,22 @@ def test_a_browser_draws_the_page_on_a_phone_and_in_the_dark(
         f"{FRONT}.querySelectorAll('.point').length",
         f"getComputedStyle({FRONT}.querySelector('.xtitle')).fill",
         "getComputedStyle(document.body).backgroundColor",
+        "document.querySelectorAll('tr[data-network]')[4].click()",
+        f"{CHOSEN}.querySelector('th').textContent",
+        f"{FRONT}.querySelector('.hoverlayer').textContent.includes('93.00 % on test images')",
+        f"{FRONT}.emit('plotly_click', {{points: [{{customdata: '{KNEE}'}}]}})",
+        f"{CHOSEN}.querySelector('th').textContent",
     ]
     light, dark = look(path, questions, [(390, "light"), (1280, "dark")])
     assert (light.complaints, light.requests) == ([], [])
-    # 1 evaluated, 3 uniform, 1 full precision, 3 on the front, knee, best; and 5 figures.
-    assert light.answers[1:] == [390, 5, 10, "rgb(36, 41, 47)", "rgb(255, 255, 255)"]
+    # 4 finally trained, 1 evaluated, 3 uniform, 1 full precision, 3 on the front, knee, best; and
+    # 5 figures.
+    assert light.answers[1:6] == [390, 5, 14, "rgb(36, 41, 47)", "rgb(255, 255, 255)"]
     assert (dark.complaints, dark.requests) == ([], [])
-    assert dark.answers[2:] == [5, 10, "rgb(230, 232, 234)", "rgb(20, 24, 28)"]
+    assert dark.answers[2:6] == [5, 14, "rgb(230, 232, 234)", "rgb(20, 24, 28)"]
+    # A click on the row of uniform 2x shows its points; a click on a point shows its row.
+    assert dark.answers[7:9] == ["uniform 2x", True]
+    assert dark.answers[10] == "trial 1 (knee, best)"
     assert dark.answers[1] <= 1280
 
 
@@ -90,5 +101,6 @@ def test_a_browser_draws_the_front_alone(report: Report, tmp_path: Path) -> None
         [*command, f"file://{tmp_path}/pareto.html"], capture_output=True, text=True, check=True
     ).stdout
     assert "s: 4 binary networks, 3 on the front" in drawn
-    # One path a point: 1 evaluated, 3 uniform, 1 full, 3 on the front, knee, best; 6 in the legend.
-    assert len(re.findall(r'<path class="point', drawn)) == 10
+    # One path per point: 4 finally trained, 1 evaluated, 3 uniform, 1 full precision, 3 on the
+    # front, knee, best.
+    assert len(re.findall(r'<path class="point', drawn)) == 14

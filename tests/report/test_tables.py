@@ -4,7 +4,8 @@ import csv
 import io
 from dataclasses import replace
 
-from moo_bnas.report.tables import as_markdown, as_table, as_table_csv, as_tex, rows
+from moo_bnas.report.tables import as_markdown, as_table_csv, as_tex, rows
+from moo_bnas.report.terminal import as_table
 from moo_bnas.results.points import Report
 from moo_bnas.results.repeats import Confirmed
 
@@ -84,13 +85,15 @@ def test_csv_keeps_all_digits(report: Report) -> None:
         "search_top1": "90.0",
         "final_top1": "92.5",
         "final_top5": "99.25",
+        "estimate": "",
+        "estimate_sd": "",
     }
     assert read[2]["search_top1"] == ""
 
 
 def test_the_table_of_the_terminal_names_front_references_and_finals(report: Report) -> None:
     lines = as_table(report).splitlines()
-    assert [line.split("  ")[0] for line in lines[:-1]] == [
+    assert [line.split("  ")[0] for line in lines[:-2]] == [
         "network",
         "trial 0",
         "trial 1 (knee, best)",
@@ -107,7 +110,29 @@ def test_the_table_of_the_terminal_names_front_references_and_finals(report: Rep
     assert "90.00 %  92.50 %" in lines[2]
     before = as_table(replace(report, finals=())).splitlines()
     assert before[0].split() == ["network", "accuracy", "FLOPs", "memory", "fitness", "ratios"]
-    assert len(before) == 8
+    assert len(before) == 9
+    assert before[-1].startswith("With fewer than 16 networks nothing is estimated")
+
+
+def test_estimates_stand_beside_what_was_measured(report: Report) -> None:
+    known = replace(report.search[1], estimate=88.0, estimate_sd=0.75)
+    others = tuple(p for p in report.points if p is not report.search[1])
+    found = replace(report, points=(known, *others), knee=known, best=known)
+    assert (
+        as_markdown(found)
+        .splitlines()[0]
+        .endswith("| Search top-1 | Estimate | Final top-1 | Final top-5 |")
+    )
+    line = next(line for line in as_markdown(found).splitlines() if "knee" in line)
+    assert line.endswith("| 90.00 | 88.0 ± 0.8 | 92.50 | 99.25 |")
+    assert "front, knee, best and most accurate go by it" in as_markdown(found)
+    assert r"88.0 $\pm$ 0.8" in as_tex(found)
+    assert as_tex(found).isascii()
+    row = list(csv.DictReader(io.StringIO(as_table_csv(found))))[5]
+    assert (row["estimate"], row["estimate_sd"]) == ("88.0", "0.75")
+    lines = as_table(found).splitlines()
+    assert lines[0].split()[:4] == ["network", "accuracy", "test", "estimate"]
+    assert "90.00 %  92.50 %  88.0 ± 0.8 %" in next(line for line in lines if "knee" in line)
 
 
 def test_confirmed_accuracies_have_a_column_of_their_own(report: Report) -> None:
@@ -116,14 +141,14 @@ def test_confirmed_accuracies_have_a_column_of_their_own(report: Report) -> None
         (one, beaten.precision): Confirmed(72.5, 0.25, 3),
         (beaten.ratios, beaten.precision): Confirmed(79.0, None, 1),
     }
-    shown = replace(report, confirmed=confirmed)
+    shown = replace(report, confirmed=confirmed, validation_images=360)
     lines = as_markdown(shown).splitlines()
     assert "| Search top-1 | Confirmed | Final top-1 |" in lines[0]
-    assert "| 70.00 | 72.50 +- 0.25 |" in next(s for s in lines if s.startswith("| uniform 1x"))
+    assert "| 70.00 | 72.50 ± 0.25 |" in next(s for s in lines if s.startswith("| uniform 1x"))
     assert "| 80.00 | 79.00 |" in next(s for s in lines if s.startswith("| trial 2 |"))
-    assert "Confirmed: mean and standard error of 1 or 3 training runs" in lines[-1]
+    assert "standard error of 1 or 3 training runs with other seeds, on the same 360" in lines[-1]
     text = as_table(shown).splitlines()
-    assert text[0].split()[:4] == ["network", "accuracy", "confirmed", "test"]
-    assert "70.00 %  72.50 +- 0.25 %" in next(s for s in text if s.startswith("uniform 1x"))
+    assert text[0].split()[:4] == ["network", "accuracy", "test", "confirmed"]
+    assert "70.00 %        -  72.50 ± 0.25 %" in next(s for s in text if s.startswith("uniform 1x"))
     assert [s.split()[:2] for s in text].count(["trial", "2"]) == 1
     assert "onfirmed" not in as_markdown(report) + as_table(report)

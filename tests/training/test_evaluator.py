@@ -32,6 +32,7 @@ def test_an_evaluation_says_how_it_came_about(
     assert found.accuracy == found.accuracy_per_epoch[-1]
     assert found.epochs == len(found.accuracy_per_epoch) == 1
     assert found.seed == candidate_seed(0, genotype)
+    assert found.images == 360  # 20 % of the digits, class by class
     assert found.train_seconds == 2.5
     # Of the 1,797 digits 60 % train: 1,078, which make 8 equal steps of at least 128: 8 x 134.
     assert found.images_per_second == pytest.approx(1072 / 2.5)
