@@ -27,25 +27,44 @@ def _parse_seeds(context: click.Context, parameter: click.Parameter, text: str |
 @click.command(short_help="Search: make or resume a run.")
 @run_options
 @click.option(
+    "--confirm",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="After the search, train the N networks that matter, and the uniform ones, again with "
+    "other seeds of the recipe.  [default: 0]",
+)
+@click.option(
+    "--confirm-seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    metavar="S",
+    help="With --confirm: training runs of each network.",
+)
+@click.option(
     "--seeds",
     metavar="LIST",
     callback=_parse_seeds,
     help="Seeds such as 0,1,2: a run for each, one after the other, and a summary of all.",
 )
 @general_options
-def run(search: RunOptions, driver: DriverOptions, seeds: list[int]) -> None:
+def run(
+    search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: int, seeds: list[int]
+) -> None:
     """Search: make or resume a run of DEFINITION (a name of `moo-bnas studies`, or a file).
 
     The same command resumes a run that was stopped at any moment and in any way, and the result is
     the same as without the stop. The default DEFINITION, digits, needs no download.
 
     \b
-    Example:
+    Examples:
       moo-bnas run digits --mode pareto --workers 2
+      moo-bnas run digits --mode pareto --workers 2 --confirm 4
     """
     with resumable():
         if not seeds:
-            _run(search, driver)
+            _run(search, driver, confirm, confirm_seeds)
             return
         from moo_bnas.output import write_whole
         from moo_bnas.report.files import make_folder
@@ -58,28 +77,39 @@ def run(search: RunOptions, driver: DriverOptions, seeds: list[int]) -> None:
         for seed in seeds:
             name = f"{stem}-s{seed}"
             out: Path | None = None if driver.out is None else driver.out / name
-            reports.append(
-                _run(replace(search, seed=seed), replace(driver, study_name=name, out=out))
-            )
+            one, its_driver = replace(search, seed=seed), replace(driver, study_name=name, out=out)
+            reports.append(_run(one, its_driver, confirm, confirm_seeds))
         together = joined(reports)
         path = folder / "seeds.json"
         write_whole(path, (json.dumps(together.as_document(), indent=1) + "\n").encode())
         click.echo(f"\n{together.as_text()}\n\nwritten: {path}")
 
 
-def _run(search: RunOptions, driver: DriverOptions) -> Report:
+def _run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: int) -> Report:
     """Makes or resumes one run, and writes and prints its report."""
+    from moo_bnas.driver.confirmation import Confirmation
     from moo_bnas.driver.search_loop import Driver
+    from moo_bnas.report.confirmation import confirmation as confirmed
     from moo_bnas.report.files import write
-    from moo_bnas.report.tables import as_table
+    from moo_bnas.report.terminal import as_table
     from moo_bnas.results.points import collect
 
     opened, folder = open_search(search, driver)
-    if not opened.is_over:
-        drive_search(opened, folder, driver, Driver.drive)
+    confirmation = Confirmation(opened, confirm, confirm_seeds) if confirm else None
+
+    def drive(driving: Driver) -> None:
+        if not opened.is_over:
+            driving.drive()
+        if confirmation is not None:
+            driving.confirm(confirmation)
+
+    if not (opened.is_over and (confirmation is None or confirmation.is_over)):
+        drive_search(opened, folder, driver, drive)
     collected = collect(opened.storage, opened.study.name)
     paths = write(collected, folder)
     click.echo(as_table(collected))
+    if lines := confirmed(collected):
+        click.echo("\n" + "\n".join(lines))
     if collected.failed:
         click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
     click.echo("\nwritten: " + ", ".join(str(p) for p in paths))

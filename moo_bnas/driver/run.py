@@ -81,8 +81,8 @@ def check_run(study_name: str, definition: Definition, mode: Mode, seed: int) ->
     if not _STUDY_NAME.fullmatch(study_name) or is_sibling(study_name):
         raise DefinitionError(
             f"got the study name {study_name!r}, expected letters, digits, '.', '_' and '-', not "
-            "beginning with '.' and not ending in '.baselines', '.parent' or '.final'; choose "
-            "another --study-name"
+            "beginning with '.' and not ending in '.baselines', '.parent', '.confirm' or "
+            "'.final'; choose another --study-name"
         )
     make_search(definition, mode, seed)
 

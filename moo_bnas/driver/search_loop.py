@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from moo_bnas.driver.candidates import binary_candidates, candidate
+from moo_bnas.driver.confirmation import Confirmation
 from moo_bnas.driver.limits import Hours, has_plateaued
 from moo_bnas.driver.local_workers import LocalWorkers
-from moo_bnas.driver.progress import Progress
+from moo_bnas.driver.progress import Progress, Shown
 from moo_bnas.driver.run import Run, make_search
 from moo_bnas.driver.steady import Steady
 from moo_bnas.driver.upkeep import Upkeep, pause
@@ -45,7 +46,7 @@ class Driver:
         self,
         run: Run,
         workers: LocalWorkers,
-        show: Callable[[Progress], None],
+        show: Callable[[Shown], None],
         renew_lease: Callable[[], None],
     ) -> None:
         self._run = run
@@ -169,6 +170,10 @@ class Driver:
             if over:
                 return
             pause(began)
+
+    def confirm(self, confirmation: Confirmation) -> None:
+        """Has training runs repeated, once the search is finished."""
+        confirmation.drive(self._upkeep, self._show)
 
     def make_parent(self) -> Trial | None:
         """Has the parent trained, if the run has one that is not trained yet.

@@ -2,14 +2,15 @@
 
 One run is one Optuna study, which holds its search trials only; its siblings hold the rest:
 NAME.baselines the references, NAME.parent the training run of the weights that candidates inherit,
+NAME.confirm repeats of the training runs of chosen networks and references with other seeds,
 NAME.final full training runs of chosen networks and references, scored on the test images.
 Optuna's rows are the truth that people read (`optuna.load_study`, optuna-dashboard); the table
 `moo_bnas_trials` repeats each trial's state under an index, with the token of its claim, and always
 changes in the same transaction.
 
 - Only the driver makes trials: WAITING, a generation in one transaction, with params and
-  distributions. (study, genotype, precision) is unique, so submitting twice makes them once, and
-  trial numbers follow the order of submission.
+  distributions. (study, genotype, repeat, precision) is unique, so submitting twice makes them
+  once, and trial numbers follow the order of submission.
 - A worker claims by a conditional update, WAITING -> RUNNING, whose row count must be 1. The same
   transaction writes a fresh token and the first heartbeat. Of the waiting trials the most expensive
   goes first, since the last to finish holds up its generation.
@@ -29,7 +30,8 @@ changes in the same transaction.
   database.
 - Of final trainings only those wait for workers that the last command named; others are held back,
   but WAITING in Optuna's rows.
-- An evaluation is begun at most once at a time per fingerprint and genotype in the whole storage.
+- An evaluation is begun at most once at a time per fingerprint, genotype and repeat in the whole
+  storage.
   A waiting trial whose evaluation another study is training is passed over until that ends; one
   whose evaluation is known is finished with a copy of it.
 - One driver at a time holds the lease of a study and renews it. If its process has exited on this
@@ -68,6 +70,7 @@ from moo_bnas.storage.records import (
     Trial,
     WorkerRow,
     baselines_of,
+    confirm_of,
     final_of,
     grace_of,
     is_sibling,
@@ -96,6 +99,7 @@ __all__ = [
     "Trial",
     "WorkerRow",
     "baselines_of",
+    "confirm_of",
     "final_of",
     "grace_of",
     "is_sibling",

@@ -10,7 +10,7 @@ from typing import Any
 
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import ATTRIBUTES, Evaluation, Precision
-from moo_bnas.evolution.space import Genotype
+from moo_bnas.evolution.space import Genotype, genotype_key, parse_genotype_key
 
 MAX_LOSSES = 10
 MAX_DEVICE_ERRORS = 3
@@ -29,9 +29,10 @@ RESULTS = ATTRIBUTES | {"fitness", "fail_reason"}
 CLAIMS_UNTIL = "claims_until"
 """Attribute of a study that says when its last claim may begin, by the clock of the database."""
 
-_SUBMITTED = frozenset({"genotype", "precision", "generation", "told"})  # and costs, by their names
+# What a trial is submitted with, beside costs by their names.
+_SUBMITTED = frozenset({"genotype", "precision", "generation", "told", "repeat"})
 
-_SIBLINGS = _BASELINES, _PARENT, _FINAL = ".baselines", ".parent", ".final"
+_SIBLINGS = _BASELINES, _PARENT, _CONFIRM, _FINAL = ".baselines", ".parent", ".confirm", ".final"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Candidate:
             and this one, in that order; None where generations are proposed as a whole.
         ordered_by: Name of the cost that orders the queue: of the waiting trials the most
             expensive one is claimed first.
+        repeat: 0 for the first training run of a network; 1, 2, ... for repeats of it with other
+            initial weights and another order of images.
 
     Raises:
         ValueError: If a cost has the name of another attribute of trials.
@@ -75,6 +78,7 @@ class Candidate:
     generation: int | None = None
     ordered_by: str = "flops"
     told: tuple[int, ...] | None = None
+    repeat: int = 0
 
     def __post_init__(self) -> None:
         if taken := self.costs.keys() & (RESULTS | _SUBMITTED):
@@ -88,16 +92,23 @@ class Candidate:
         """The cost that orders the queue."""
         return self.costs[self.ordered_by]
 
+    @property
+    def key(self) -> str:
+        """What the queue knows it by, with its precision; see `run_key`."""
+        return run_key(self.genotype, self.repeat)
+
     def to_attributes(self) -> dict[str, object]:
         """The attributes that its trial is submitted with; values are JSON."""
         generation = {} if self.generation is None else {"generation": self.generation}
         told = {} if self.told is None else {"told": list(self.told)}
+        repeat = {"repeat": self.repeat} if self.repeat else {}
         return {
             "genotype": list(self.genotype),
             "precision": self.precision,
             **self.costs,
             **generation,
             **told,
+            **repeat,
         }
 
 
@@ -116,6 +127,7 @@ class Claim:
         alone: Whether the trial must have the device for itself: it ran out of memory before.
         device_errors: How often a device failed under the trial before.
         known: The evaluation, if the storage already has it.
+        repeat: Which repeat of the training run it is; 0: none.
     """
 
     trial_id: int
@@ -128,6 +140,7 @@ class Claim:
     alone: bool
     device_errors: int
     known: Evaluation | None
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +161,7 @@ class Trial:
         started: When the trial was claimed, the last time; None while it waits. UTC, without a
             zone.
         ended: When the trial was finished, or failed; None before.
+        repeat: Which repeat of the training run it is; 0: none.
     """
 
     number: int
@@ -162,6 +176,7 @@ class Trial:
     failure: str | None = None
     started: datetime | None = None
     ended: datetime | None = None
+    repeat: int = 0
 
     @property
     def result(self) -> Evaluation:
@@ -205,13 +220,26 @@ def trial_of(
         failure=attributes.get("fail_reason"),
         started=started,
         ended=ended,
+        repeat=attributes.get("repeat", 0),
     )
+
+
+def run_key(genotype: Genotype, repeat: int) -> str:
+    """The text that the tables know one training run of a genotype by: `0,5,2`, or `0,5,2#1`."""
+    return genotype_key(genotype) + (f"#{repeat}" if repeat else "")
+
+
+def parse_run_key(key: str) -> tuple[Genotype, int]:
+    """The genotype and the repeat of a text that `run_key` made."""
+    genotype, _, repeat = key.partition("#")
+    return parse_genotype_key(genotype), int(repeat or 0)
 
 
 class RunState(Enum):
     """What a worker finds when it looks at a run."""
 
     WAITING = "trials of the studies that it serves wait"
+    CONFIRM = "of the search, nothing waits but repeats that confirm it"
     FINAL = "nothing waits but final trainings"
     IDLE = "nothing waits, and a driver may submit more"
     FINISHED = "nothing waits, and all drivers have ended"
@@ -292,6 +320,11 @@ def baselines_of(study_name: str) -> str:
 def parent_of(study_name: str) -> str:
     """The name of the sibling study whose one trial trains a run's parent."""
     return study_name + _PARENT
+
+
+def confirm_of(study_name: str) -> str:
+    """The name of the sibling study that holds repeats of training runs, with other seeds."""
+    return study_name + _CONFIRM
 
 
 def final_of(study_name: str) -> str:

@@ -129,40 +129,45 @@ class Studies:
                 self._set_attributes(connection, study.id, {CLAIMS_UNTIL: until})
 
     @waiting_out
-    def look(self, study: Study, *siblings: Study, final: str | None = None) -> RunState:
+    def look(
+        self, study: Study, *siblings: Study, confirm: str | None = None, final: str | None = None
+    ) -> RunState:
         """What there is to do in a run, read in one statement that locks nothing.
 
         Args:
             study: Study of the run.
             siblings: Siblings that count as the run's own work.
+            confirm: Name of the study of repeats, if they count; it may not exist.
             final: Name of the study of final trainings, if they count; it may not exist.
 
         Returns:
-            The state of the run. It is finished once its driver, and the driver of its final
-            trainings, have ended.
+            The state of the run. It is finished once its driver, and the drivers of the studies
+            that are named, have ended.
         """
+        named = {"confirm": confirm, "final": final}
         found = select(
             self._finished(study.id).label("finished"),
             _waiting(queue.c.study_id.in_([s.id for s in (study, *siblings)])).label("waiting"),
         )
-        if final is not None:
-            named = select(self._db.studies.c.study_id).where(
-                self._db.studies.c.study_name == final
-            )
-            id_ = named.scalar_subquery()
-            found = found.add_columns(
-                self._finished(id_).label("finals_finished"),
-                _waiting(queue.c.study_id == id_).label("final"),
-            )
+        for what, name in named.items():
+            if name is not None:
+                by_name = self._db.studies.c.study_name == name
+                id_ = select(self._db.studies.c.study_id).where(by_name).scalar_subquery()
+                found = found.add_columns(
+                    self._finished(id_).label(f"{what}_finished"),
+                    _waiting(queue.c.study_id == id_).label(what),
+                )
         with self._db.read() as connection:
             row = connection.execute(found).mappings().one()
         if row["finished"] is None:
             return RunState.GONE
         if row["waiting"] is not None:
             return RunState.WAITING
-        if row.get("final") is not None:
-            return RunState.FINAL
-        over = [v for k in ("finished", "finals_finished") if (v := row.get(k)) is not None]
+        for what, state in (("confirm", RunState.CONFIRM), ("final", RunState.FINAL)):
+            if row.get(what) is not None:
+                return state
+        ends = ("finished", *(f"{what}_finished" for what in named))
+        over = [v for k in ends if (v := row.get(k)) is not None]
         return RunState.FINISHED if all(json.loads(v) for v in over) else RunState.IDLE
 
     def _finished(self, study_id: Any) -> ScalarSelect[Any]:

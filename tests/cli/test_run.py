@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 import signal
 import sqlite3
@@ -74,6 +75,27 @@ def test_a_run_from_beginning_to_end(cli: Cli, tmp_path: Path, tiny_path: Path) 
     unnamed = cli("status")
     assert unnamed.returncode == 1
     assert "holds 2 studies (tiny-pareto-s0, tiny-scalar-s0); give one" in unnamed.stderr
+
+
+def test_confirm_is_added_to_a_finished_run_and_compares_with_uniform_networks(
+    cli: Cli, tmp_path: Path, tiny_path: Path
+) -> None:
+    options = (tiny_path, *LOCAL, "--generations", "1")
+    assert "onfirmed" not in cli("run", *options).stdout
+    done = cli("run", *options, "--confirm", "2", "--confirm-seeds", "2")
+    assert done.returncode == 0, done.stderr
+    assert "Confirmed: mean and standard error of 2 training runs with other seeds" in done.stdout
+    assert re.search(r"trial \d+ beside uniform [\d.]+x, at [\d.]+ of its FLOPs: [+-]", done.stdout)
+    folder = tmp_path / "runs" / "tiny-pareto-s0"
+    points = json.loads((folder / "pareto.json").read_text())["points"]
+    repeats = len([p for p in points if p["kind"] == "confirm"])
+    assert repeats in (10, 12)  # of 4 uniform networks, and of 1 or 2 of the front
+    assert f"{repeats}/{repeats} repeats trained" in done.stderr
+    assert "Confirmed" in (folder / "table.md").read_text().splitlines()[0]
+    assert json.loads(cli("status", "--json").stdout)["confirm"]["complete"] == repeats
+    again = cli("run", *options, "--confirm", "2", "--confirm-seeds", "2")
+    assert again.stdout == done.stdout
+    assert "workers" not in again.stderr  # nothing is left to do
 
 
 def test_ctrl_c_stops_cleanly_and_prints_the_command_that_resumes(

@@ -11,7 +11,7 @@ from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.networks.cost import COSTS, LayerCost, macs
 from moo_bnas.report.files import as_json, write
-from moo_bnas.report.tables import as_table
+from moo_bnas.report.terminal import as_table
 from moo_bnas.results.convergence import convergence
 from moo_bnas.results.points import collect
 from moo_bnas.storage import PARETO_METRICS, Candidate, Storage, Study, final_of
