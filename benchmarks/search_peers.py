@@ -173,5 +173,5 @@ SYSTEMS: dict[str, System] = {
 RAW = ("random", "optuna NSGAIISampler", "pymoo", "pymoo, eta 3")
 """Peers fast enough to measure after many evaluations, repeated ones included."""
 
-SLOW = ("optuna GPSampler",)
-"""Peers that take a second per evaluation, measured with few seeds."""
+SLOW = ("optuna TPESampler", "optuna GPSampler")
+"""Peers that take up to a second per evaluation, measured with few seeds."""

@@ -1,23 +1,21 @@
 """A Gaussian process over genotypes: accuracies of networks that were not trained yet.
 
-The covariance of two genotypes is a sum of three parts, each built from one Matern 5/2 kernel per
-gene on the logarithm of its choice: the mean over the genes (main effects), the mean over all pairs
-of genes (two-way interactions), and the product of all genes (what is left). Their variances, one
-length scale and the noise of a single training run are those that make the data most likely, under
-weak priors.
+The covariance of two genotypes is the one of `kernel.py`. The variances of its parts, its length
+scale and the noise of a single training run are those that make the data most likely, under weak
+priors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
+from moo_bnas.evolution.kernel import Expected, Hyperparameters, Kernel, weighed
 from moo_bnas.evolution.space import FloatArray, IntArray
 
 _STEPS = 15  # of the optimizer, each time hyperparameters are fitted
@@ -26,18 +24,6 @@ _FIT_AT_MOST = 500  # evaluations that hyperparameters are fitted to: five numbe
 _GROWTH = 1.25  # hyperparameters are fitted again once there are this many times the evaluations
 _FEWEST = 8
 _JITTER = 1e-8
-_MEAN_VARIANCE = 1.0  # of the unknown mean, in units of the variance of the accuracies
-
-
-class Hyperparameters(NamedTuple):
-    """Logarithms of what a process is fitted by; variances in units of the accuracies' variance."""
-
-    length: float
-    main: float
-    pairs: float
-    rest: float
-    noise: float
-
 
 _START = Hyperparameters(*np.log([1.0, 3.0, 1.0, 0.05, 0.02]).tolist())
 _SPREAD = np.array([1.0, 1.5, 1.5, 1.5, 2.0])  # standard deviations of the priors around `_START`
@@ -58,10 +44,10 @@ class GaussianProcess:
 
     hyperparameters: Hyperparameters
     noise: float
-    _kernel: _Kernel
+    _kernel: Kernel
     _seen: FloatArray  # one-hot rows of the evaluated genotypes
     _factor: FloatArray  # lower Cholesky factor of their covariance
-    _expected: _Expected  # makes means
+    _expected: Expected  # makes means
     _weights: FloatArray  # inverse covariance times standardised accuracies
     _centre: float
     _scale: float
@@ -189,7 +175,7 @@ def fit(
         _kernel=kernel,
         _seen=rows,
         _factor=factor,
-        _expected=_Expected(kernel, rows, weights, hyperparameters),
+        _expected=Expected(kernel, rows, weights, hyperparameters),
         _weights=weights,
         _centre=centre,
         _scale=scale,
@@ -255,121 +241,14 @@ class Fits:
         return current
 
 
-class _Kernel:
-    """Covariances of one-hot rows of genotypes."""
-
-    def __init__(self, choices: Sequence[int]) -> None:
-        ends = np.concatenate([[0], np.cumsum(choices)])
-        self._offsets, self._width = ends[:-1], int(ends[-1])
-        self.genes = len(choices)
-        self.pairs = max(self.genes * (self.genes - 1), 1)  # ordered ones
-        positions = np.concatenate([np.log1p(np.arange(c)) for c in choices])
-        gene = np.repeat(np.arange(len(choices)), choices)
-        self.same_gene = gene[:, None] == gene[None, :]
-        self._distances = np.abs(positions[:, None] - positions[None, :])
-
-    def one_hot(self, genotypes: IntArray) -> FloatArray:
-        rows = np.zeros((len(genotypes), self._width))
-        rows[np.arange(len(genotypes))[:, None], genotypes + self._offsets] = 1.0
-        return rows
-
-    def tables(self, length: float) -> _Tables:
-        far = np.sqrt(5.0) / length * self._distances
-        polynomial = 1 + far + far**2 / 3
-        slope = far**2 * (1 + far) / 3
-        tables = (
-            polynomial * np.exp(-far),
-            np.log(polynomial) - far,
-            slope * np.exp(-far),
-            slope / polynomial,
-        )
-        return _Tables(*(np.where(self.same_gene, table, 0.0) for table in tables))
-
-    def parts(
-        self, one: FloatArray, other: FloatArray, tables: _Tables
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Main effects, pairs and the product of all genes; 1 for equal genotypes.
-
-        A space of one gene has no pairs: there they are 0.
-        """
-        # Sums over genes are products of one-hot rows with tables, which takes three matrix
-        # products instead of a loop over genes. In place, as memory is slower than arithmetic.
-        main = one @ (tables.matern @ other.T)
-        rest = one @ (tables.logs @ other.T)
-        np.exp(rest, out=rest)
-        # The sum over pairs, from the square of the sum and the sum of the squares.
-        pairs = main * main
-        pairs -= one @ (tables.matern**2 @ other.T)
-        pairs /= self.pairs
-        main /= self.genes
-        return main, pairs, rest
-
-    def covariance(self, one: FloatArray, other: FloatArray, theta: Hyperparameters) -> FloatArray:
-        parts = self.parts(one, other, self.tables(float(np.exp(theta.length))))
-        return _weighed(parts, np.exp([theta.main, theta.pairs, theta.rest]))
-
-    def variance(self, theta: Hyperparameters) -> float:
-        logs = [theta.main, theta.rest] + [theta.pairs] * (self.genes > 1)
-        return float(np.exp(logs).sum()) + _MEAN_VARIANCE
-
-
-class _Tables(NamedTuple):
-    """Kernels of one gene for all pairs of its choices; blocks of zeros between the genes."""
-
-    matern: FloatArray
-    logs: FloatArray
-    matern_slope: FloatArray  # derivative by the logarithm of the length scale
-    logs_slope: FloatArray
-
-
-class _Expected:
-    """Sums of weighted covariances with the evaluated genotypes, without all the covariances.
-
-    Main effects are linear in a one-hot row and pairs are quadratic, so the sums over the
-    evaluated genotypes are taken once; only the product of all genes takes them one by one.
-    """
-
-    def __init__(
-        self, kernel: _Kernel, seen: FloatArray, weights: FloatArray, theta: Hyperparameters
-    ) -> None:
-        tables = kernel.tables(float(np.exp(theta.length)))
-        of_main, of_pairs, of_rest = np.exp([theta.main, theta.pairs, theta.rest])
-        towards = tables.matern @ seen.T
-        self._mean = _MEAN_VARIANCE * float(weights.sum())
-        self._main = of_main / kernel.genes * (towards @ weights)
-        pairs = of_pairs / kernel.pairs * ((towards * weights) @ towards.T)
-        self._pairs = np.where(kernel.same_gene, 0.0, pairs)
-        self._logs = tables.logs @ seen.T
-        self._rest = of_rest * weights
-
-    def of(self, rows: FloatArray) -> FloatArray:
-        product = rows @ self._logs
-        np.exp(product, out=product)
-        smooth = np.einsum("ij,ij->i", rows @ self._pairs + self._main, rows)
-        found: FloatArray = self._mean + smooth + product @ self._rest
-        return found
-
-
-def _weighed(parts: Sequence[FloatArray], variances: FloatArray) -> FloatArray:
-    """The covariance that parts make up; overwrites them."""
-    main, pairs, rest = parts
-    main *= variances[0]
-    pairs *= variances[1]
-    rest *= variances[2]
-    main += pairs
-    main += rest
-    main += _MEAN_VARIANCE
-    return main
-
-
 def _loss(
-    kernel: _Kernel, rows: FloatArray, values: FloatArray, theta: FloatArray
+    kernel: Kernel, rows: FloatArray, values: FloatArray, theta: FloatArray
 ) -> tuple[float, FloatArray]:
     """Negative log posterior of hyperparameters, up to a constant, and its gradient."""
     length, *variances, noise = np.exp(theta)
     tables = kernel.tables(length)
     main, pairs, rest = kernel.parts(rows, rows, tables)
-    covariance = _weighed([main.copy(), pairs.copy(), rest.copy()], np.array(variances))
+    covariance = weighed([main.copy(), pairs.copy(), rest.copy()], np.array(variances))
     covariance[np.diag_indices(len(rows))] += noise + _JITTER
     factor = cholesky(covariance, lower=True, check_finite=False)
     weights = cho_solve((factor, True), values, check_finite=False)
@@ -402,8 +281,8 @@ def _loss(
     return float(loss), gradient + away / _SPREAD
 
 
-def _kernel_of(choices: Sequence[int], genotypes: IntArray) -> tuple[_Kernel, FloatArray]:
-    kernel = _Kernel(choices)
+def _kernel_of(choices: Sequence[int], genotypes: IntArray) -> tuple[Kernel, FloatArray]:
+    kernel = Kernel(choices)
     return kernel, kernel.one_hot(genotypes)
 
 

@@ -7,7 +7,8 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from moo_bnas.evolution import gaussian_process
-from moo_bnas.evolution.gaussian_process import Fits, Hyperparameters, fit, fitted
+from moo_bnas.evolution.gaussian_process import Fits, fit, fitted
+from moo_bnas.evolution.kernel import Hyperparameters
 from moo_bnas.evolution.space import FloatArray, IntArray
 
 CHOICES = [3, 2, 4]
