@@ -174,3 +174,22 @@ def test_a_simulated_fleet_without_waiting_is_busy_all_the_time(tmp_path: Path) 
     assert found["moo-bnas steady", "utilisation"] == pytest.approx(1)
     assert 0 < found["moo-bnas barrier", "utilisation"] < 1
     assert found["moo-bnas barrier", "share_of_barrier_hours"] <= 1
+
+
+def test_networks_that_are_handed_out_are_trained_again(tiny_path: Path) -> None:
+    few = ["--searches", "1", "--candidates", "12", "--seeds", "2", "--ratios", "1"]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "handed_out.py", "--definition", tiny_path, *few, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(done.stdout)
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    for system in ("estimate", "measured"):
+        ahead = found[system, "test@1"] - found[system, "uniform_test@1"]
+        assert found[system, "ahead@1"] == pytest.approx(ahead, abs=0.002)
+        (handed_out,) = document["settings"]["handed_out"][f"{system}@1"]
+        assert len(handed_out) == 6
+        assert set(handed_out) <= {0.25, 0.5, 1, 2}
+    assert found["estimate", "uniform_test@1"] == found["measured", "uniform_test@1"]
