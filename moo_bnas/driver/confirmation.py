@@ -20,7 +20,7 @@ from moo_bnas.driver.upkeep import Upkeep, pause
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.results.estimates import believed
 from moo_bnas.results.points import Point, Searched, searched
-from moo_bnas.storage import PARETO_METRICS, Candidate, Trial, confirm_of, study_gone
+from moo_bnas.storage import Candidate, Trial, confirm_of, pareto_metrics, study_gone
 
 
 class Confirmation:
@@ -40,7 +40,7 @@ class Confirmation:
         known = {key: run.study.attributes[key] for key in ("mode", "seed", "versions")}
         self._study = run.storage.studies.ensure(
             confirm_of(run.study.name),
-            PARETO_METRICS,
+            pareto_metrics(run.definition.cost.name),
             {**known, "definition": definition, "finished": False},
         )
         run.storage.studies.set_attributes(

@@ -17,13 +17,13 @@ from moo_bnas.evolution.cost import Budget
 from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.storage import (
-    PARETO_METRICS,
     SCALAR_METRICS,
     Storage,
     Study,
     baselines_of,
     is_sibling,
     parent_of,
+    pareto_metrics,
 )
 from moo_bnas.storage.artifacts import agree_on_artifacts
 
@@ -116,7 +116,8 @@ def open_run(
         ArtifactsError: Where that store cannot be used.
     """
     check_run(study_name, definition, mode, seed)
-    metrics = SCALAR_METRICS if mode == "scalar" else PARETO_METRICS
+    siblings = pareto_metrics(definition.cost.name)
+    metrics = SCALAR_METRICS if mode == "scalar" else siblings
     attributes = {
         "definition": definition.model_dump(mode="json"),
         "mode": mode,
@@ -136,10 +137,10 @@ def open_run(
         }
     taken = {} if source is None else origin(storage, study_name, source, definition)
     study = storage.studies.ensure(study_name, metrics, {**attributes, **place, **taken})
-    baselines = storage.studies.ensure(baselines_of(study_name), PARETO_METRICS, attributes)
+    baselines = storage.studies.ensure(baselines_of(study_name), siblings, attributes)
     parent = None
     if definition.parent is not None:
-        parent = storage.studies.ensure(parent_of(study_name), PARETO_METRICS, attributes)
+        parent = storage.studies.ensure(parent_of(study_name), siblings, attributes)
     run = Run(storage, study, baselines, parent, definition, mode, seed)
     for each in run.studies:
         check_unchanged(each, definition, mode, seed)

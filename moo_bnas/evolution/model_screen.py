@@ -92,13 +92,13 @@ class _HypervolumeGains:
     """
 
     def __init__(
-        self, accuracies: FloatArray, costs: FloatArray, cheapest: float, dearest: float
+        self, accuracies: FloatArray, costs: FloatArray, cheapest: float, most_expensive: float
     ) -> None:
         on = front(accuracies, costs)
         self._accuracies, self._costs = accuracies[on], costs[on]
         spread = float(np.ptp(self._accuracies)) or 1.0
         self._worst = float(self._accuracies[0]) - _MARGIN * spread
-        self._end = dearest + _MARGIN * (dearest - cheapest)
+        self._end = most_expensive + _MARGIN * (most_expensive - cheapest)
 
     def of(self, means: FloatArray, deviations: FloatArray, costs: FloatArray) -> FloatArray:
         """Expected gains of candidates, each of shape (m,)."""

@@ -54,14 +54,21 @@ from __future__ import annotations
 from moo_bnas.storage.claims import Claims
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.leases import Leases
+from moo_bnas.storage.names import (
+    TRAINING,
+    baselines_of,
+    confirm_of,
+    final_of,
+    is_sibling,
+    parent_of,
+    training_of,
+)
 from moo_bnas.storage.records import (
     CLAIMS_UNTIL,
     HEARTBEAT,
     MAX_DEVICE_ERRORS,
     MAX_LOSSES,
-    PARETO_METRICS,
     SCALAR_METRICS,
-    TRAINING,
     Candidate,
     Claim,
     LeaseRow,
@@ -69,14 +76,9 @@ from moo_bnas.storage.records import (
     Study,
     Trial,
     WorkerRow,
-    baselines_of,
-    confirm_of,
-    final_of,
     grace_of,
-    is_sibling,
-    parent_of,
+    pareto_metrics,
     study_gone,
-    training_of,
 )
 from moo_bnas.storage.studies import Studies
 from moo_bnas.storage.trials import Trials
@@ -87,7 +89,6 @@ __all__ = [
     "HEARTBEAT",
     "MAX_DEVICE_ERRORS",
     "MAX_LOSSES",
-    "PARETO_METRICS",
     "SCALAR_METRICS",
     "TRAINING",
     "Candidate",
@@ -104,6 +105,7 @@ __all__ = [
     "grace_of",
     "is_sibling",
     "parent_of",
+    "pareto_metrics",
     "study_gone",
     "training_of",
 ]

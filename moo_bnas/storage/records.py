@@ -18,10 +18,7 @@ HEARTBEAT = 10.0  # seconds between two heartbeats of a worker or driver, by def
 _MISSED_HEARTBEATS = 6  # after which it counts as lost
 
 SCALAR_METRICS = ("fitness",)
-PARETO_METRICS = ("accuracy", "flops")
 
-TRAINING = "training"
-"""Attribute of a study that holds progress and checkpoint of its long training run."""
 
 RESULTS = ATTRIBUTES | {"fitness", "fail_reason"}
 """Attributes that a trial gets when it ends; all others it was submitted with."""
@@ -32,7 +29,13 @@ CLAIMS_UNTIL = "claims_until"
 # What a trial is submitted with, beside costs by their names.
 _SUBMITTED = frozenset({"genotype", "precision", "generation", "told", "repeat"})
 
-_SIBLINGS = _BASELINES, _PARENT, _CONFIRM, _FINAL = ".baselines", ".parent", ".confirm", ".final"
+
+def pareto_metrics(cost: str) -> tuple[str, str]:
+    """Metrics of a study that weighs accuracy against a cost of this name.
+
+    Accuracy and fitness are maximised, and every cost is minimised.
+    """
+    return "accuracy", cost
 
 
 @dataclass(frozen=True)
@@ -312,46 +315,9 @@ def grace_of(heartbeat: float) -> float:
     return _MISSED_HEARTBEATS * heartbeat
 
 
-def baselines_of(study_name: str) -> str:
-    """The name of the sibling study that holds a run's uniform and full-precision networks."""
-    return study_name + _BASELINES
-
-
-def parent_of(study_name: str) -> str:
-    """The name of the sibling study whose one trial trains a run's parent."""
-    return study_name + _PARENT
-
-
-def confirm_of(study_name: str) -> str:
-    """The name of the sibling study that holds repeats of training runs, with other seeds."""
-    return study_name + _CONFIRM
-
-
-def final_of(study_name: str) -> str:
-    """The name of the sibling study that holds a run's finally trained networks."""
-    return study_name + _FINAL
-
-
-def training_of(number: int) -> str:
-    """The attribute that holds progress and checkpoint of one of a study's long training runs."""
-    return f"{TRAINING} {number}"
-
-
-def run_of(study_name: str) -> str:
-    """The name of the run that a study belongs to: its own, or a sibling's without the ending."""
-    for end in _SIBLINGS:
-        study_name = study_name.removesuffix(end)
-    return study_name
-
-
 def study_gone(study_name: str) -> StorageError:
     """The error for a study that was deleted while it was in use."""
     return StorageError(
         f"study {study_name!r} does not exist any more; was it deleted while it ran? Give the same "
         "`moo-bnas run` again to begin it from scratch"
     )
-
-
-def is_sibling(study_name: str) -> bool:
-    """Whether a study is a sibling of a run: it holds other trials than those of the search."""
-    return run_of(study_name) != study_name

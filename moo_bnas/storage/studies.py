@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, insert, select
@@ -13,14 +13,11 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, in
 from moo_bnas.errors import DataError, StorageError
 from moo_bnas.storage.database import Database, waiting_out
 from moo_bnas.storage.engine import utc_now
-from moo_bnas.storage.records import CLAIMS_UNTIL, RunState, Study, is_sibling, run_of
+from moo_bnas.storage.names import is_sibling, run_of
+from moo_bnas.storage.records import CLAIMS_UNTIL, RunState, Study
 from moo_bnas.storage.tables import driver_rows, queue, worker_rows
 
-_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
-    "fitness": "maximize",
-    "accuracy": "maximize",
-    "flops": "minimize",
-}
+_MAXIMIZED = ("accuracy", "fitness")  # the other metrics are costs
 _METRIC_NAMES = "study:metric_names"  # where Optuna keeps them
 
 
@@ -43,7 +40,7 @@ class Studies:
             study = optuna.create_study(
                 storage=self._db.optuna_storage,
                 study_name=name,
-                directions=[_DIRECTIONS[m] for m in metrics],
+                directions=["maximize" if m in _MAXIMIZED else "minimize" for m in metrics],
                 load_if_exists=True,
             )
         with self._db.write() as connection:

@@ -14,7 +14,7 @@ from moo_bnas.report.files import as_json, write
 from moo_bnas.report.terminal import as_table
 from moo_bnas.results.convergence import convergence
 from moo_bnas.results.points import collect
-from moo_bnas.storage import PARETO_METRICS, Candidate, Storage, Study, final_of
+from moo_bnas.storage import Candidate, Storage, Study, final_of, pareto_metrics
 from tests.driving import search_driver
 from tests.fakes import evaluation, fake_worker
 
@@ -50,7 +50,7 @@ def train_finally(run: Run, ratios: float, precision: Precision, accuracy: float
 def final_study(run: Run) -> Study:
     definition = {**run.study.attributes["definition"], "final": {"epochs": 20}}
     attributes = {**run.study.attributes, "definition": definition}
-    return run.storage.studies.ensure(final_of(run.study.name), PARETO_METRICS, attributes)
+    return run.storage.studies.ensure(final_of(run.study.name), pareto_metrics("flops"), attributes)
 
 
 @pytest.mark.parametrize("mode", ["scalar", "pareto"])

@@ -28,7 +28,7 @@ from moo_bnas.evaluation import Evaluation, Precision, Source
 from moo_bnas.evolution.scoring import fitness
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.fingerprint import candidate_seed
-from moo_bnas.storage import PARETO_METRICS, Candidate, Storage, Trial
+from moo_bnas.storage import Candidate, Storage, Trial, pareto_metrics
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.training.loop import Training
 from moo_bnas.worker import Evaluates, Limits, WorkerOptions, work
@@ -103,7 +103,7 @@ def test_a_worker_finishes_all_that_waits_and_says_how(run: Run) -> None:
 
 def test_repeats_are_trained_after_references_with_seeds_of_their_own(run: Run) -> None:
     space, storage = run.definition.make_space(), run.storage
-    confirm = storage.studies.ensure("s.confirm", PARETO_METRICS, run.study.attributes)
+    confirm = storage.studies.ensure("s.confirm", pareto_metrics("flops"), run.study.attributes)
     flops = {"flops": run.definition.reference_cost()}
     once = Candidate(space.uniform(0.25), "binary", flops)
     storage.trials.submit(confirm, space, [replace(once, repeat=k) for k in (1, 2)])
