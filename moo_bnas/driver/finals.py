@@ -21,7 +21,7 @@ from moo_bnas.evolution.space import Genotype
 from moo_bnas.models.model_file import parse_model
 from moo_bnas.output import write_whole
 from moo_bnas.processes import has_exited
-from moo_bnas.results.points import called
+from moo_bnas.results.naming import called
 from moo_bnas.storage import (
     Storage,
     Study,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from moo_bnas.results.comparison import Comparison, comparisons
-from moo_bnas.results.points import Report, called
+from moo_bnas.results.naming import called
+from moo_bnas.results.points import Report
 
 
 def confirmation(report: Report) -> list[str]:

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.estimates import ENOUGH
 from moo_bnas.networks.cost import LayerCost
-from moo_bnas.results.points import Point, Report, called
+from moo_bnas.results.naming import called
+from moo_bnas.results.points import Point, Report
 from moo_bnas.results.repeats import Confirmed
 
 MISSING = "\N{EN DASH}"

@@ -12,7 +12,8 @@ from moo_bnas.report.tables import (
     estimated,
     rows,
 )
-from moo_bnas.results.points import Point, Report, called
+from moo_bnas.results.naming import called
+from moo_bnas.results.points import Point, Report
 from moo_bnas.results.repeats import Confirmed
 
 _Network = tuple[str, Point]
