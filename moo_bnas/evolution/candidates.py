@@ -154,9 +154,10 @@ class Candidates:
         genotypes = genotypes.copy()
         over = np.flatnonzero(~self.within_budget(genotypes))
         while len(over):
-            # The gene with the highest of random keys, out of those that can be lowered.
-            keys = np.where(genotypes[over] > 0, rng.random((len(over), len(self.choices))), -1.0)
-            genotypes[over, np.argmax(keys, axis=1)] -= 1
+            # One by one: stored runs repeat only if random numbers are drawn in the same order.
+            for i in over:
+                gene = rng.choice(np.flatnonzero(genotypes[i]))
+                genotypes[i, gene] -= 1
             over = over[~self.within_budget(genotypes[over])]
         return genotypes
 
@@ -220,10 +221,10 @@ class Candidates:
             if len(found) >= number:
                 break
             genotypes = draw()
-            within = self.within_budget(genotypes)
-            self._take(genotypes[within], found, besides)
-            if len(found) < number and not within.all():  # a tight budget leaves few
-                self._take(self.narrow(genotypes[~within], rng), found, besides)
+            self._take(genotypes[self.within_budget(genotypes)], found, besides)
+            if self._budgets:  # a tight one leaves few of those drawn
+                # Always, not only where they are needed: see `narrow` for the order of draws.
+                self._take(self.narrow(genotypes, rng), found, besides)
         return found
 
     def _take(
