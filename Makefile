@@ -7,7 +7,7 @@ export OMP_NUM_THREADS := 1
 .PHONY: demo test test-slow lint clean
 
 demo: .venv/installed
-	$(BIN)/moo-bnas run digits --mode pareto
+	$(BIN)/moo-bnas run digits --mode pareto --confirm 4
 	@echo "open runs/digits-pareto-s0/report.html"
 
 test: lint

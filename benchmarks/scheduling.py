@@ -66,7 +66,12 @@ class Costless:
         return "0" * 64
 
     def evaluate(
-        self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
+        self,
+        genotype: Genotype,
+        precision: Precision,
+        should_stop: Callable[[], bool],
+        *,
+        repeat: int = 0,
     ) -> Evaluation:
         """Sleeps, then returns the evaluation of a training run of ten epochs."""
         if self._seconds:

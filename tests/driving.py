@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.driver.final_definition import definition_in_effect, find_run, lasting
 from moo_bnas.driver.final_loop import FinalDriver
 from moo_bnas.driver.finals import Chosen, Finals, open_finals
 from moo_bnas.driver.local_workers import LocalOptions, LocalWorkers
-from moo_bnas.driver.progress import FinalProgress, Progress
+from moo_bnas.driver.progress import FinalProgress, Progress, Shown
 from moo_bnas.driver.run import Run
 from moo_bnas.driver.search_loop import Driver
 from moo_bnas.storage import Storage
@@ -32,7 +33,8 @@ milestones = [2]
 
 def search_driver(run: Run, show: Callable[[Progress], None] = lambda _: None) -> Driver:
     """The driver of a run; somebody else serves it."""
-    return Driver(run, _no_workers(run.storage, run.study.name), show, lambda: None)
+    shown = cast("Callable[[Shown], None]", show)  # what a test does not confirm it does not see
+    return Driver(run, _no_workers(run.storage, run.study.name), shown, lambda: None)
 
 
 def final_driver(

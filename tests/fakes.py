@@ -68,13 +68,20 @@ class TrainsNothing:
 
 
 class _Fake(TrainsNothing):
+    """Adds the number of a repeat to the accuracy."""
+
     def __init__(self, accuracy: Callable[[Genotype], float]) -> None:
         self._accuracy = accuracy
 
     def evaluate(
-        self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
+        self,
+        genotype: Genotype,
+        precision: Precision,
+        should_stop: Callable[[], bool],
+        *,
+        repeat: int = 0,
     ) -> Evaluation:
-        return evaluation(self._accuracy(genotype))
+        return evaluation(self._accuracy(genotype) + repeat)
 
 
 @contextmanager

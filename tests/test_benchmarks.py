@@ -4,6 +4,9 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -53,3 +56,140 @@ def test_the_usual_layers_compute_the_same() -> None:
         "        torch.testing.assert_close(a, b)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(BENCHMARKS)], check=True)
+
+
+def _search_quality(table: Path, *options: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "search_quality.py", "--table", table, "--json", *options],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _small_table(path: Path) -> Path:
+    """3 x 4 networks with values 0, 2, 5 and 1..4."""
+    lines = ["g0,g1,flops,acc,acc1,acc2"]
+    for i, first in enumerate((0, 2, 5)):
+        for j, second in enumerate((1, 2, 3, 4)):
+            accuracy = 50 + 10 * i + 3 * j
+            lines.append(f"{first},{second},{10 + 8 * i + 5 * j},{accuracy},{accuracy},{accuracy}")
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_search_quality_scores_systems_that_find_everything(tmp_path: Path) -> None:
+    systems = ("moo-bnas", "moo-bnas without a model", "random", "optuna NSGAIISampler")
+    document = _search_quality(
+        _small_table(tmp_path / "table.csv"),
+        *("--seeds", "2", "--budget", "12", "--raw", "40", "--systems", *systems),
+    )
+    assert document["benchmark"] == "search_quality"
+    assert document["settings"]["table"] == "table"
+    found = {(row["system"], row["metric"]): row for row in document["rows"]}
+    for system in systems[:3]:
+        # All 12 networks are evaluated: the whole front and the best fitness are found.
+        assert found[system, "hypervolume@12"]["value"] == pytest.approx(1)
+        assert found[system, "front_share@12"]["value"] == 1
+        assert found[system, "regret@12"]["value"] == 0
+        assert found[system, "repeats"]["value"] == 0
+        assert found[system, "hypervolume@12"]["spread"] == pytest.approx(0)
+    assert found["optuna NSGAIISampler", "repeats"]["value"] > 0
+    assert (
+        found["moo-bnas", "evaluations_reached_hypervolume_of_optuna_NSGAIISampler"]["value"] == 1
+    )
+
+
+def test_search_quality_runs_the_other_peers(tmp_path: Path) -> None:
+    systems = ("optuna TPESampler", "pymoo", "pymoo, eta 3")
+    document = _search_quality(
+        _small_table(tmp_path / "table.csv"),
+        *("--seeds", "1", "--budget", "4", "--raw", "4", "--systems", *systems),
+    )
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    for system in systems:
+        assert 0 < found[system, "hypervolume@4"] <= 1 + 1e-9
+        assert found[system, "regret@4"] >= 0
+
+
+def test_search_quality_hands_back_by_the_estimate_too(tmp_path: Path) -> None:
+    document = _search_quality(
+        _small_table(tmp_path / "table.csv"),
+        *("--seeds", "1", "--budget", "10", "--systems", "moo-bnas", "--modes", "pareto"),
+        *("--signal", "acc1", "--truth", "acc"),
+    )
+    found = {row["metric"]: row["value"] for row in document["rows"]}
+    assert 0 < found["estimated_hypervolume@10"] <= 1 + 1e-9
+    assert found["optimism@10"] == 0  # the signal is the truth here
+
+
+def test_the_hypervolume_of_a_table_is_the_one_found_by_hand() -> None:
+    # Costs 0..10, accuracies 50..60: front (0, 50), (5, 58), (10, 60); the others are dominated.
+    # With x and y from 0 to 1, y downwards: points (0, 1), (.5, .2), (1, 0), reference (1.1, 1.1):
+    # .5 * .1 + .5 * .9 + .1 * 1.1 = .61. Without the middle: .1 * 1 + .1 * 1.1 = .21.
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import numpy as np\n"
+        "from tables import Truth\n"
+        "truth = Truth(np.array([50., 58., 60., 49., 57.]), np.array([0., 5., 10., 1., 6.]))\n"
+        "assert truth.front.tolist() == [0, 1, 2]\n"
+        "assert abs(truth.hypervolume(np.arange(5)) - 1) < 1e-12\n"
+        "assert abs(truth.hypervolume(np.array([0, 2, 3])) - .21 / .61) < 1e-12\n"
+        "assert abs(truth.front_share(np.array([2, 3])) - 1 / 3) < 1e-12\n"
+        "assert abs(truth.regret(2) - (58 - 4 * .5 - (60 - 4))) < 1e-12\n"
+        "assert abs(truth.regret(4) - (56 - (57 - 4 * .6))) < 1e-12\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(BENCHMARKS)], check=True)
+
+
+def test_search_quality_refuses_a_table_with_a_missing_row(tmp_path: Path) -> None:
+    table = _small_table(tmp_path / "table.csv")
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]))
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "search_quality.py", "--table", table],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "has 11 rows, expected each of the 12 combinations" in done.stderr
+
+
+def test_a_simulated_fleet_without_waiting_is_busy_all_the_time(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, BENCHMARKS / "fleet.py", "--json", "--seeds", "1", "--workers", "3"),
+            *("--table", _small_table(tmp_path / "table.csv"), "--evaluations", "8"),
+            *("--population", "3", "--stragglers", "0", "--failures", "0", "--uneven", "0"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(done.stdout)
+    assert document["benchmark"] == "fleet"
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    assert found["moo-bnas steady", "utilisation"] == pytest.approx(1)
+    assert 0 < found["moo-bnas barrier", "utilisation"] < 1
+    assert found["moo-bnas barrier", "share_of_barrier_hours"] <= 1
+
+
+def test_networks_that_are_handed_out_are_trained_again(tiny_path: Path) -> None:
+    few = ["--searches", "1", "--candidates", "12", "--seeds", "2", "--ratios", "1"]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "handed_out.py", "--definition", tiny_path, *few, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(done.stdout)
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    for system in ("estimate", "measured"):
+        ahead = found[system, "test@1"] - found[system, "uniform_test@1"]
+        assert found[system, "ahead@1"] == pytest.approx(ahead, abs=0.002)
+        (handed_out,) = document["settings"]["handed_out"][f"{system}@1"]
+        assert len(handed_out) == 6
+        assert set(handed_out) <= {0.25, 0.5, 1, 2}
+    assert found["estimate", "uniform_test@1"] == found["measured", "uniform_test@1"]

@@ -98,7 +98,7 @@ def test_after_a_kill_of_all_its_processes_the_same_command_continues(tmp_path: 
         models.append(path.read_bytes())
     assert models[0] == models[1]
     log = (tmp_path / "killed" / "runs" / study / "worker-0.log").read_text()
-    assert f"going on with epoch {before + 1}" in log
+    assert f"continuing with epoch {before + 1}" in log
 
 
 def _epochs(url: str, study: str) -> int:

@@ -109,15 +109,18 @@ def cost(
     if as_json:
         click.echo(json.dumps(document))
         return
-    amounts = "".join(f"{c.title:<8} {c.amount(totals[n])}\n" for n, c in COSTS.items())
+    summary = {
+        "ratios": " ".join(f"{r:g}" for r in space.decode(genotype)),
+        "widths": " ".join(map(str, widths)),
+        **{c.title: c.amount(totals[name]) for name, c in COSTS.items()},
+        "speedup": f"{document['speedup']:.1f}x",
+    }
     click.echo(
         f"{network.name}, {precision} precision, {image.size}x{image.size}x{image.channels}, "
-        f"{image.classes} classes\n"
-        f"ratios   {' '.join(f'{r:g}' for r in space.decode(genotype))}\n"
-        f"widths   {' '.join(map(str, widths))}\n"
-        f"{amounts}"
-        f"speedup  {document['speedup']:.1f}x\n"
+        f"{image.classes} classes"
     )
+    wide = max(len(title) for title in summary)
+    click.echo("".join(f"{title:<{wide}}  {text}\n" for title, text in summary.items()))
     click.echo(
         f"{'layer':<16} {'kind':<12} {'precision':<9} {'in':>5} {'out':>5} {'size':>5}"
         + "".join(f" {c.title:>12}" for c in COSTS.values())

@@ -170,5 +170,5 @@ def parse_ratios(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
         raise click.BadParameter(
-            f"got --ratios {text!r}, expected numbers joined by commas, such as 1,0.5,2,1,1,4"
+            f"got the ratios {text!r}, expected numbers joined by commas, such as 1,0.5,2,1,1,4"
         ) from error

@@ -44,7 +44,7 @@ def report(
     """
     from moo_bnas.report.files import write
     from moo_bnas.report.images import write_images
-    from moo_bnas.report.tables import as_table
+    from moo_bnas.report.terminal import as_table
     from moo_bnas.results.points import collect
     from moo_bnas.storage import Storage
 

@@ -2,38 +2,115 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from moo_bnas.cli.driving import DriverOptions, resumable
-from moo_bnas.cli.options import general_options
+from moo_bnas.cli.options import default_out, general_options
 from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
+
+if TYPE_CHECKING:
+    from moo_bnas.results.points import Report
+
+
+def _parse_seeds(context: click.Context, parameter: click.Parameter, text: str | None) -> list[int]:
+    parts = [] if text is None else text.split(",")
+    if not all(part.strip().isdigit() for part in parts) or len(set(parts)) != len(parts):
+        raise click.BadParameter(f"got {text!r}, expected different whole numbers, such as 0,1,2")
+    return [int(part) for part in parts]
 
 
 @click.command(short_help="Search: make or resume a run.")
 @run_options
+@click.option(
+    "--confirm",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="After the search, train the N networks that matter, and the uniform ones, again with "
+    "other seeds of the recipe.  [default: 0]",
+)
+@click.option(
+    "--confirm-seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    metavar="S",
+    help="With --confirm: training runs of each network.",
+)
+@click.option(
+    "--seeds",
+    metavar="LIST",
+    callback=_parse_seeds,
+    help="Seeds such as 0,1,2: a run for each, one after the other, and a summary of all.",
+)
 @general_options
-def run(search: RunOptions, driver: DriverOptions) -> None:
+def run(
+    search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: int, seeds: list[int]
+) -> None:
     """Search: make or resume a run of DEFINITION (a name of `moo-bnas studies`, or a file).
 
     The same command resumes a run that was stopped at any moment and in any way, and the result is
     the same as without the stop. The default DEFINITION, digits, needs no download.
 
     \b
-    Example:
+    Examples:
       moo-bnas run digits --mode pareto --workers 2
+      moo-bnas run digits --mode pareto --workers 2 --confirm 4
     """
     with resumable():
-        from moo_bnas.driver.search_loop import Driver
-        from moo_bnas.report.files import write
-        from moo_bnas.report.tables import as_table
-        from moo_bnas.results.points import collect
+        if not seeds:
+            _run(search, driver, confirm, confirm_seeds)
+            return
+        from moo_bnas.output import write_whole
+        from moo_bnas.report.files import make_folder
+        from moo_bnas.results.seeds import joined
 
-        opened, folder = open_search(search, driver)
+        stem = driver.study_name or f"{search.definition().name}-{search.mode}"
+        folder = driver.out or default_out(f"{stem}-seeds")
+        make_folder(folder)
+        reports = []
+        for seed in seeds:
+            name = f"{stem}-s{seed}"
+            out: Path | None = None if driver.out is None else driver.out / name
+            one, its_driver = replace(search, seed=seed), replace(driver, study_name=name, out=out)
+            reports.append(_run(one, its_driver, confirm, confirm_seeds))
+        together = joined(reports)
+        path = folder / "seeds.json"
+        write_whole(path, (json.dumps(together.as_document(), indent=1) + "\n").encode())
+        click.echo(f"\n{together.as_text()}\n\nwritten: {path}")
+
+
+def _run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: int) -> Report:
+    """Makes or resumes one run, and writes and prints its report."""
+    from moo_bnas.driver.confirmation import Confirmation
+    from moo_bnas.driver.search_loop import Driver
+    from moo_bnas.report.confirmation import confirmation as confirmed
+    from moo_bnas.report.files import write
+    from moo_bnas.report.terminal import as_table
+    from moo_bnas.results.points import collect
+
+    opened, folder = open_search(search, driver)
+    confirmation = Confirmation(opened, confirm, confirm_seeds) if confirm else None
+
+    def drive(driving: Driver) -> None:
         if not opened.is_over:
-            drive_search(opened, folder, driver, Driver.drive)
-        collected = collect(opened.storage, opened.study.name)
-        paths = write(collected, folder)
-        click.echo(as_table(collected))
-        if collected.failed:
-            click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
-        click.echo("\nwritten: " + ", ".join(str(p) for p in paths))
+            driving.drive()
+        if confirmation is not None:
+            driving.confirm(confirmation)
+
+    if not (opened.is_over and (confirmation is None or confirmation.is_over)):
+        drive_search(opened, folder, driver, drive)
+    collected = collect(opened.storage, opened.study.name)
+    paths = write(collected, folder)
+    click.echo(as_table(collected))
+    if lines := confirmed(collected):
+        click.echo("\n" + "\n".join(lines))
+    if collected.failed:
+        click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
+    click.echo("\nwritten: " + ", ".join(str(p) for p in paths))
+    return collected

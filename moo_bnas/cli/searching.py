@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
-from moo_bnas.cli.options import default_out, options_as
+from moo_bnas.cli.options import default_out, options_as, parse_ratios
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -33,6 +33,12 @@ class RunOptions:
         mode: Scalar or pareto.
         population: Candidates per generation.
         generations: Number of generations.
+        schedule: When candidates are proposed: barrier or steady.
+        max_evaluations: Number of candidates after which the search ends.
+        max_hours: Hours after which no candidate is begun.
+        plateau: Evaluations without progress after which the search ends.
+        start_with: Ratios of networks that are evaluated first, joined by commas.
+        source: Name of the run whose evaluations a new run takes over.
         seed: Seed of the search.
         model: Model that screens candidates: gp or none.
         trade_off: Lambda of the fitness.
@@ -44,6 +50,12 @@ class RunOptions:
     mode: Mode
     population: int | None
     generations: int | None
+    schedule: str | None
+    max_evaluations: int | None
+    max_hours: float | None
+    plateau: int | None
+    start_with: tuple[str, ...]
+    source: str | None
     seed: int
     model: str | None
     trade_off: float | None
@@ -62,6 +74,11 @@ class RunOptions:
             load_definition(self.definition_name),
             population=self.population,
             generations=self.generations,
+            schedule=self.schedule,
+            max_evaluations=self.max_evaluations,
+            max_hours=self.max_hours,
+            plateau=self.plateau,
+            start_with=[parse_ratios(text) for text in self.start_with] or None,
             model=self.model,
             trade_off=self.trade_off,
             max_flops=self.max_flops,
@@ -87,6 +104,44 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--generations",
             type=click.IntRange(1),
             help="Number of generations; may be raised later.",
+        ),
+        click.option(
+            "--schedule",
+            type=click.Choice(["barrier", "steady"]),
+            help="barrier: a generation after the other; steady: every finished evaluation makes "
+            "room for a new one, which keeps uneven workers busy.",
+        ),
+        click.option(
+            "--max-evaluations",
+            type=click.IntRange(1),
+            metavar="N",
+            help="End after this many candidates, whatever the workers; may be raised later.",
+        ),
+        click.option(
+            "--max-hours",
+            type=click.FloatRange(0, min_open=True),
+            metavar="H",
+            help="Begin no candidate once the run was driven for so long; may be raised later.",
+        ),
+        click.option(
+            "--plateau",
+            type=click.IntRange(1),
+            metavar="N",
+            help="End once N evaluations have raised the hypervolume, or best fitness, by less "
+            "than a thousandth; may be raised later.",
+        ),
+        click.option(
+            "--start-with",
+            multiple=True,
+            metavar="RATIOS",
+            help="Ratios of a network that is evaluated first, such as 1,0.5,2,1,1,4; repeatable.",
+        ),
+        click.option(
+            "--from",
+            "source",
+            metavar="STUDY",
+            help="Take over the evaluations of another run in the same storage, which must have "
+            "the same network, data and recipe.",
         ),
         click.option(
             "--seed",
@@ -134,7 +189,7 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     name = driver.study_name or default_name(definition, mode, seed)
     check_run(name, definition, mode, seed)  # before a storage is made for nothing
     storage = Storage(driver.storage_url, create=True)
-    run = open_run(storage, name, definition, mode, seed, driver.artifacts_url)
+    run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     folder = driver.out or default_out(name)
     make_folder(folder)
     return run, folder

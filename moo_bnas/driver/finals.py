@@ -21,13 +21,13 @@ from moo_bnas.evolution.space import Genotype
 from moo_bnas.models.model_file import parse_model
 from moo_bnas.output import write_whole
 from moo_bnas.processes import has_exited
-from moo_bnas.results.points import called
+from moo_bnas.results.naming import called
 from moo_bnas.storage import (
-    PARETO_METRICS,
     Storage,
     Study,
     Trial,
     final_of,
+    pareto_metrics,
     training_of,
 )
 from moo_bnas.storage.artifacts import Artifacts, agree_on_artifacts, join_artifacts
@@ -201,7 +201,9 @@ def open_finals(
         "definition": definition.model_dump(mode="json"),
         "finished": True,
     }
-    study = storage.studies.ensure(final_of(run.name), PARETO_METRICS, attributes)
+    study = storage.studies.ensure(
+        final_of(run.name), pareto_metrics(definition.cost.name), attributes
+    )
     finals = Finals(storage, run, study, definition, join_artifacts(place, None))
     _agree_on_recipe(finals, restart)
     return replace(finals, study=storage.studies.open(study.name))

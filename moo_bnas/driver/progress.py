@@ -1,4 +1,4 @@
-"""How far a search or its final training runs are, as plain data."""
+"""How far a search, its repeats or its final training runs are, as plain data."""
 
 from __future__ import annotations
 
@@ -65,6 +65,35 @@ class Progress:
         elif self.seconds_left is not None and self.done < self.total:
             parts.append(f"{duration(self.seconds_left)} left")
         return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class ConfirmProgress:
+    """Where the repeats of a run stand.
+
+    Attributes:
+        done: Repeats that are finished, failed ones included.
+        total: Repeats that there will be.
+        workers: Workers that sent a heartbeat lately.
+    """
+
+    done: int
+    total: int
+    workers: int
+
+    @property
+    def stage(self) -> object:
+        """A line is due whenever it changes."""
+        return self.done == self.total
+
+    @property
+    def steps(self) -> object:
+        """A line is due now and then while it changes."""
+        return self.done
+
+    def line(self) -> str:
+        """All of it in one line."""
+        return f"{self.done}/{self.total} repeats trained, {self.workers} workers"
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,24 @@ from importlib.metadata import version
 from typing import Any
 
 from moo_bnas.definition import Definition, stored_definition
+from moo_bnas.driver.warm_start import origin
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.cost import Budget
 from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.storage import (
-    PARETO_METRICS,
     SCALAR_METRICS,
     Storage,
     Study,
     baselines_of,
     is_sibling,
     parent_of,
+    pareto_metrics,
 )
 from moo_bnas.storage.artifacts import agree_on_artifacts
 
+_MAY_BE_RAISED = ("generations", "max_evaluations", "max_hours", "plateau")
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, too
 
 
@@ -58,11 +60,10 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether it was finished when it was opened, with as many generations as now."""
-        stored = stored_definition(self.study.attributes["definition"])
-        generations = stored.search.generations
-        finished = bool(self.study.attributes["finished"])
-        return finished and generations == self.definition.search.generations
+        """Whether it was finished when it was opened, within the limits of now."""
+        stored, now = stored_definition(self.study.attributes["definition"]), self.definition
+        same = all(getattr(stored.search, k) == getattr(now.search, k) for k in _MAY_BE_RAISED)
+        return bool(self.study.attributes["finished"]) and same
 
 
 def default_name(definition: Definition, mode: Mode = "pareto", seed: int = 0) -> str:
@@ -80,8 +81,8 @@ def check_run(study_name: str, definition: Definition, mode: Mode, seed: int) ->
     if not _STUDY_NAME.fullmatch(study_name) or is_sibling(study_name):
         raise DefinitionError(
             f"got the study name {study_name!r}, expected letters, digits, '.', '_' and '-', not "
-            "beginning with '.' and not ending in '.baselines', '.parent' or '.final'; choose "
-            "another --study-name"
+            "beginning with '.' and not ending in '.baselines', '.parent', '.confirm' or "
+            "'.final'; choose another --study-name"
         )
     make_search(definition, mode, seed)
 
@@ -93,6 +94,7 @@ def open_run(
     mode: Mode,
     seed: int,
     artifacts_url: str | None = None,
+    source: str | None = None,
 ) -> Run:
     """Makes the studies of a run, or opens them to continue it.
 
@@ -104,14 +106,18 @@ def open_run(
         seed: Seed of the search.
         artifacts_url: Store of the parent's weights, if there is a parent; None: the one that the
             run has had so far, at first a folder beside an SQLite file.
+        source: Name of the run whose evaluations a new run takes over; None: of none, or as the
+            run began.
 
     Raises:
-        DefinitionError: Where the stored run differs in more than having fewer generations, where
-            no network is within the budgets, or where a store for artifacts must be named.
+        DefinitionError: Where the stored run differs in more than being shorter, where no network
+            is within the budgets, where a store for artifacts must be named, or where nothing can
+            be taken over.
         ArtifactsError: Where that store cannot be used.
     """
     check_run(study_name, definition, mode, seed)
-    metrics = SCALAR_METRICS if mode == "scalar" else PARETO_METRICS
+    siblings = pareto_metrics(definition.cost.name)
+    metrics = SCALAR_METRICS if mode == "scalar" else siblings
     attributes = {
         "definition": definition.model_dump(mode="json"),
         "mode": mode,
@@ -129,11 +135,12 @@ def open_run(
         place = {
             "artifacts": agree_on_artifacts(known.get("artifacts"), artifacts_url, storage.url)
         }
-    study = storage.studies.ensure(study_name, metrics, {**attributes, **place})
-    baselines = storage.studies.ensure(baselines_of(study_name), PARETO_METRICS, attributes)
+    taken = {} if source is None else origin(storage, study_name, source, definition)
+    study = storage.studies.ensure(study_name, metrics, {**attributes, **place, **taken})
+    baselines = storage.studies.ensure(baselines_of(study_name), siblings, attributes)
     parent = None
     if definition.parent is not None:
-        parent = storage.studies.ensure(parent_of(study_name), PARETO_METRICS, attributes)
+        parent = storage.studies.ensure(parent_of(study_name), siblings, attributes)
     run = Run(storage, study, baselines, parent, definition, mode, seed)
     for each in run.studies:
         check_unchanged(each, definition, mode, seed)
@@ -146,7 +153,7 @@ def make_search(definition: Definition, mode: Mode, seed: int) -> Search:
     """The search of a definition.
 
     Raises:
-        DefinitionError: Where no network is within its budgets.
+        DefinitionError: Where no network is within its budgets, or one to start with is not.
     """
     network, space, options = definition.make_network(), definition.make_space(), definition.search
     costs = {name: cost.over(network, space) for name, cost in definition.costs().items()}
@@ -160,6 +167,7 @@ def make_search(definition: Definition, mode: Mode, seed: int) -> Search:
         reference_cost=definition.reference_cost(),
         trade_off=options.trade_off,
         budgets=[Budget(costs[name], limit) for name, limit in options.limits.items()],
+        start=[space.encode(ratios) for ratios in options.start_with],
         screen=ModelScreen(choices) if options.model == "gp" else None,
     )
 
@@ -177,8 +185,8 @@ def check_unchanged(study: Study, definition: Definition, mode: str, seed: int) 
         seed: Seed to continue with.
 
     Raises:
-        DefinitionError: Naming all that differs, but for more generations and [final], which
-            decides nothing in a search.
+        DefinitionError: Naming all that differs, but for higher limits on the length of the search
+            and [final], which decides nothing in a search.
     """
     known = study.attributes
     stored = {
@@ -187,18 +195,24 @@ def check_unchanged(study: Study, definition: Definition, mode: str, seed: int) 
         "seed": known["seed"],
     }
     given = {**_deciding(definition), "mode": mode, "seed": seed}
-    changed = [k for k in sorted(stored | given) if stored.get(k) != given.get(k)]
-    if (
-        "search.generations" in changed
-        and given["search.generations"] > stored["search.generations"]
-    ):
-        changed.remove("search.generations")
+    changed = [
+        k
+        for k in sorted(stored | given)
+        if stored.get(k) != given.get(k) and not _is_raised(k, stored.get(k), given.get(k))
+    ]
     if changed:
         raise DefinitionError(
             f"study {study.name!r} was begun with another definition: "
             + ", ".join(f"{k} was {stored.get(k)!r}, now {given.get(k)!r}" for k in changed)
-            + "; only generations may be raised: restore it, or give another --study-name"
+            + f"; only {', '.join(_MAY_BE_RAISED)} may be raised: restore it, or give another "
+            "--study-name"
         )
+
+
+def _is_raised(key: str, before: Any, now: Any) -> bool:
+    """Whether a limit on the length of a search is higher now; None is no limit."""
+    may_be = key in {f"search.{name}" for name in _MAY_BE_RAISED}
+    return may_be and before is not None and (now is None or now > before)
 
 
 def _deciding(definition: Definition) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The driver of a search: asks it for candidates, submits them, and waits for workers.
 
-A resumed run replays: the algorithm is seeded, so that it proposes what it proposed before, and
-finished evaluations are answered from the storage. Killing anything at any moment changes nothing
-in the result.
+A resumed run replays: the algorithm is seeded, so it proposes what it proposed before, and what
+is finished is answered from the storage. Killing anything at any moment changes nothing in the
+result of the barrier schedule; the steady one resumes from the very state before the kill, after
+which results may come back in another order.
 """
 
 from __future__ import annotations
@@ -13,11 +14,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from moo_bnas.driver.candidates import binary_candidates, candidate
+from moo_bnas.driver.confirmation import Confirmation
+from moo_bnas.driver.limits import Hours, has_plateaued
 from moo_bnas.driver.local_workers import LocalWorkers
-from moo_bnas.driver.progress import Progress
+from moo_bnas.driver.progress import Progress, Shown
 from moo_bnas.driver.run import Run, make_search
+from moo_bnas.driver.steady import Steady
 from moo_bnas.driver.upkeep import Upkeep, pause
+from moo_bnas.driver.warm_start import taken_over
 from moo_bnas.errors import ParentError
+from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.results.score import leaders, score_of
 from moo_bnas.results.status import parent_progress
@@ -40,7 +46,7 @@ class Driver:
         self,
         run: Run,
         workers: LocalWorkers,
-        show: Callable[[Progress], None],
+        show: Callable[[Shown], None],
         renew_lease: Callable[[], None],
     ) -> None:
         self._run = run
@@ -52,23 +58,70 @@ class Driver:
         self._leaders: list[Trial] = []
         self._failed = 0
         self._done_at_start = 0
-        self._total = run.definition.search.population * run.definition.search.generations
+        self._total = run.definition.search.candidates
+        self._hours = Hours(run)
+        self._closed = False  # once the hours are over
         self._score = score_of(run.definition, run.mode, [])
 
     def drive(self) -> None:
-        """Runs all generations that are left; returns at once where none is left."""
-        run, options = self._run, self._run.definition.search
+        """Evaluates all candidates that are left; returns at once where none are."""
+        run = self._run
         self._begin()
-        self.make_parent()
-        self._started = time.monotonic()  # time left is estimated from candidates alone
-        self._submit_references()
-        stored = self._stored_generations()
-        search = make_search(run.definition, run.mode, run.seed)
-        differs = False
+        try:
+            self.make_parent()
+            self._started = time.monotonic()  # the pace so far is that of candidates
+            self._submit_references()
+            trials = self._read_or_begin()
+            self._learn(trials)
+            self._done_at_start = len(self._known)
+            taken = [t.genotype for t in trials if t.generation == 0]
+            self._total += len(taken)
+            if not taken or self._wait(taken, 0):
+                search = make_search(run.definition, run.mode, run.seed)
+                self._tell(search, taken)
+                own = trials[len(taken) :]
+                if run.definition.search.schedule == "steady":
+                    self._drive_steadily(Steady(run, search, own))
+                else:
+                    self._drive_generations(search, own)
+            if self._stop_in_time():
+                log.info("the hours of this run are over: what waits is not begun")
+            self._wait([], run.definition.search.generations)
+        finally:
+            self._hours.keep(now=True)
+        self._upkeep.refuse_enqueued()
+        if failed := run.storage.trials.counts(run.baselines)["fail"]:
+            log.warning("%d reference networks failed; see the workers' logs", failed)
+        for study in run.studies:
+            run.storage.studies.set_attributes(study, {"finished": True})
+
+    def _read_or_begin(self) -> list[Trial]:
+        """The trials so far; of a new run those that it takes over from another one."""
+        run = self._run
+        trials = run.storage.trials.read(run.study)
+        if not trials and (taken := taken_over(run.storage, run.study, run.definition)):
+            run.storage.trials.submit(run.study, self._space, taken)
+            trials = run.storage.trials.read(run.study)
+        return trials
+
+    def _tell(self, search: Search, genotypes: Sequence[Genotype]) -> None:
+        """Gives the evaluations of finished genotypes to the search."""
+        found = {g: self._known[g].evaluation for g in genotypes}
+        search.tell({g: None if e is None else e.accuracy for g, e in found.items()})
+
+    def _drive_generations(self, search: Search, trials: Sequence[Trial]) -> None:
+        """The barrier schedule."""
+        options = self._run.definition.search
+        stored: dict[int, list[Genotype]] = {}
+        for trial in trials:
+            if trial.generation is not None:
+                stored.setdefault(trial.generation, []).append(trial.genotype)
+        differs, submitted = False, 0
         for generation in range(1, options.generations + 1):
             asked = search.ask()
-            if generation in stored and set(stored[generation]) != set(asked):
-                asked = stored[generation]
+            before = stored.get(generation, [])
+            if not set(before) <= set(asked):  # fewer than asked: cut short by a limit
+                asked = before
                 if not differs:
                     log.warning(
                         "generation %d was stored with other proposals than are made now (another "
@@ -82,15 +135,45 @@ class Driver:
                 )
                 self._total = len(self._known)
                 break
+            asked = asked[: options.candidates - submitted]
+            submitted += len(asked)
             self._submit(asked, generation)
-            self._wait(asked, generation)
-            found = {g: self._known[g].evaluation for g in asked}
-            search.tell({g: None if e is None else e.accuracy for g, e in found.items()})
-        self._wait([], options.generations)
-        if failed := run.storage.trials.counts(run.baselines)["fail"]:
-            log.warning("%d reference networks failed; see the logs of the workers", failed)
-        for study in run.studies:
-            run.storage.studies.set_attributes(study, {"finished": True})
+            if not self._wait(asked, generation):
+                break
+            self._tell(search, asked)
+            done = [t for t in self._known.values() if (t.generation or 0) <= generation]
+            if submitted >= options.candidates or self._ends_on_plateau(done):
+                break
+
+    def _drive_steadily(self, steady: Steady) -> None:
+        """The steady schedule."""
+        trials, options = self._run.storage.trials, self._run.definition.search
+        began, ends = time.monotonic(), False
+        while True:
+            open_trials, open_references = trials.count_open([self._run.study, self._run.baselines])
+            if len(steady.running) > open_trials:
+                read = trials.read(self._run.study, steady.running)
+                ended = [t for t in read if t.state in ("complete", "fail")]
+                if not (ended or open_trials or self._closed):
+                    raise study_gone(self._run.study.name)
+                self._learn(ended)
+                steady.tell(ended)
+                began = time.monotonic()
+                ends = ends or self._ends_on_plateau(list(self._known.values()))
+            ends = ends or self._stop_in_time()
+            if not ends and steady.propose():
+                log.info("all that fits the budgets was searched")
+                self._total, ends = self._total - options.candidates + steady.submitted, True
+            over = not (open_trials if self._closed else steady.running)
+            generation = -(-steady.submitted // options.population)
+            self._look(generation, len(self._known), open_references)
+            if over:
+                return
+            pause(began)
+
+    def confirm(self, confirmation: Confirmation) -> None:
+        """Has training runs repeated, once the search is finished."""
+        confirmation.drive(self._upkeep, self._show)
 
     def make_parent(self) -> Trial | None:
         """Has the parent trained, if the run has one that is not trained yet.
@@ -111,6 +194,7 @@ class Driver:
         )
         began = time.monotonic()
         while run.storage.trials.count_open([parent]) != [0]:
+            self._stop_in_time()
             if self._upkeep.is_due:
                 self._upkeep.look()
                 self._show(self._parent_progress())
@@ -130,8 +214,10 @@ class Driver:
     def _begin(self) -> None:
         """Marks the studies as not finished, so that workers look for work again."""
         run = self._run
+        self._hours.begin()
         values = {"definition": run.definition.model_dump(mode="json"), "finished": False}
         for study in run.studies:
+            run.storage.trials.reopen(study)  # what an earlier limit left
             run.storage.studies.set_attributes(study, values)
 
     def _submit_references(self) -> None:
@@ -143,44 +229,60 @@ class Driver:
             references.append(candidate(run.definition, space.uniform(1.0), "full"))
         run.storage.trials.submit(run.baselines, space, references)
 
-    def _stored_generations(self) -> dict[int, list[Genotype]]:
-        stored: dict[int, list[Genotype]] = {}
-        trials = self._run.storage.trials.read(self._run.study)
-        for trial in trials:
-            if trial.generation is not None:
-                stored.setdefault(trial.generation, []).append(trial.genotype)
-        self._learn(trials)
-        self._done_at_start = len(self._known)
-        return stored
-
     def _submit(self, genotypes: Sequence[Genotype], generation: int) -> None:
         new = [g for g in genotypes if g not in self._known]
         if new:
             candidates = binary_candidates(self._run.definition, new, generation)
             self._run.storage.trials.submit(self._run.study, self._space, candidates)
 
-    def _wait(self, genotypes: Sequence[Genotype], generation: int) -> None:
-        """Waits until these genotypes are finished; without any, until the references are."""
+    def _wait(self, genotypes: Sequence[Genotype], generation: int) -> bool:
+        """Waits until these genotypes are finished; without any, until the references are.
+
+        Returns:
+            False if the time was over before.
+        """
         run, trials, began = self._run, self._run.storage.trials, time.monotonic()
         missing = [g for g in genotypes if g not in self._known]
         if genotypes and not missing:  # a replay
-            return
+            return True
         while True:
+            stopped = self._stop_in_time()
             open_trials, open_references = trials.count_open([run.study, run.baselines])
             over = not (open_trials if genotypes else open_references)
-            upkeep_is_due = self._upkeep.is_due
-            if (over or upkeep_is_due) and len(missing) > open_trials:
+            if (over or self._upkeep.is_due) and len(missing) > open_trials:
                 self._learn(trials.read(run.study, missing))
                 missing = [g for g in missing if g not in self._known]
-            if over and missing:
+            if over and missing and not stopped:
                 raise study_gone(run.study.name)
-            done = len(self._known) + max(len(missing) - open_trials, 0)
-            if upkeep_is_due:
-                self._upkeep.look()
-            self._show(self._progress(generation, done, open_references))
+            done = len(self._known)
+            if not stopped:
+                done += max(len(missing) - open_trials, 0)
+            self._look(generation, done, open_references)
             if over:
-                return
+                return not missing
             pause(began)
+
+    def _look(self, generation: int, done: int, open_references: int) -> None:
+        """Looks after the workers where that is due, and shows the progress."""
+        if self._upkeep.is_due:
+            self._upkeep.look()
+            self._hours.keep()
+        self._show(self._progress(generation, done, open_references))
+
+    def _stop_in_time(self) -> bool:
+        """Whether the hours of the run are over; then what waits is held back."""
+        if not self._closed and self._hours.are_over:
+            self._closed = True
+            for study in self._run.studies:
+                self._run.storage.trials.close(study)
+        return self._closed
+
+    def _ends_on_plateau(self, done: Sequence[Trial]) -> bool:
+        if not has_plateaued(self._run, done):
+            return False
+        window = self._run.definition.search.plateau
+        log.info("the last %d evaluations brought less than a thousandth: the search ends", window)
+        return True
 
     def _learn(self, trials: Sequence[Trial]) -> None:
         """Notes the results of those of these trials that are finished."""

@@ -73,10 +73,20 @@ class Upkeep:
         if time.monotonic() - self._last_cleaning > _CLEANING:
             self._last_cleaning = time.monotonic()
             self._storage.trials.forget_deleted()
+            self.refuse_enqueued()
         lost = self._storage.claims.return_lost(_has_exited)
         if lost:
             log.warning("%d claims of lost workers go to others", lost)
         self.alive = sum(w.is_recent and not _has_exited(w) for w in seen)
+
+    def refuse_enqueued(self) -> None:
+        """Fails trials that somebody else added to the study; no worker would ever take them."""
+        if refused := self._storage.trials.refuse_enqueued(self._driven):
+            log.warning(
+                "refused trials %s, which were enqueued with Optuna: only the search makes trials; "
+                "begin a run with --start-with to have networks of your choice evaluated",
+                ", ".join(map(str, refused)),
+            )
 
 
 def pause(began: float) -> None:

@@ -22,8 +22,9 @@ from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.cost import Budget
 from moo_bnas.evolution.space import Genotype, IntArray
 
-_SAMPLES, _TRIES = 1024, 16  # genotypes drawn or bred at a time, and how often
+_SAMPLES, _DRAWS, _MATINGS = 1024, 16, 4  # genotypes drawn or bred at a time, and how often
 _ENUMERABLE = 200_000  # spaces up to this size are enumerated once random ones find nothing new
+_FEW = 1024  # genotypes within tight budgets are enumerated at once if there are no more
 _CROSSOVER = 0.9  # the share of pairs that mix their genes before they mutate
 
 
@@ -59,6 +60,7 @@ class Candidates:
         self.repair = _IntoBudget(self.narrow)
         self.duplicates = _EliminateSeen(self.seen)
         self._budgets = budgets
+        self._within: IntArray | None = None  # all genotypes within the budgets, once enumerated
         smallest = np.zeros((1, len(choices)), dtype=np.int64)
         for budget in budgets:
             least = budget.cost.of(smallest)[0]
@@ -67,6 +69,8 @@ class Candidates:
                     f"the limit on {budget.cost.name} is {budget.limit:.10g} {budget.cost.unit}, "
                     f"but the smallest network has {least:.10g}; raise the limit"
                 )
+        if budgets:
+            self._within = self._climbed(_FEW)
 
     def within_budget(self, genotypes: IntArray) -> NDArray[np.bool_]:
         """Whether each of the genotypes, shape (n, genes), keeps all budgets; shape (n,)."""
@@ -143,17 +147,16 @@ class Candidates:
             children = np.where(crossed, mixed, pairs).reshape(-1, len(self.choices))
             return _rounded(self.mutation._do(bounds, children, random_state=rng))
 
-        return self._array(self._gathered(number, rng, offspring, ()))
+        return self._array(self._gathered(number, rng, offspring, (), _MATINGS), number)
 
     def narrow(self, genotypes: IntArray, rng: np.random.Generator) -> IntArray:
         """Lowers one random gene of every genotype over budget by one choice, until all fit."""
         genotypes = genotypes.copy()
         over = np.flatnonzero(~self.within_budget(genotypes))
         while len(over):
-            # One by one: a run repeats only if random numbers are drawn in the same order.
-            for i in over:
-                gene = rng.choice(np.flatnonzero(genotypes[i]))
-                genotypes[i, gene] -= 1
+            # The gene with the highest of random keys, out of those that can be lowered.
+            keys = np.where(genotypes[over] > 0, rng.random((len(over), len(self.choices))), -1.0)
+            genotypes[over, np.argmax(keys, axis=1)] -= 1
             over = over[~self.within_budget(genotypes[over])]
         return genotypes
 
@@ -164,13 +167,41 @@ class Candidates:
         draw: Callable[[], IntArray],
         besides: Collection[Genotype],
     ) -> IntArray:
-        found = self._gathered(number, rng, draw, besides)
+        found = self._gathered(number, rng, draw, besides, _DRAWS)
+        if len(found) < number and self._within is None:
+            self._within = self._enumerated()
+            if self._within is not None:
+                self._take(rng.permutation(self._within), found, besides)
+        return self._array(found, number)
+
+    def _enumerated(self) -> IntArray | None:
+        """All genotypes within the budgets, unless they are too many."""
         choices: list[int] = self.choices.tolist()
-        if len(found) < number and prod(choices) <= _ENUMERABLE:
+        if prod(choices) <= _ENUMERABLE:
             everything = np.indices(choices).reshape(len(choices), -1).T
-            within = everything[self.within_budget(everything)]
-            self._take(rng.permutation(within), found, number, besides)
-        return self._array(found)
+            return everything[self.within_budget(everything)]
+        return self._climbed(_ENUMERABLE) if self._budgets else None
+
+    def _climbed(self, at_most: int) -> IntArray | None:
+        """All genotypes within the budgets, found from the smallest one by steps of one choice.
+
+        A larger genotype costs no less, so all those within the budgets are reached through others
+        that are; the time does not depend on the size of the space.
+
+        Args:
+            at_most: Number of genotypes above which the answer is None.
+        """
+        steps = np.eye(len(self.choices), dtype=np.int64)
+        level = np.zeros((1, len(self.choices)), dtype=np.int64)
+        found = [level]
+        while len(level):
+            above = np.unique((level[:, None] + steps).reshape(-1, len(steps)), axis=0)
+            above = above[(above < self.choices).all(axis=1)]
+            level = above[self.within_budget(above)]
+            found.append(level)
+            if sum(map(len, found)) > at_most:
+                return None
+        return np.concatenate(found)
 
     def _gathered(
         self,
@@ -178,31 +209,34 @@ class Candidates:
         rng: np.random.Generator,
         draw: Callable[[], IntArray],
         besides: Collection[Genotype],
+        tries: int,
     ) -> dict[Genotype, None]:
-        """New genotypes out of several draws, in the order they were found."""
+        """At least `number` new genotypes, in the order they were found; fewer after many draws."""
         found: dict[Genotype, None] = {}  # a set that keeps its order
-        for _ in range(_TRIES):
+        if self._within is not None:
+            self._take(rng.permutation(self._within), found, besides)
+            return found
+        for _ in range(tries):
             if len(found) >= number:
                 break
             genotypes = draw()
-            self._take(genotypes[self.within_budget(genotypes)], found, number, besides)
-            if self._budgets:  # a tight one leaves few of those drawn
-                self._take(self.narrow(genotypes, rng), found, number, besides)
+            within = self.within_budget(genotypes)
+            self._take(genotypes[within], found, besides)
+            if len(found) < number and not within.all():  # a tight budget leaves few
+                self._take(self.narrow(genotypes[~within], rng), found, besides)
         return found
 
     def _take(
         self,
         genotypes: IntArray,
         found: dict[Genotype, None],
-        number: int,
         besides: Collection[Genotype],
     ) -> None:
-        for genotype in tuples(genotypes):
-            if len(found) < number and genotype not in self.seen and genotype not in besides:
-                found[genotype] = None
+        seen = self.seen
+        found.update((g, None) for g in tuples(genotypes) if g not in seen and g not in besides)
 
-    def _array(self, found: Collection[Genotype]) -> IntArray:
-        return np.array(list(found), dtype=np.int64).reshape(-1, len(self.choices))
+    def _array(self, found: Collection[Genotype], number: int) -> IntArray:
+        return np.array(list(found)[:number], dtype=np.int64).reshape(-1, len(self.choices))
 
 
 def tuples(genotypes: IntArray) -> list[Genotype]:

@@ -5,7 +5,7 @@ It drives the same `Search` as a run does, with an accuracy and a cost that are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, isfinite, nan
@@ -22,7 +22,7 @@ from moo_bnas.evolution.estimates import Estimate, estimates
 from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.scoring import Mode, fitness, front, knee
 from moo_bnas.evolution.screening import Screen
-from moo_bnas.evolution.space import Genotype
+from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,7 @@ def search(
     reference_cost: float = inf,
     trade_off: float = 4.0,
     max_cost: float | None = None,
+    start: Collection[Genotype] | Mapping[Genotype, float | None] = (),
     model: Literal["gp", "none"] | Screen = "gp",
 ) -> SearchResult:
     """Searches any integer space with any accuracy and cost, in this process, without a storage.
@@ -141,6 +142,8 @@ def search(
         reference_cost: Cost that Eq. 4 divides by. Without it, fitness is the accuracy.
         trade_off: Lambda of Eq. 4.
         max_cost: Limit on the cost: no genotype above it is evaluated.
+        start: Genotypes that are evaluated first; or a mapping from genotypes to accuracies that
+            are known already: they are not evaluated, and are a part of the result.
         model: What screens candidates from the second generation on: `gp`, a Gaussian process;
             `none`, which leaves the choice to the genetic algorithm; or an object with a method
             `choose(history, objective, candidates, number, rng)` that returns the genotypes to
@@ -162,25 +165,19 @@ def search(
         ("reference_cost", reference_cost, _real(reference_cost) and reference_cost > 0),
         ("model", model, model in ("gp", "none") or hasattr(model, "choose")),
         ("trade_off", trade_off, _real(trade_off) and 0 <= trade_off < inf),
+        ("start", start, _genotypes(start)),
         ("max_cost", max_cost, max_cost is None or (_real(max_cost) and max_cost > 0)),
     )
-    costs: dict[Genotype, float] = {}  # budgets and screens ask for the same ones many times
-
-    def cost_of(genotype: Genotype) -> float:
-        if genotype not in costs:
-            value = _number("cost", genotype, cost(genotype), "a positive number")
-            if not (isfinite(value) and value > 0):
-                raise _unexpected("cost", genotype, value, "a positive number")
-            costs[genotype] = value
-        return costs[genotype]
 
     def accuracy_of(genotype: Genotype) -> float:
-        value = accuracy(genotype)
+        return checked(genotype, accuracy(genotype))
+
+    def checked(genotype: Genotype, value: float | None) -> float:
         return nan if value is None else _number("accuracy", genotype, value, "a number or None")
 
-    weighed = Cost(
-        "cost", "units", lambda genotypes: np.array([cost_of(g) for g in tuples(genotypes)])
-    )
+    weighed = Cost("cost", "units", _remembered(cost))
+    known = start if isinstance(start, Mapping) else {}
+    done = {_plain(g): checked(_plain(g), a) for g, a in known.items()}
     run = Search(
         [int(c) for c in choices],  # integers of numpy overflow when the size is counted
         weighed,
@@ -190,12 +187,14 @@ def search(
         reference_cost=reference_cost,
         trade_off=trade_off,
         budgets=() if max_cost is None else (Budget(weighed, max_cost),),
+        start=[_plain(g) for g in start],
         screen=_screen(model, [int(c) for c in choices]),
     )
-    done: dict[Genotype, float] = {}
+    run.tell({g: a if isfinite(a) else None for g, a in done.items()})
+    limit = None if evaluations is None else evaluations + len(done)
     for _ in range(generations):
         asked = run.ask()
-        room = len(asked) if evaluations is None else max(evaluations - len(done), 0)
+        room = len(asked) if limit is None else max(limit - len(done), 0)
         done.update((g, accuracy_of(g)) for g in asked[:room])
         if not asked or room < len(asked):
             break
@@ -207,13 +206,30 @@ def search(
         )
     return SearchResult(
         tuple(
-            Evaluation(g, a, cost_of(g), fitness(a, cost_of(g), reference_cost, trade_off))
-            for g, a in kept.items()
+            Evaluation(g, a, c, fitness(a, c, reference_cost, trade_off))
+            for (g, a), c in zip(kept.items(), weighed.of(np.array([*kept])).tolist(), strict=True)
         ),
         tuple(int(c) for c in choices),
         float(reference_cost),
         float(trade_off),
     )
+
+
+def _remembered(cost: Callable[[Genotype], float]) -> Callable[[IntArray], FloatArray]:
+    """The costs of many genotypes; budgets and screens ask for the same ones many times."""
+    costs: dict[Genotype, float] = {}
+
+    def of(genotypes: IntArray) -> FloatArray:
+        asked = tuples(genotypes)
+        for genotype in asked:
+            if genotype not in costs:
+                value = _number("cost", genotype, cost(genotype), "a positive number")
+                if not (isfinite(value) and value > 0):
+                    raise _unexpected("cost", genotype, value, "a positive number")
+                costs[genotype] = value
+        return np.array([costs[genotype] for genotype in asked])
+
+    return of
 
 
 _EXPECTED = {
@@ -226,6 +242,7 @@ _EXPECTED = {
     "reference_cost": "a number above 0",
     "model": "'gp', 'none', or an object with a method choose",
     "trade_off": "a number of at least 0",
+    "start": "genotypes, each a tuple of integers, or a mapping from such to accuracies",
     "max_cost": "a number above 0, or None",
 }
 
@@ -254,6 +271,15 @@ def _wholes(values: object, least: int) -> bool:
         and bool(found := [*values])
         and all(_whole(v, least) for v in found)
     )
+
+
+def _genotypes(values: object) -> bool:
+    return isinstance(values, Collection) and all(_wholes(v, 0) for v in values)
+
+
+def _plain(genotype: Sequence[int]) -> Genotype:
+    """A genotype of Python's integers."""
+    return tuple(int(i) for i in genotype)
 
 
 def _real(value: object) -> bool:

@@ -1,41 +1,29 @@
 """A Gaussian process over genotypes: accuracies of networks that were not trained yet.
 
-The covariance of two genotypes is a sum of three parts, each built from one Matern 5/2 kernel per
-gene on the logarithm of its choice: the mean over the genes (main effects), the mean over all pairs
-of genes (two-way interactions), and the product of all genes (what is left). Their variances, one
-length scale and the noise of a single training run are those that make the data most likely, under
-weak priors.
+The covariance of two genotypes is the one of `kernel.py`. The variances of its parts, its length
+scale and the noise of a single training run are those that make the data most likely, under weak
+priors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
+from moo_bnas.evolution.kernel import Expected, Hyperparameters, Kernel, weighed
 from moo_bnas.evolution.space import FloatArray, IntArray
 
 _STEPS = 15  # of the optimizer, each time hyperparameters are fitted
+_CLOSE_ENOUGH = 1e-4  # relative change of the loss below which the optimizer stops
 _FIT_AT_MOST = 500  # evaluations that hyperparameters are fitted to: five numbers need no more
 _GROWTH = 1.25  # hyperparameters are fitted again once there are this many times the evaluations
 _FEWEST = 8
 _JITTER = 1e-8
-_MEAN_VARIANCE = 1.0  # of the unknown mean, in units of the variance of the accuracies
-
-
-class Hyperparameters(NamedTuple):
-    """Logarithms of what a process is fitted by; variances in units of the accuracies' variance."""
-
-    length: float
-    main: float
-    pairs: float
-    rest: float
-    noise: float
-
 
 _START = Hyperparameters(*np.log([1.0, 3.0, 1.0, 0.05, 0.02]).tolist())
 _SPREAD = np.array([1.0, 1.5, 1.5, 1.5, 2.0])  # standard deviations of the priors around `_START`
@@ -56,17 +44,17 @@ class GaussianProcess:
 
     hyperparameters: Hyperparameters
     noise: float
-    _kernel: _Kernel
+    _kernel: Kernel
     _seen: FloatArray  # one-hot rows of the evaluated genotypes
     _factor: FloatArray  # lower Cholesky factor of their covariance
-    _weights: FloatArray
+    _expected: Expected  # makes means
+    _weights: FloatArray  # inverse covariance times standardised accuracies
     _centre: float
     _scale: float
 
     def mean(self, genotypes: IntArray) -> FloatArray:
         """Expected accuracy of genotypes of shape (m, genes); shape (m,)."""
-        covariance = self._covariance(self._kernel.one_hot(genotypes), self._seen)
-        return self._centre + self._scale * (covariance @ self._weights)
+        return self._mean(self._kernel.one_hot(genotypes))
 
     def deviation(self, genotypes: IntArray) -> FloatArray:
         """Standard deviation of the expected accuracy, without noise; shape (m,)."""
@@ -79,8 +67,25 @@ class GaussianProcess:
         return Outlook(
             self,
             rows,
-            self._centre + self._scale * (covariance.T @ self._weights),
+            self._mean(rows),
             solve_triangular(self._factor, covariance, lower=True, check_finite=False),
+        )
+
+    def supposing(self, genotypes: IntArray) -> GaussianProcess:
+        """The process after genotypes of shape (m, genes) came out at their means.
+
+        No mean changes; deviations shrink.
+        """
+        rows = self._kernel.one_hot(genotypes)
+        across = self._covariance(self._seen, rows)
+        below = solve_triangular(self._factor, across, lower=True, check_finite=False)
+        rest = self._covariance(rows, rows) - below.T @ below
+        rest[np.diag_indices(len(rows))] += (self.noise / self._scale) ** 2 + _JITTER
+        corner = cholesky(rest, lower=True, check_finite=False)
+        return replace(
+            self,
+            _seen=np.concatenate([self._seen, rows]),
+            _factor=np.block([[self._factor, np.zeros_like(below)], [below.T, corner]]),
         )
 
     def leave_one_out(self) -> float:
@@ -92,6 +97,9 @@ class GaussianProcess:
         # Rasmussen and Williams 2006, equations 5.10 to 5.12.
         densities = 0.5 * (np.log(precisions / (2 * np.pi)) - self._weights**2 / precisions)
         return float(densities.mean() - np.log(self._scale))
+
+    def _mean(self, rows: FloatArray) -> FloatArray:
+        return self._centre + self._scale * self._expected.of(rows)
 
     def _covariance(self, one: FloatArray, other: FloatArray) -> FloatArray:
         return self._kernel.covariance(one, other, self.hyperparameters)
@@ -111,6 +119,7 @@ class Outlook:
         self._process = process
         self._rows = rows
         self._solved = solved
+        self._supposed = np.empty((0, len(mean)))  # more rows of `_solved`
         prior = process._kernel.variance(process.hyperparameters)
         self._variance = prior - np.einsum("ij,ij->j", solved, solved)
 
@@ -125,19 +134,15 @@ class Outlook:
         """Standard deviation of what single training runs would measure; shape (m,)."""
         return np.hypot(self.deviation, self._process.noise)
 
-    def of(self, indices: IntArray) -> Outlook:
-        """The outlook on some of the genotypes, by index."""
-        solved = np.ascontiguousarray(self._solved[:, indices])
-        return Outlook(self._process, self._rows[indices], self.mean[indices], solved)
-
     def suppose(self, index: int) -> None:
         """Supposes that one of the genotypes was evaluated, with its mean as the result."""
         process = self._process
         row = process._covariance(self._rows[index : index + 1], self._rows)[0]
-        row = row - self._solved[:, index] @ self._solved
+        row -= self._solved[:, index] @ self._solved
+        row -= self._supposed[:, index] @ self._supposed
         noise = (process.noise / process._scale) ** 2
-        row = row / np.sqrt(max(self._variance[index], 0.0) + noise + _JITTER)
-        self._solved = np.vstack([self._solved, row])
+        row /= np.sqrt(max(self._variance[index], 0.0) + noise + _JITTER)
+        self._supposed = np.vstack([self._supposed, row])
         self._variance = self._variance - row * row
 
 
@@ -163,13 +168,15 @@ def fit(
     covariance = kernel.covariance(rows, rows, hyperparameters)
     covariance[np.diag_indices(len(rows))] += np.exp(hyperparameters.noise) + _JITTER
     factor = cholesky(covariance, lower=True, check_finite=False)
+    weights = cho_solve((factor, True), values, check_finite=False)
     return GaussianProcess(
         hyperparameters=hyperparameters,
         noise=scale * float(np.exp(hyperparameters.noise / 2)),
         _kernel=kernel,
         _seen=rows,
         _factor=factor,
-        _weights=cho_solve((factor, True), values, check_finite=False),
+        _expected=Expected(kernel, rows, weights, hyperparameters),
+        _weights=weights,
         _centre=centre,
         _scale=scale,
     )
@@ -200,7 +207,7 @@ def fitted(
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(_LOWEST, _HIGHEST, strict=True)),
-        options={"maxiter": _STEPS},
+        options={"maxiter": _STEPS, "ftol": _CLOSE_ENOUGH},
     )
     return Hyperparameters(*found.x.tolist())
 
@@ -234,71 +241,39 @@ class Fits:
         return current
 
 
-class _Kernel:
-    """Covariances of one-hot rows of genotypes."""
-
-    def __init__(self, choices: Sequence[int]) -> None:
-        ends = np.concatenate([[0], np.cumsum(choices)])
-        self._offsets, self._width = ends[:-1], int(ends[-1])
-        self._genes = len(choices)
-        positions = np.concatenate([np.log1p(np.arange(c)) for c in choices])
-        gene = np.repeat(np.arange(len(choices)), choices)
-        self._same_gene = gene[:, None] == gene[None, :]
-        self._distances = np.abs(positions[:, None] - positions[None, :])
-
-    def one_hot(self, genotypes: IntArray) -> FloatArray:
-        rows = np.zeros((len(genotypes), self._width))
-        rows[np.arange(len(genotypes))[:, None], genotypes + self._offsets] = 1.0
-        return rows
-
-    def parts(
-        self, one: FloatArray, other: FloatArray, length: float
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Main effects, pairs and the product of all genes; 1 for equal genotypes."""
-        scaled = np.sqrt(5.0) / length * self._distances
-        matern = np.where(self._same_gene, (1 + scaled + scaled**2 / 3) * np.exp(-scaled), 0.0)
-        logs = np.where(self._same_gene, np.log1p(scaled + scaled**2 / 3) - scaled, 0.0)
-        # Sums over genes are products of one-hot rows with tables, which takes three matrix
-        # products instead of a loop over genes.
-        total = one @ matern @ other.T
-        product = np.exp(one @ logs @ other.T)
-        if self._genes == 1:
-            return total, total, product
-        # The sum over pairs, from the square of the sum and the sum of the squares.
-        squares = one @ matern**2 @ other.T
-        pairs = (total**2 - squares) / (self._genes * (self._genes - 1))
-        return total / self._genes, pairs, product
-
-    def covariance(self, one: FloatArray, other: FloatArray, theta: Hyperparameters) -> FloatArray:
-        main, pairs, rest = self.parts(one, other, float(np.exp(theta.length)))
-        of_main, of_pairs, of_rest = np.exp([theta.main, theta.pairs, theta.rest])
-        found: FloatArray = of_main * main + of_pairs * pairs + of_rest * rest + _MEAN_VARIANCE
-        return found
-
-    def variance(self, theta: Hyperparameters) -> float:
-        return float(np.exp([theta.main, theta.pairs, theta.rest]).sum()) + _MEAN_VARIANCE
-
-
 def _loss(
-    kernel: _Kernel, rows: FloatArray, values: FloatArray, theta: FloatArray
+    kernel: Kernel, rows: FloatArray, values: FloatArray, theta: FloatArray
 ) -> tuple[float, FloatArray]:
     """Negative log posterior of hyperparameters, up to a constant, and its gradient."""
     length, *variances, noise = np.exp(theta)
-    parts = kernel.parts(rows, rows, length)
-    nudge = 1e-4
-    nudged = kernel.parts(rows, rows, length * (1 + nudge))
-    covariance = sum(v * part for v, part in zip(variances, parts, strict=True)) + _MEAN_VARIANCE
+    tables = kernel.tables(length)
+    main, pairs, rest = kernel.parts(rows, rows, tables)
+    covariance = weighed([main.copy(), pairs.copy(), rest.copy()], np.array(variances))
     covariance[np.diag_indices(len(rows))] += noise + _JITTER
     factor = cholesky(covariance, lower=True, check_finite=False)
     weights = cho_solve((factor, True), values, check_finite=False)
-    inverse = cho_solve((factor, True), np.eye(len(rows)), check_finite=False)
+    # The gradient needs sums of products of the inverse with symmetric matrices, for which twice
+    # its lower triangle does; LAPACK leaves the upper one empty.
+    inverse, _ = dpotri(factor, lower=True)
+    trace = np.trace(inverse)
+    inverse *= 2
+    inverse[np.diag_indices(len(rows))] /= 2
     slope = inverse - np.outer(weights, weights)
-    by_length = sum(v * (b - a) for v, a, b in zip(variances, parts, nudged, strict=True)) / nudge
+    # By the length scale: through the tables of single genes, whose derivatives are known.
+    by_rest = slope * rest
+    of_main, of_pairs, of_rest = variances
+    along = rows.T @ slope @ rows
+    by_length = of_rest * np.vdot(rows.T @ by_rest @ rows, tables.logs_slope)
+    across = kernel.genes * (rows.T @ (slope * main) @ rows) - along * tables.matern
+    by_table = of_main / kernel.genes * along + 2 * of_pairs / kernel.pairs * across
+    by_length += np.vdot(by_table, tables.matern_slope)
     gradient = 0.5 * np.array(
         [
-            np.vdot(slope, by_length),
-            *(v * np.vdot(slope, part) for v, part in zip(variances, parts, strict=True)),
-            noise * np.trace(slope),
+            by_length,
+            of_main * np.vdot(slope, main),
+            of_pairs * np.vdot(slope, pairs),
+            of_rest * by_rest.sum(),
+            noise * (trace - weights @ weights),
         ]
     )
     away = (theta - np.array(_START)) / _SPREAD
@@ -306,8 +281,8 @@ def _loss(
     return float(loss), gradient + away / _SPREAD
 
 
-def _kernel_of(choices: Sequence[int], genotypes: IntArray) -> tuple[_Kernel, FloatArray]:
-    kernel = _Kernel(choices)
+def _kernel_of(choices: Sequence[int], genotypes: IntArray) -> tuple[Kernel, FloatArray]:
+    kernel = Kernel(choices)
     return kernel, kernel.one_hot(genotypes)
 
 

@@ -9,18 +9,22 @@ uncertain and costs are known exactly, so the expected gain in hypervolume has a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
 
 from moo_bnas.evolution.candidates import Candidates
+from moo_bnas.evolution.cost import Cost
 from moo_bnas.evolution.gaussian_process import Fits, GaussianProcess, fit
 from moo_bnas.evolution.scoring import Objective, front, unclipped_fitness
 from moo_bnas.evolution.screening import History
 from moo_bnas.evolution.space import FloatArray, IntArray
 
 _ROUNDS, _OFFSPRING, _SPREAD = 3, 800, 200  # rounds of breeding, offspring in each, random ones
-_SHORTLIST = 300  # candidates that the proposals are chosen from, by their gain alone
+_SHORTLIST = 500  # candidates that the proposals are chosen from
+_FEW = 100  # candidates whose deviation stands for all, until there is a shortlist
+_AT_ONCE = 32  # candidates whose gains are computed again together
 _PARENTS = 32  # of a round, where fitness is one number
 _CONDITION_ON = 640  # evaluations that a prediction looks at, at most: its time grows with n^2
 _MARGIN = 0.1  # by which the reference point lies beyond the ends, as a share of the range
@@ -57,7 +61,10 @@ class ModelScreen:
         else:
             ends = np.stack([np.zeros_like(candidates.choices), candidates.choices - 1])
             gains = _HypervolumeGains(accuracies, costs, *objective.cost.of(ends).tolist())
-        return pool[_greedy(process, pool, objective.cost.of(pool), gains, number)]
+        if len(running := history.running):
+            gains.suppose(process.mean(running), objective.cost.of(running))
+            process = process.supposing(running)
+        return _greedy(process, pool, gains, number)
 
     def _process(
         self,
@@ -85,28 +92,30 @@ class _HypervolumeGains:
     """
 
     def __init__(
-        self, accuracies: FloatArray, costs: FloatArray, cheapest: float, dearest: float
+        self, accuracies: FloatArray, costs: FloatArray, cheapest: float, most_expensive: float
     ) -> None:
         on = front(accuracies, costs)
         self._accuracies, self._costs = accuracies[on], costs[on]
         spread = float(np.ptp(self._accuracies)) or 1.0
         self._worst = float(self._accuracies[0]) - _MARGIN * spread
-        self._end = dearest + _MARGIN * (dearest - cheapest)
+        self._end = most_expensive + _MARGIN * (most_expensive - cheapest)
 
     def of(self, means: FloatArray, deviations: FloatArray, costs: FloatArray) -> FloatArray:
+        """Expected gains of candidates, each of shape (m,)."""
         starts = np.concatenate([[-np.inf], self._costs])[:, None]
         ends = np.concatenate([self._costs, [self._end]])[:, None]
-        floors = np.concatenate([[self._worst], self._accuracies])[:, None]
+        floors = np.concatenate([[self._worst], self._accuracies])
         widths = np.maximum(ends - np.maximum(starts, costs), 0.0)
-        gains = np.zeros(len(costs))
-        for width, floor in zip(widths, floors, strict=True):
-            some = np.flatnonzero(width)  # a candidate adds nothing left of its own cost
-            gains[some] += width[some] * _improvement(means[some], deviations[some], floor)
-        return gains
+        strip, candidate = np.nonzero(widths)  # a candidate adds nothing left of its own cost
+        gains = widths[strip, candidate] * _improvement(
+            means[candidate], deviations[candidate], floors[strip]
+        )
+        return np.bincount(candidate, gains, minlength=len(costs)).astype(np.float64)
 
-    def suppose(self, accuracy: float, cost: float) -> None:
-        """Supposes that a candidate was evaluated, with this result."""
-        accuracies, costs = np.append(self._accuracies, accuracy), np.append(self._costs, cost)
+    def suppose(self, accuracies: FloatArray, costs: FloatArray) -> None:
+        """Supposes that candidates were evaluated, with these results."""
+        accuracies = np.concatenate([self._accuracies, accuracies])
+        costs = np.concatenate([self._costs, costs])
         on = front(accuracies, costs)
         self._accuracies, self._costs = accuracies[on], costs[on]
 
@@ -121,10 +130,9 @@ class _FitnessGains:
     def of(self, means: FloatArray, deviations: FloatArray, costs: FloatArray) -> FloatArray:
         return _improvement(self._fitness(means, costs), deviations, np.array(self._best))
 
-    def suppose(self, accuracy: float, cost: float) -> None:
-        """Supposes that a candidate was evaluated, with this result."""
-        found = self._fitness(np.array([accuracy]), np.array([cost]))
-        self._best = max(self._best, float(found[0]))
+    def suppose(self, accuracies: FloatArray, costs: FloatArray) -> None:
+        """Supposes that candidates were evaluated, with these results."""
+        self._best = max(self._best, float(self._fitness(accuracies, costs).max()))
 
     def _fitness(self, accuracies: FloatArray, costs: FloatArray) -> FloatArray:
         objective = self._objective
@@ -138,6 +146,28 @@ def _improvement(means: FloatArray, deviations: FloatArray, floor: FloatArray) -
     return found
 
 
+class _Pool(NamedTuple):
+    """Candidates with what is expected of them and what they cost."""
+
+    genotypes: IntArray
+    means: FloatArray
+    costs: FloatArray
+
+    @staticmethod
+    def of(genotypes: IntArray, process: GaussianProcess, cost: Cost) -> _Pool:
+        return _Pool(genotypes, process.mean(genotypes), cost.of(genotypes))
+
+    def at(self, indices: IntArray) -> _Pool:
+        return _Pool(self.genotypes[indices], self.means[indices], self.costs[indices])
+
+    def distinct(self) -> _Pool:
+        return self.at(np.unique(self.genotypes, axis=0, return_index=True)[1])
+
+
+def _joined(*pools: _Pool) -> _Pool:
+    return _Pool(*(np.concatenate(values) for values in zip(*pools, strict=True))).distinct()
+
+
 def _evolved(
     process: GaussianProcess,
     genotypes: IntArray,
@@ -146,22 +176,20 @@ def _evolved(
     objective: Objective,
     candidates: Candidates,
     rng: np.random.Generator,
-) -> IntArray:
+) -> _Pool:
     """A pool of candidates: some spread over all costs, others bred from what is expected best."""
-    pool = [candidates.spread(_SPREAD, rng)]
-    expected = process.mean(genotypes)
-    parents = np.concatenate(
-        [
-            genotypes[_best(accuracies, costs, objective)],
-            genotypes[_best(expected, costs, objective)],
-        ]
+    pools = [_Pool.of(candidates.spread(_SPREAD, rng), process, objective.cost)]
+    evaluated = _Pool(genotypes, process.mean(genotypes), costs)
+    parents = _joined(
+        evaluated.at(_best(accuracies, costs, objective)),
+        evaluated.at(_best(evaluated.means, costs, objective)),
     )
     for _ in range(_ROUNDS):
-        offspring = candidates.mate(parents, _OFFSPRING, rng)
-        pool.append(offspring)
-        both = np.unique(np.concatenate([parents, offspring]), axis=0)
-        parents = both[_best(process.mean(both), objective.cost.of(both), objective)]
-    return np.unique(np.concatenate(pool), axis=0)
+        offspring = candidates.mate(parents.genotypes, _OFFSPRING, rng)
+        pools.append(_Pool.of(offspring, process, objective.cost))
+        both = _joined(parents, pools[-1])
+        parents = both.at(_best(both.means, both.costs, objective))
+    return _joined(*pools)
 
 
 def _best(accuracies: FloatArray, costs: FloatArray, objective: Objective) -> IntArray:
@@ -189,23 +217,31 @@ def _by_promise(accuracies: FloatArray, costs: FloatArray, objective: Objective)
 
 def _greedy(
     process: GaussianProcess,
-    pool: IntArray,
-    costs: FloatArray,
+    pool: _Pool,
     gains: _HypervolumeGains | _FitnessGains,
     number: int,
 ) -> IntArray:
-    """Indices of candidates, each the best after those before have come out as expected."""
-    outlook = process.outlook(pool)
-    # Gains only shrink as others are chosen, so those that are small at first need no second look.
-    first = gains.of(outlook.mean, outlook.noisy_deviation, costs)
-    some = np.argsort(-first, kind="stable")[: max(_SHORTLIST, number)]
-    outlook, costs = outlook.of(some), costs[some]
+    """Candidates, each the best after those before have come out as expected; the best first."""
+    # Deviations take long, so at first all candidates are given that of a few.
+    few = process.outlook(pool.genotypes[:: max(len(pool.genotypes) // _FEW, 1)])
+    typical = np.full(len(pool.costs), np.median(few.noisy_deviation))
+    rough = gains.of(pool.means, typical, pool.costs)
+    pool = pool.at(np.argsort(-rough, kind="stable")[: max(_SHORTLIST, number)])
+    outlook = process.outlook(pool.genotypes)
+    expected = gains.of(pool.means, outlook.noisy_deviation, pool.costs)
     chosen: list[int] = []
-    for _ in range(min(number, len(some))):
-        expected = gains.of(outlook.mean, outlook.noisy_deviation, costs)
-        expected[chosen] = -1.0
-        best = int(np.argmax(expected))
+    for _ in range(min(number, len(expected))):
+        # Gains only shrink as others are chosen, so a candidate needs no second look while its
+        # earlier gain is below one that was computed again.
+        deviations, stale = outlook.noisy_deviation, np.ones(len(expected), dtype=bool)
+        stale[chosen] = False
+        while stale[best := int(np.argmax(expected))]:
+            some = np.argsort(-np.where(stale, expected, -1.0), kind="stable")[:_AT_ONCE]
+            some = some[stale[some]]
+            expected[some] = gains.of(pool.means[some], deviations[some], pool.costs[some])
+            stale[some] = False
         chosen.append(best)
+        expected[best] = -1.0
         outlook.suppose(best)
-        gains.suppose(float(outlook.mean[best]), float(costs[best]))
-    return some[chosen]
+        gains.suppose(pool.means[best : best + 1], pool.costs[best : best + 1])
+    return pool.genotypes[chosen]

@@ -82,18 +82,20 @@ def front(accuracies: Numbers, costs: Numbers) -> list[int]:
     A point dominates another if it is at least as accurate and at most as costly, and better in
     one of the two. Of points that are equal in both, all are on the front.
     """
-    # By ascending cost, a point is on the front if it is more accurate than all before it.
-    order = sorted(range(len(costs)), key=lambda i: (costs[i], -accuracies[i]))
-    on: list[int] = []
-    for i in order:
-        best = on[-1] if on else None
-        if (
-            best is None
-            or accuracies[i] > accuracies[best]
-            or (accuracies[i], costs[i]) == (accuracies[best], costs[best])
-        ):
-            on.append(i)
-    return on
+    accuracy, cost = np.asarray(accuracies, dtype=np.float64), np.asarray(costs, dtype=np.float64)
+    if not len(cost):
+        return []
+    # By ascending cost, a point is on the front if it is more accurate than all before it, or
+    # equal to the last one that is.
+    order = np.lexsort((-accuracy, cost))
+    accuracy, cost = accuracy[order], cost[order]
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(accuracy)[:-1]])
+    better = accuracy > before
+    better[0] = True
+    last = np.maximum.accumulate(np.where(better, np.arange(len(cost)), 0))
+    equal = (accuracy == accuracy[last]) & (cost == cost[last])
+    found: list[int] = order[better | equal].tolist()
+    return found
 
 
 def knee(accuracies: Numbers, costs: Numbers) -> int:

@@ -68,11 +68,14 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 
 def as_json(report: Report) -> str:
-    """`{"study", "mode", "points": [...]}`, independent of when and where the run took place."""
+    """`{"study", "mode", "points": [...]}`, independent of when and where the run took place.
+
+    A point whose network was confirmed has `confirmed`: `mean`, `standard_error`, `runs`.
+    """
     document = {
         "study": report.study,
         "mode": report.mode,
-        "points": [_flat(p) for p in report.points],
+        "points": [_flat(p) | _confirmed(report, p) for p in (*report.points, *report.repeats)],
     }
     return json.dumps(document, indent=1) + "\n"
 
@@ -80,10 +83,11 @@ def as_json(report: Report) -> str:
 def as_csv(report: Report) -> str:
     """One line per point; ratios and widths are joined by spaces."""
     text = io.StringIO()
-    rows = [_flat(point) for point in report.points]
+    points = (*report.points, *report.repeats)
+    rows = [_flat(point) for point in points]
     writer = csv.DictWriter(text, _columns(report), lineterminator="\n")
     writer.writeheader()
-    for point, row in zip(report.points, rows, strict=True):
+    for point, row in zip(points, rows, strict=True):
         row["ratios"] = " ".join(f"{r:g}" for r in point.ratios)
         row["widths"] = " ".join(str(w) for w in point.widths)
         writer.writerow(row)
@@ -95,6 +99,12 @@ def _columns(report: Report) -> list[str]:
     columns.remove("cost")
     at = columns.index("costs")
     return [*columns[:at], *report.definition.costs(), *columns[at + 1 :]]
+
+
+def _confirmed(report: Report, point: Point) -> dict[str, Any]:
+    """What repeats say of the network of a search or baseline point, if there are any."""
+    found = None if point.kind == "confirm" else report.confirmed_as(point)
+    return {} if found is None else {"confirmed": asdict(found)}
 
 
 def _flat(point: Point) -> dict[str, Any]:

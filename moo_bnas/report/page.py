@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from moo_bnas.report.confirmation import confirmation
 from moo_bnas.report.figures import figures
 from moo_bnas.report.headline import headline
 from moo_bnas.report.style import DARK, Figure
@@ -70,6 +71,7 @@ def page(report: Report) -> str:
 <h2 id="table-title">Networks</h2>
 {_networks(report)}
 <p class="note">{escape(note(report))}</p>
+{"".join(f'<p class="note">{escape(line)}</p>' for line in confirmation(report))}
 </section>
 {_section(drawn["accuracy-flops"])}
 <section aria-labelledby="convergence-title">
@@ -98,7 +100,7 @@ def _read(name: str) -> str:
 
 def _about(report: Report) -> str:
     search = report.definition.search
-    total = search.population * search.generations
+    total = search.candidates
     failed = f", {report.failed} failed" if report.failed else ""
     state = "finished" if report.making.finished else "not finished"
     return (

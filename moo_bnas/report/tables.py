@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.estimates import ENOUGH
 from moo_bnas.networks.cost import LayerCost
-from moo_bnas.results.points import Point, Report, called
+from moo_bnas.results.naming import called
+from moo_bnas.results.points import Point, Report
+from moo_bnas.results.repeats import Confirmed
 
 MISSING = "\N{EN DASH}"
 
@@ -31,6 +33,7 @@ class Row:
             search; None if there is none yet.
         estimate: Estimate of the mean of many such accuracies, in percent; None if there is none.
         estimate_sd: Standard deviation of the estimate, in percent; None if there is none.
+        confirmed: What repeats of that training run with other seeds say; None without repeats.
         final_top1: Top-1 accuracy in percent on the test images, after final training; None if
             there is none yet.
         final_top5: Top-5 accuracy in percent on the test images, after final training; None if
@@ -47,6 +50,7 @@ class Row:
     search_top1: float | None
     estimate: float | None
     estimate_sd: float | None
+    confirmed: Confirmed | None
     final_top1: float | None
     final_top5: float | None
 
@@ -59,7 +63,7 @@ class Row:
 def rows(report: Report) -> list[Row]:
     """Full precision, the uniform networks of the space, then the searched ones by cost.
 
-    Searched networks are listed if they are marked (see `marks`) or were finally trained.
+    Searched networks are listed if they are marked (see `marks`), confirmed or finally trained.
     """
     network, space = report.definition.make_network(), report.definition.make_space()
     validated = {(p.ratios, p.precision): p for p in report.points}
@@ -85,6 +89,7 @@ def rows(report: Report) -> list[Row]:
             search_top1=None if point is None else point.accuracy,
             estimate=None if point is None else point.estimate,
             estimate_sd=None if point is None else point.estimate_sd,
+            confirmed=report.confirmed.get((ratios, precision)),
             final_top1=None if final is None else final.accuracy,
             final_top5=None if final is None else final.top5,
         )
@@ -92,7 +97,7 @@ def rows(report: Report) -> list[Row]:
     uniform = [(r,) * len(space.genes) for r in space.ratios]
     listed: list[tuple[tuple[float, ...], Precision]] = [(one, "full")]
     listed += [(ratios, "binary") for ratios in uniform]
-    chosen = {(p.ratios, p.precision) for p, _ in marked} | set(tested)
+    chosen = {(p.ratios, p.precision) for p, _ in marked} | set(report.confirmed) | set(tested)
     others = [row(ratios, precision) for ratios, precision in chosen - set(listed)]
     return [
         *(row(ratios, precision) for ratios, precision in listed),
@@ -116,21 +121,24 @@ def marks(report: Report) -> list[tuple[Point, str]]:
 
 def header(report: Report) -> tuple[str, ...]:
     """The titles of the columns that `cells` fills: the searched cost first, then the others."""
-    first, *others = [cost.title[0].upper() + cost.title[1:] for cost in _costs(report)]
+    first, *others = [cost.title[0].upper() + cost.title[1:] for cost in costs_of(report)]
     estimate = ("Estimate",) if report.is_estimated else ()
+    confirmed = ("Confirmed",) if report.confirmed else ()
     final = ("Final top-1", "Final top-5")
-    return ("Model", first, "Speedup", *others, "Search top-1", *estimate, *final)
+    return ("Model", first, "Speedup", *others, "Search top-1", *estimate, *confirmed, *final)
 
 
 def cells(report: Report, row: Row) -> tuple[str, ...]:
     """A row as text, under `header`; rounded as in the paper."""
-    first, *others = [cost.amount(row.costs[cost.name]) for cost in _costs(report)]
+    first, *others = [cost.amount(row.costs[cost.name]) for cost in costs_of(report)]
     search, *final = [
         MISSING if percent is None else f"{percent:.2f}"
         for percent in (row.search_top1, row.final_top1, row.final_top5)
     ]
     estimate = [estimated(row) or MISSING] if report.is_estimated else []
-    return (row.model, first, f"{row.speedup:.1f}x", *others, search, *estimate, *final)
+    confirmed = [confirmed_as(row.confirmed) or MISSING] if report.confirmed else []
+    accuracies = (search, *estimate, *confirmed, *final)
+    return (row.model, first, f"{row.speedup:.1f}x", *others, *accuracies)
 
 
 def estimated(network: Row | Point) -> str:
@@ -138,6 +146,14 @@ def estimated(network: Row | Point) -> str:
     if network.estimate is None or network.estimate_sd is None:
         return ""
     return f"{network.estimate:.1f} ± {network.estimate_sd:.1f}"
+
+
+def confirmed_as(found: Confirmed | None) -> str:
+    """The mean of repeats with its standard error, as text; empty without repeats."""
+    if found is None:
+        return ""
+    error = "" if found.standard_error is None else f" ± {found.standard_error:.2f}"
+    return f"{found.mean:.2f}{error}"
 
 
 def note(report: Report) -> str:
@@ -149,6 +165,8 @@ def note(report: Report) -> str:
         believing(report),
         f"Speedup: {report.cost.title} of full precision 1x over {report.cost.title}.",
     ]
+    if report.confirmed:
+        parts.insert(-1, confirming(report))
     if report.finals:
         lengths = sorted({f.epochs for f in report.finals})
         epochs_of = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
@@ -162,6 +180,18 @@ def note(report: Report) -> str:
             f"began from scratch, and also had {epochs} epochs."
         )
     return " ".join(parts)
+
+
+def confirming(report: Report) -> str:
+    """What confirmed accuracies are."""
+    runs = sorted({found.runs for found in report.confirmed.values()})
+    images = report.validation_images
+    number = "the same" if images is None else f"the same {images:,}"
+    return (
+        f"Confirmed: mean and standard error of {' or '.join(map(str, runs))} training runs with "
+        f"other seeds, on {number} validation images; the training run of the search is not among "
+        "them."
+    )
 
 
 def believing(report: Report) -> str:
@@ -227,7 +257,7 @@ def _tex(text: str) -> str:
 
 def as_table_csv(report: Report) -> str:
     """The table with all digits; ratios and widths joined by spaces, missing values empty."""
-    first, *others = [cost.name for cost in _costs(report)]
+    first, *others = [cost.name for cost in costs_of(report)]
     columns = [*("model", "precision", "ratios", "widths", first, "speedup"), *others]
     columns += ["search_top1", "final_top1", "final_top5"]
     columns += ["estimate", "estimate_sd"]
@@ -240,94 +270,10 @@ def as_table_csv(report: Report) -> str:
     return text.getvalue()
 
 
-def as_table(report: Report) -> str:
-    """The front, the references and the finally trained networks, one line each, for a terminal."""
-    tested = {(f.ratios, f.precision): f.accuracy for f in report.finals}
-    header = ["network", "accuracy", *(c.title for c in _costs(report)), "fitness", "ratios"]
-    lines = [_line(report, f"trial {p.trial}{_marked(report, p)}", p) for p in report.front]
-    shown = list(report.front)
-    if report.best is not None and not report.best.on_front:
-        lines.append(_line(report, f"trial {report.best.trial} (best)", report.best))
-        shown.append(report.best)
-    for p in report.references:
-        name = f"uniform {p.ratios[0]:g}x" if p.precision == "binary" else "full precision 1x"
-        lines.append(_line(report, name, p))
-        shown.append(p)
-    if report.is_estimated:
-        header.insert(2, "estimate")
-        for line, p in zip(lines, shown, strict=True):
-            line.insert(2, f"{estimated(p)} %" if estimated(p) else "-")
-    if tested:
-        header.insert(2, "test")
-        for line, p in zip(lines, shown, strict=True):
-            line.insert(2, _percent(tested.get((p.ratios, p.precision))))
-        known = {(p.ratios, p.precision) for p in shown}
-        for row in rows(report):
-            if row.final_top1 is not None and (row.ratios, row.precision) not in known:
-                costs = [*_amounts(report, row.costs), "-"]
-                accuracies = [_percent(row.search_top1), _percent(row.final_top1)]
-                accuracies += ["-"] * report.is_estimated
-                lines.append([row.model, *accuracies, *costs, _shortly(row.ratios)])
-    return "\n".join([_aligned([header, *lines]), *_remarks(report)])
-
-
-def _remarks(report: Report) -> list[str]:
-    """What the reader of the terminal's table must know of its accuracies."""
-    found = []
-    if report.finals:
-        found.append(
-            "accuracy: on validation images, after training in the search; test: on test images, "
-            "after final training"
-        )
-    if report.search:
-        found.append(believing(report))
-    if report.definition.parent is not None:
-        found.append(
-            "Binary networks inherited the weights of a parent; full precision began from "
-            f"scratch, and also had {report.definition.recipe.epochs} epochs."
-        )
-    return found
-
-
-def _marked(report: Report, point: Point) -> str:
-    marked = [m for m, q in (("knee", report.knee), ("best", report.best)) if point is q]
-    return f" ({', '.join(marked)})" if marked else ""
-
-
-def _line(report: Report, name: str, p: Point) -> list[str]:
-    costs = _amounts(report, p.costs)
-    return [name, _percent(p.accuracy), *costs, f"{p.fitness:.2f}", _shortly(p.ratios)]
-
-
-def _costs(report: Report) -> list[LayerCost]:
+def costs_of(report: Report) -> list[LayerCost]:
     """All costs; first the one that the search weighs accuracy against."""
     costs = report.definition.costs().values()
     return [report.cost, *(cost for cost in costs if cost.name != report.cost.name)]
-
-
-def _amounts(report: Report, costs: Mapping[str, float]) -> list[str]:
-    return [cost.amount(costs[cost.name]) for cost in _costs(report)]
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f} %"
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    last = len(widths) - 1
-
-    def side(i: int) -> Callable[[str, int], str]:
-        return str.ljust if i in (0, last) else str.rjust
-
-    return "\n".join(
-        "  ".join(side(i)(cell, widths[i]) for i, cell in enumerate(line)).rstrip()
-        for line in lines
-    )
-
-
-def _shortly(ratios: Sequence[float]) -> str:
-    return f"all {ratios[0]:g}" if len(set(ratios)) == 1 else _listing(ratios)
 
 
 def _listing(values: Sequence[float]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from moo_bnas.definition import Definition
 from moo_bnas.evolution.estimates import Estimate, estimates
 from moo_bnas.evolution.space import Genotype
-from moo_bnas.storage import Storage, Trial, baselines_of
+from moo_bnas.storage import Storage, Trial, baselines_of, confirm_of
 
 
 def believed(definition: Definition, trials: Sequence[Trial]) -> dict[Genotype, Estimate]:
@@ -23,11 +23,11 @@ def believed(definition: Definition, trials: Sequence[Trial]) -> dict[Genotype, 
         anything.
     """
     runs = {
-        (t.genotype, t.result.fingerprint or ""): t.result.accuracy
+        (t.genotype, t.repeat, t.result.fingerprint or ""): t.result.accuracy
         for t in trials
         if t.state == "complete" and t.precision == "binary"
     }
-    measured = [(genotype, accuracy) for (genotype, _), accuracy in sorted(runs.items())]
+    measured = [(genotype, accuracy) for (genotype, *_), accuracy in sorted(runs.items())]
     wanted = sorted({genotype for genotype, _ in measured})
     space = definition.make_space()
     found = estimates([len(space.ratios)] * len(space.genes), measured, wanted)
@@ -41,5 +41,5 @@ def measured_elsewhere(storage: Storage, study_name: str) -> list[Trial]:
         storage: Storage that holds the run.
         study_name: Name of the run's study.
     """
-    found = storage.studies.find(baselines_of(study_name))
-    return [] if found is None else storage.trials.read(found)
+    siblings = [storage.studies.find(of(study_name)) for of in (baselines_of, confirm_of)]
+    return [trial for study in siblings if study for trial in storage.trials.read(study)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import StorageError
@@ -15,8 +15,17 @@ from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.convergence import Step, convergence
 from moo_bnas.results.estimates import believed, measured_elsewhere
 from moo_bnas.results.provenance import Making, making
+from moo_bnas.results.repeats import Confirmed, Network, confirmed
 from moo_bnas.results.score import score_of
-from moo_bnas.storage import Storage, Study, Trial, baselines_of, final_of, parent_of
+from moo_bnas.storage import (
+    Storage,
+    Study,
+    Trial,
+    baselines_of,
+    confirm_of,
+    final_of,
+    parent_of,
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,8 @@ class Point:
 
     Attributes:
         trial: Number of the trial in its study.
-        kind: `search`, or `baseline` for the uniform and full-precision networks.
+        kind: `search`, `baseline` for the uniform and full-precision networks, or `confirm` for a
+            repeat of one of these with another seed.
         precision: `binary` or `full`.
         ratios: Expansion ratios, one per gene.
         widths: Channels, one per gene.
@@ -113,6 +123,8 @@ class Report:
         convergence: How the search improved.
         uniform_score: The same score of the uniform networks alone; None if there are none.
         making: How the results were made.
+        repeats: Finished repeats that confirm networks, sorted by genotype, precision and trial.
+        confirmed: What the repeats say of each network, by its ratios and precision.
         validation_images: Number of images that the accuracies of `points` were counted on; None
             if the storage does not know it.
         test_images: Number of images that the accuracies of `finals` were counted on; None if the
@@ -133,6 +145,12 @@ class Report:
     making: Making
     validation_images: int | None = None
     test_images: int | None = None
+    repeats: tuple[Point, ...] = ()
+    confirmed: Mapping[Network, Confirmed] = field(default_factory=dict)
+
+    def confirmed_as(self, point: Point) -> Confirmed | None:
+        """What repeats say of the network of a point; None if it was not repeated."""
+        return self.confirmed.get((point.ratios, point.precision))
 
     @property
     def is_estimated(self) -> bool:
@@ -173,6 +191,7 @@ def collect(storage: Storage, study_name: str) -> Report:
     trials = storage.trials.read(study)
     _, references = _sibling(storage, baselines_of(study_name))
     _, parent = _sibling(storage, parent_of(study_name))
+    _, repeats = _sibling(storage, confirm_of(study_name))
     final_study, finals = _sibling(storage, final_of(study_name))
     complete, complete_references = _complete(trials), _complete(references)
     if not (complete or complete_references or _complete(finals)):
@@ -204,9 +223,17 @@ def collect(storage: Storage, study_name: str) -> Report:
         uniform_score=uniform_score,
         making=making(
             study,
-            {"parent": parent, "search": trials, "references": references, "final": finals},
+            {
+                "parent": parent,
+                "search": trials,
+                "references": references,
+                "confirm": repeats,
+                "final": finals,
+            },
             None if final_study is None else final_study.attributes["definition"],
         ),
+        repeats=tuple(scale.point(t, "confirm") for t in _complete(repeats)),
+        confirmed=confirmed(definition.make_space(), repeats),
         validation_images=_images([*complete, *complete_references]),
         test_images=_images(_complete(finals)),
     )
@@ -275,9 +302,9 @@ class _Scale:
     """Makes points of trials; what that needs of the definition is worked out once."""
 
     def __init__(self, definition: Definition, estimates: Mapping[Genotype, Estimate]) -> None:
-        self._space, self._base = definition.make_space(), definition.make_network().base_widths
+        self._space, self._network = definition.make_space(), definition.make_network()
         self._cost = definition.cost.name
-        self._costs = tuple(definition.costs())
+        self._costs = definition.costs()
         self._reference = definition.reference_cost()
         self._trade_off = definition.search.trade_off
         self._estimates = estimates
@@ -287,35 +314,26 @@ class _Scale:
 
     def point(self, trial: Trial, kind: str) -> Point:
         accuracy, cost = trial.result.accuracy, trial.costs[self._cost]
+        widths = self._space.widths_of(trial.genotype, self._network.base_widths)
+        # A run that was begun before a cost was added did not store it.
+        counted = {
+            name: trial.costs[name]
+            if name in trial.costs
+            else counted_by.of(self._network, widths, trial.precision)
+            for name, counted_by in self._costs.items()
+        }
         estimate = self._estimates.get(trial.genotype) if trial.precision == "binary" else None
         return Point(
             trial=trial.number,
             kind=kind,
             precision=trial.precision,
             ratios=self._space.decode(trial.genotype),
-            widths=self._space.widths_of(trial.genotype, self._base),
+            widths=widths,
             accuracy=accuracy,
-            costs={name: trial.costs[name] for name in self._costs},
+            costs=counted,
             cost=cost,
             fitness=fitness(accuracy, cost, self._reference, self._trade_off),
             on_front=False,
             estimate=None if estimate is None else estimate.accuracy,
             estimate_sd=None if estimate is None else estimate.deviation,
         )
-
-
-def called(ratios: Sequence[float], precision: Precision, trial: int | None) -> str:
-    """What a network is called: `full precision 1x`, `uniform 2x`, `trial 53`, or by its ratios.
-
-    Args:
-        ratios: Expansion ratios, one per gene.
-        precision: `binary` or `full`.
-        trial: Number of its trial in the search; None if the search has none.
-    """
-    uniform, listing = len(set(ratios)) == 1, " ".join(f"{r:g}" for r in ratios)
-    if precision == "full":
-        size = f" {ratios[0]:g}x" if uniform else f", ratios {listing}"
-        return f"full precision{size}"
-    if uniform:
-        return f"uniform {ratios[0]:g}x"
-    return f"ratios {listing}" if trial is None else f"trial {trial}"

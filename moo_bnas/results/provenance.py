@@ -16,7 +16,7 @@ class Trainings:
     """The training runs of one study of a run.
 
     Attributes:
-        what: `search`, `references`, `parent` or `final`.
+        what: `search`, `references`, `parent`, `confirm` or `final`.
         trained: Number of networks that were trained for this run.
         copied: Number of evaluations that were copied instead, by the study that they come from.
         seconds: Seconds that all training runs took together.

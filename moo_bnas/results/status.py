@@ -17,6 +17,7 @@ from moo_bnas.storage import (
     Storage,
     Study,
     WorkerRow,
+    confirm_of,
     final_of,
     parent_of,
     training_of,
@@ -60,6 +61,7 @@ class Status:
         workers_gone: Number of workers that have left or died.
         seconds_left: Estimate of the time that the search still takes; None if it cannot be made.
         parent: How far the training run of the parent is; None if the run has no parent.
+        confirm: Number of repeats that confirm networks by state; None if there are none.
         final: Number of final trainings by state; None if there are none.
         final_epochs: Epochs done of each final training that is running.
         failures: Number of failed search trials by reason.
@@ -82,6 +84,7 @@ class Status:
     workers_gone: int
     seconds_left: float | None
     parent: str | None
+    confirm: dict[str, int] | None
     final: dict[str, int] | None
     final_epochs: list[int]
     failures: dict[str, int]
@@ -121,6 +124,7 @@ class Status:
             "workers_gone": self.workers_gone,
             "seconds_left": self.seconds_left,
             "parent": self.parent,
+            "confirm": self.confirm,
             "final": self.final,
             "final_epochs": self.final_epochs,
             "failures": self.failures,
@@ -140,6 +144,9 @@ class Status:
         ]
         if self.parent is not None:
             lines.insert(1, f"parent       {self.parent.removeprefix('parent ')}")
+        if self.confirm is not None:
+            counts = ", ".join(f"{n} {state}" for state, n in self.confirm.items())
+            lines.append(f"confirm      {counts}")
         if self.final is not None:
             counts = ", ".join(f"{n} {state}" for state, n in self.final.items())
             epochs = ", ".join(map(str, self.final_epochs))
@@ -151,7 +158,7 @@ class Status:
                 f"driver       process {self.driver.pid} on {_name(self.driver.host)}, since "
                 f"{duration(self.driver.held_seconds)}"
             )
-        elif not self.finished:
+        elif not self.finished or any((self.confirm or {}).get(s) for s in ("waiting", "running")):
             lines.append("driver       none: resume with the same moo-bnas run")
         silent = f", {self.workers_silent} silent" if self.workers_silent else ""
         gone = f", {self.workers_gone} have left" if self.workers_gone else ""
@@ -183,11 +190,13 @@ def read_status(storage: Storage, study_name: str) -> Status:
     complete = [t for t in trials if t.state == "complete"]
     failures = Counter(t.failure or "unknown" for t in trials if t.state == "fail")
     finished = study.attributes["finished"]
-    driver = None if finished else storage.leases.read(study)
+    confirm = storage.studies.find(confirm_of(study_name))
+    confirms = confirm is not None and not confirm.attributes["finished"]
+    driver = storage.leases.read(study) if confirms or not finished else None
     if driver is not None and (not driver.is_recent or has_exited(driver.host, driver.pid)):
         driver = None
     final = storage.studies.find(final_of(study_name))
-    over = finished and (final is None or final.attributes["finished"])
+    over = finished and not confirms and (final is None or final.attributes["finished"])
     joined = storage.workers.read(study)
     missed = [w for w in joined if not (over or w.has_left or has_exited(w.host, w.pid))]
     recent = [w for w in missed if w.is_recent]
@@ -195,7 +204,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
     for found in (t.result for t in complete):
         if found.copied_from is None:
             speeds[found.worker].append(found.images_per_second)
-    total = definition.search.population * definition.search.generations
+    total = definition.search.candidates + sum(t.generation == 0 for t in trials)
     mode = study.attributes["mode"]
     score_name, best = score_of(definition, mode, complete)
     estimates = believed(definition, [*complete, *measured_elsewhere(storage, study_name)])
@@ -225,6 +234,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
         workers_gone=len(joined) - len(missed),
         seconds_left=left,
         parent=None if definition.parent is None else parent_progress(storage, study),
+        confirm=None if confirm is None else storage.trials.counts(confirm),
         final=None if final is None else storage.trials.counts(final),
         final_epochs=[] if final is None else _epochs(storage, final),
         failures=dict(failures.most_common()),

@@ -2,14 +2,15 @@
 
 One run is one Optuna study, which holds its search trials only; its siblings hold the rest:
 NAME.baselines the references, NAME.parent the training run of the weights that candidates inherit,
+NAME.confirm repeats of the training runs of chosen networks and references with other seeds,
 NAME.final full training runs of chosen networks and references, scored on the test images.
 Optuna's rows are the truth that people read (`optuna.load_study`, optuna-dashboard); the table
 `moo_bnas_trials` repeats each trial's state under an index, with the token of its claim, and always
 changes in the same transaction.
 
 - Only the driver makes trials: WAITING, a generation in one transaction, with params and
-  distributions. (study, genotype, precision) is unique, so submitting twice makes them once, and
-  trial numbers follow the order of submission.
+  distributions. (study, genotype, repeat, precision) is unique, so submitting twice makes them
+  once, and trial numbers follow the order of submission.
 - A worker claims by a conditional update, WAITING -> RUNNING, whose row count must be 1. The same
   transaction writes a fresh token and the first heartbeat. Of the waiting trials the most expensive
   goes first, since the last to finish holds up its generation.
@@ -25,9 +26,12 @@ changes in the same transaction.
   alone on its device; one under which the device failed, `MAX_DEVICE_ERRORS` times in all. These
   counts, like the losses, belong to the trial and outlive its claims. (A checkpoint of a final
   training sets its losses to 0: the next try continues from there.)
+- No claim of a study begins after the time in its attribute `claims_until`, by the clock of the
+  database.
 - Of final trainings only those wait for workers that the last command named; others are held back,
   but WAITING in Optuna's rows.
-- An evaluation is begun at most once at a time per fingerprint and genotype in the whole storage.
+- An evaluation is begun at most once at a time per fingerprint, genotype and repeat in the whole
+  storage.
   A waiting trial whose evaluation another study is training is passed over until that ends; one
   whose evaluation is known is finished with a copy of it.
 - One driver at a time holds the lease of a study and renews it. If its process has exited on this
@@ -50,13 +54,21 @@ from __future__ import annotations
 from moo_bnas.storage.claims import Claims
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.leases import Leases
+from moo_bnas.storage.names import (
+    TRAINING,
+    baselines_of,
+    confirm_of,
+    final_of,
+    is_sibling,
+    parent_of,
+    training_of,
+)
 from moo_bnas.storage.records import (
+    CLAIMS_UNTIL,
     HEARTBEAT,
     MAX_DEVICE_ERRORS,
     MAX_LOSSES,
-    PARETO_METRICS,
     SCALAR_METRICS,
-    TRAINING,
     Candidate,
     Claim,
     LeaseRow,
@@ -64,23 +76,19 @@ from moo_bnas.storage.records import (
     Study,
     Trial,
     WorkerRow,
-    baselines_of,
-    final_of,
     grace_of,
-    is_sibling,
-    parent_of,
+    pareto_metrics,
     study_gone,
-    training_of,
 )
 from moo_bnas.storage.studies import Studies
 from moo_bnas.storage.trials import Trials
 from moo_bnas.storage.workers import Workers
 
 __all__ = [
+    "CLAIMS_UNTIL",
     "HEARTBEAT",
     "MAX_DEVICE_ERRORS",
     "MAX_LOSSES",
-    "PARETO_METRICS",
     "SCALAR_METRICS",
     "TRAINING",
     "Candidate",
@@ -92,10 +100,12 @@ __all__ = [
     "Trial",
     "WorkerRow",
     "baselines_of",
+    "confirm_of",
     "final_of",
     "grace_of",
     "is_sibling",
     "parent_of",
+    "pareto_metrics",
     "study_gone",
     "training_of",
 ]

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moo_bnas.evaluation import Evaluation, Source
-from moo_bnas.evolution.space import parse_genotype_key
 from moo_bnas.storage.database import Database, age, waiting_out
 from moo_bnas.storage.engine import utc_now
 from moo_bnas.storage.records import (
@@ -26,6 +25,7 @@ from moo_bnas.storage.records import (
     Study,
     WorkerRow,
     grace_of,
+    parse_run_key,
 )
 from moo_bnas.storage.silence import Running, Silence
 from moo_bnas.storage.tables import evaluations, queue, worker_rows
@@ -109,7 +109,7 @@ class Claims:
                 connection.execute(self._begin, begun)
             except IntegrityError as error:
                 raise _BegunElsewhereError from error  # and all of this is rolled back
-        genotype = parse_genotype_key(row.genotype)
+        genotype, repeat = parse_run_key(row.genotype)
         return Claim(
             row.trial_id,
             row.number,
@@ -121,6 +121,7 @@ class Claims:
             row.alone,
             row.device_errors,
             known,
+            repeat,
         )
 
     def beat(self, worker: str, claim: Claim | None) -> None:

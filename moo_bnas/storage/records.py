@@ -10,7 +10,7 @@ from typing import Any
 
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import ATTRIBUTES, Evaluation, Precision
-from moo_bnas.evolution.space import Genotype
+from moo_bnas.evolution.space import Genotype, genotype_key, parse_genotype_key
 
 MAX_LOSSES = 10
 MAX_DEVICE_ERRORS = 3
@@ -18,17 +18,24 @@ HEARTBEAT = 10.0  # seconds between two heartbeats of a worker or driver, by def
 _MISSED_HEARTBEATS = 6  # after which it counts as lost
 
 SCALAR_METRICS = ("fitness",)
-PARETO_METRICS = ("accuracy", "flops")
 
-TRAINING = "training"
-"""Attribute of a study that holds progress and checkpoint of its long training run."""
 
 RESULTS = ATTRIBUTES | {"fitness", "fail_reason"}
 """Attributes that a trial gets when it ends; all others it was submitted with."""
 
-_SUBMITTED = frozenset({"genotype", "precision", "generation"})  # and costs, by their names
+CLAIMS_UNTIL = "claims_until"
+"""Attribute of a study that says when its last claim may begin, by the clock of the database."""
 
-_SIBLINGS = _BASELINES, _PARENT, _FINAL = ".baselines", ".parent", ".final"
+# What a trial is submitted with, beside costs by their names.
+_SUBMITTED = frozenset({"genotype", "precision", "generation", "told", "repeat"})
+
+
+def pareto_metrics(cost: str) -> tuple[str, str]:
+    """Metrics of a study that weighs accuracy against a cost of this name.
+
+    Accuracy and fitness are maximised, and every cost is minimised.
+    """
+    return "accuracy", cost
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,12 @@ class Candidate:
         precision: Precision of the network.
         costs: Costs of the network by name, such as `flops`; each becomes an attribute.
         generation: Generation of the search that proposed it; None outside a search.
+        told: Numbers of the trials whose results the search learned between the proposal before
+            and this one, in that order; None where generations are proposed as a whole.
         ordered_by: Name of the cost that orders the queue: of the waiting trials the most
             expensive one is claimed first.
+        repeat: 0 for the first training run of a network; 1, 2, ... for repeats of it with other
+            initial weights and another order of images.
 
     Raises:
         ValueError: If a cost has the name of another attribute of trials.
@@ -69,6 +80,8 @@ class Candidate:
     costs: Mapping[str, float]
     generation: int | None = None
     ordered_by: str = "flops"
+    told: tuple[int, ...] | None = None
+    repeat: int = 0
 
     def __post_init__(self) -> None:
         if taken := self.costs.keys() & (RESULTS | _SUBMITTED):
@@ -82,14 +95,23 @@ class Candidate:
         """The cost that orders the queue."""
         return self.costs[self.ordered_by]
 
+    @property
+    def key(self) -> str:
+        """What the queue knows it by, with its precision; see `run_key`."""
+        return run_key(self.genotype, self.repeat)
+
     def to_attributes(self) -> dict[str, object]:
         """The attributes that its trial is submitted with; values are JSON."""
         generation = {} if self.generation is None else {"generation": self.generation}
+        told = {} if self.told is None else {"told": list(self.told)}
+        repeat = {"repeat": self.repeat} if self.repeat else {}
         return {
             "genotype": list(self.genotype),
             "precision": self.precision,
             **self.costs,
             **generation,
+            **told,
+            **repeat,
         }
 
 
@@ -108,6 +130,7 @@ class Claim:
         alone: Whether the trial must have the device for itself: it ran out of memory before.
         device_errors: How often a device failed under the trial before.
         known: The evaluation, if the storage already has it.
+        repeat: Which repeat of the training run it is; 0: none.
     """
 
     trial_id: int
@@ -120,6 +143,7 @@ class Claim:
     alone: bool
     device_errors: int
     known: Evaluation | None
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,12 +157,14 @@ class Trial:
         precision: Precision of the network.
         costs: Costs of the network by name, as submitted.
         generation: Generation of the search that proposed the network; None outside a search.
+        told: Results that the search learned right before it proposed the network; see `Candidate`.
         evaluation: What came of the trial; None until it is complete.
         fitness: Fitness (Eq. 4) in this study; 0, its least value, until the trial is complete.
         failure: Why the trial failed; None unless it has.
         started: When the trial was claimed, the last time; None while it waits. UTC, without a
             zone.
         ended: When the trial was finished, or failed; None before.
+        repeat: Which repeat of the training run it is; 0: none.
     """
 
     number: int
@@ -147,11 +173,13 @@ class Trial:
     precision: Precision
     costs: Mapping[str, float]
     generation: int | None = None
+    told: tuple[int, ...] = ()
     evaluation: Evaluation | None = None
     fitness: float = 0.0
     failure: str | None = None
     started: datetime | None = None
     ended: datetime | None = None
+    repeat: int = 0
 
     @property
     def result(self) -> Evaluation:
@@ -189,18 +217,32 @@ def trial_of(
             if name not in RESULTS and name not in _SUBMITTED and isinstance(value, (int, float))
         },
         generation=attributes.get("generation"),
+        told=tuple(attributes.get("told", ())),
         evaluation=Evaluation.from_attributes(attributes),
         fitness=attributes.get("fitness", 0.0),
         failure=attributes.get("fail_reason"),
         started=started,
         ended=ended,
+        repeat=attributes.get("repeat", 0),
     )
+
+
+def run_key(genotype: Genotype, repeat: int) -> str:
+    """The text that the tables know one training run of a genotype by: `0,5,2`, or `0,5,2#1`."""
+    return genotype_key(genotype) + (f"#{repeat}" if repeat else "")
+
+
+def parse_run_key(key: str) -> tuple[Genotype, int]:
+    """The genotype and the repeat of a text that `run_key` made."""
+    genotype, _, repeat = key.partition("#")
+    return parse_genotype_key(genotype), int(repeat or 0)
 
 
 class RunState(Enum):
     """What a worker finds when it looks at a run."""
 
     WAITING = "trials of the studies that it serves wait"
+    CONFIRM = "of the search, nothing waits but repeats that confirm it"
     FINAL = "nothing waits but final trainings"
     IDLE = "nothing waits, and a driver may submit more"
     FINISHED = "nothing waits, and all drivers have ended"
@@ -273,41 +315,9 @@ def grace_of(heartbeat: float) -> float:
     return _MISSED_HEARTBEATS * heartbeat
 
 
-def baselines_of(study_name: str) -> str:
-    """The name of the sibling study that holds a run's uniform and full-precision networks."""
-    return study_name + _BASELINES
-
-
-def parent_of(study_name: str) -> str:
-    """The name of the sibling study whose one trial trains a run's parent."""
-    return study_name + _PARENT
-
-
-def final_of(study_name: str) -> str:
-    """The name of the sibling study that holds a run's finally trained networks."""
-    return study_name + _FINAL
-
-
-def training_of(number: int) -> str:
-    """The attribute that holds progress and checkpoint of one of a study's long training runs."""
-    return f"{TRAINING} {number}"
-
-
-def run_of(study_name: str) -> str:
-    """The name of the run that a study belongs to: its own, or a sibling's without the ending."""
-    for end in _SIBLINGS:
-        study_name = study_name.removesuffix(end)
-    return study_name
-
-
 def study_gone(study_name: str) -> StorageError:
     """The error for a study that was deleted while it was in use."""
     return StorageError(
         f"study {study_name!r} does not exist any more; was it deleted while it ran? Give the same "
         "`moo-bnas run` again to begin it from scratch"
     )
-
-
-def is_sibling(study_name: str) -> bool:
-    """Whether a study is a sibling of a run: it holds other trials than those of the search."""
-    return run_of(study_name) != study_name

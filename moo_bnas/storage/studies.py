@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Any
 
 import optuna
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, insert, select
 
 from moo_bnas.errors import DataError, StorageError
 from moo_bnas.storage.database import Database, waiting_out
-from moo_bnas.storage.records import RunState, Study, is_sibling, run_of
+from moo_bnas.storage.engine import utc_now
+from moo_bnas.storage.names import is_sibling, run_of
+from moo_bnas.storage.records import CLAIMS_UNTIL, RunState, Study
 from moo_bnas.storage.tables import driver_rows, queue, worker_rows
 
-_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
-    "fitness": "maximize",
-    "accuracy": "maximize",
-    "flops": "minimize",
-}
+_MAXIMIZED = ("accuracy", "fitness")  # the other metrics are costs
 _METRIC_NAMES = "study:metric_names"  # where Optuna keeps them
 
 
@@ -41,7 +40,7 @@ class Studies:
             study = optuna.create_study(
                 storage=self._db.optuna_storage,
                 study_name=name,
-                directions=[_DIRECTIONS[m] for m in metrics],
+                directions=["maximize" if m in _MAXIMIZED else "minimize" for m in metrics],
                 load_if_exists=True,
             )
         with self._db.write() as connection:
@@ -115,40 +114,57 @@ class Studies:
             self._set_attributes(connection, study.id, attributes)
 
     @waiting_out
-    def look(self, study: Study, *siblings: Study, final: str | None = None) -> RunState:
+    def close_claims(self, studies: Sequence[Study], seconds: float | None) -> None:
+        """Lets no claim of studies begin after so many seconds from now; None: at any time."""
+        with self._db.write() as connection:
+            for study in studies:
+                self._db.lock_study(connection, study.id, study.name)
+                until = None
+                if seconds is not None:
+                    now = connection.scalar(select(utc_now()))
+                    until = (now + timedelta(seconds=seconds)).isoformat()
+                self._set_attributes(connection, study.id, {CLAIMS_UNTIL: until})
+
+    @waiting_out
+    def look(
+        self, study: Study, *siblings: Study, confirm: str | None = None, final: str | None = None
+    ) -> RunState:
         """What there is to do in a run, read in one statement that locks nothing.
 
         Args:
             study: Study of the run.
             siblings: Siblings that count as the run's own work.
+            confirm: Name of the study of repeats, if they count; it may not exist.
             final: Name of the study of final trainings, if they count; it may not exist.
 
         Returns:
-            The state of the run. It is finished once its driver, and the driver of its final
-            trainings, have ended.
+            The state of the run. It is finished once its driver, and the drivers of the studies
+            that are named, have ended.
         """
+        named = {"confirm": confirm, "final": final}
         found = select(
             self._finished(study.id).label("finished"),
             _waiting(queue.c.study_id.in_([s.id for s in (study, *siblings)])).label("waiting"),
         )
-        if final is not None:
-            named = select(self._db.studies.c.study_id).where(
-                self._db.studies.c.study_name == final
-            )
-            id_ = named.scalar_subquery()
-            found = found.add_columns(
-                self._finished(id_).label("finals_finished"),
-                _waiting(queue.c.study_id == id_).label("final"),
-            )
+        for what, name in named.items():
+            if name is not None:
+                by_name = self._db.studies.c.study_name == name
+                id_ = select(self._db.studies.c.study_id).where(by_name).scalar_subquery()
+                found = found.add_columns(
+                    self._finished(id_).label(f"{what}_finished"),
+                    _waiting(queue.c.study_id == id_).label(what),
+                )
         with self._db.read() as connection:
             row = connection.execute(found).mappings().one()
         if row["finished"] is None:
             return RunState.GONE
         if row["waiting"] is not None:
             return RunState.WAITING
-        if row.get("final") is not None:
-            return RunState.FINAL
-        over = [v for k in ("finished", "finals_finished") if (v := row.get(k)) is not None]
+        for what, state in (("confirm", RunState.CONFIRM), ("final", RunState.FINAL)):
+            if row.get(what) is not None:
+                return state
+        ends = ("finished", *(f"{what}_finished" for what in named))
+        over = [v for k in ends if (v := row.get(k)) is not None]
         return RunState.FINISHED if all(json.loads(v) for v in over) else RunState.IDLE
 
     def _finished(self, study_id: Any) -> ScalarSelect[Any]:

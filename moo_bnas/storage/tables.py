@@ -48,7 +48,9 @@ Index(  # in which the most expensive waiting trial comes first
     queue.c.cost.desc(),
     queue.c.trial_id,
 )
-"""One row per trial: what to evaluate, and which worker does so now."""
+"""One row per trial: what to evaluate, and which worker does so now.
+
+`genotype` says which repeat it is, too; see `records.run_key`."""
 
 evaluations = Table(
     "moo_bnas_evaluations",
@@ -59,7 +61,9 @@ evaluations = Table(
     Column("trial_id", Integer, nullable=False),
     Column("result", Text),
 )
-"""One row per evaluation begun, shared by all studies; `result` is null until it is finished."""
+"""One row per evaluation begun, shared by all studies; `result` is null until it is finished.
+
+`genotype` says which repeat it is, too; see `records.run_key`."""
 
 worker_rows = Table(
     "moo_bnas_workers",

@@ -7,6 +7,7 @@ that took them in different orders would wait for each other.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, case, delete, o
 from moo_bnas.evaluation import PRECISIONS
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.engine import utc_now
+from moo_bnas.storage.records import CLAIMS_UNTIL
 from moo_bnas.storage.tables import evaluations, queue
 
 _ENDS = {"complete": TrialState.COMPLETE, "fail": TrialState.FAIL}
@@ -52,8 +54,14 @@ class Transitions:
     def next(
         self, connection: Connection, study_id: int, fingerprints: Mapping[str, str]
     ) -> Row[Any] | None:
-        """The waiting trial of a study that is to be claimed first, locked; see `_next_waiting`."""
-        return connection.execute(self._next, {"study": study_id, **fingerprints}).first()
+        """The waiting trial of a study that is to be claimed first, locked; see `_next_waiting`.
+
+        None once the time for claims is over; see `Studies.close_claims`.
+        """
+        row = connection.execute(self._next, {"study": study_id, **fingerprints}).first()
+        if row is not None and (until := json.loads(row.claims_until or "null")) is not None:
+            return row if row.now < datetime.fromisoformat(until) else None
+        return row
 
     def start(self, connection: Connection, trial_id: int, token: str, worker: str) -> bool:
         """WAITING to RUNNING, for a trial that `next` has locked.
@@ -149,7 +157,10 @@ def _next_waiting(database: Database) -> Select[Any]:
     Parameters: study, and the fingerprint of each precision. In the order of an index, so that it
     takes as long with thousands waiting as with one.
     """
-    trials = database.trials
+    trials, attributes = database.trials, database.study_attributes
+    closing = select(attributes.c.value_json).where(
+        attributes.c.study_id == bindparam("study"), attributes.c.key == CLAIMS_UNTIL
+    )
     prints: dict[Any, Any] = {p: bindparam(p) for p in PRECISIONS}
     return (
         select(
@@ -162,6 +173,8 @@ def _next_waiting(database: Database) -> Select[Any]:
             trials.c.number,
             evaluations.c.result,
             evaluations.c.token.label("source"),
+            closing.scalar_subquery().label("claims_until"),
+            utc_now().label("now"),
         )
         .join(trials, trials.c.trial_id == queue.c.trial_id)
         .outerjoin(

@@ -11,9 +11,9 @@ from optuna.trial import TrialState
 from sqlalchemy import and_, delete, func, insert, not_, or_, select, update
 
 from moo_bnas.evaluation import Precision
-from moo_bnas.evolution.space import Genotype, SearchSpace, genotype_key, parse_genotype_key
+from moo_bnas.evolution.space import Genotype, SearchSpace, genotype_key
 from moo_bnas.storage.database import Database, waiting_out
-from moo_bnas.storage.records import RESULTS, Candidate, Study, Trial, trial_of
+from moo_bnas.storage.records import RESULTS, Candidate, Study, Trial, parse_run_key, trial_of
 from moo_bnas.storage.tables import evaluations, queue
 
 
@@ -28,14 +28,14 @@ class Trials:
         """Makes WAITING trials, in order, of those candidates that the study does not have yet."""
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id, study.name)
-            keys = [genotype_key(c.genotype) for c in candidates]
+            keys = [c.key for c in candidates]
             rows = connection.execute(
                 select(queue.c.genotype, queue.c.precision).where(
                     queue.c.study_id == study.id, queue.c.genotype.in_(keys)
                 )
             ).all()
             known = {(row.genotype, row.precision) for row in rows}
-            new = [c for c in candidates if (genotype_key(c.genotype), c.precision) not in known]
+            new = [c for c in candidates if (c.key, c.precision) not in known]
             if not new:
                 return
             trials = self._db.trials
@@ -80,7 +80,7 @@ class Trials:
                     {
                         "trial_id": trial_id,
                         "study_id": study.id,
-                        "genotype": genotype_key(c.genotype),
+                        "genotype": c.key,
                         "precision": c.precision,
                         "status": "waiting",
                         "cost": c.cost,
@@ -116,6 +116,25 @@ class Trials:
                     .where(queue.c.study_id == study.id, queue.c.status == before, chosen)
                     .values(status=after)
                 )
+
+    @waiting_out
+    def close(self, study: Study) -> None:
+        """Holds back all waiting trials of a study, until `reopen`."""
+        self._move_all(study, "waiting", "held")
+
+    @waiting_out
+    def reopen(self, study: Study) -> None:
+        """Releases all trials of a study that are held back."""
+        self._move_all(study, "held", "waiting")
+
+    def _move_all(self, study: Study, before: str, after: str) -> None:
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id, study.name)
+            connection.execute(
+                update(queue)
+                .where(queue.c.study_id == study.id, queue.c.status == before)
+                .values(status=after)
+            )
 
     @waiting_out
     def revive(self, study: Study, number: int) -> None:
@@ -165,6 +184,32 @@ class Trials:
             )
 
     @waiting_out
+    def refuse_enqueued(self, study: Study) -> list[int]:
+        """Fails waiting trials of a study that were enqueued with Optuna, with a reason.
+
+        Returns:
+            The numbers of these trials.
+        """
+        trials = self._db.trials
+        foreign = select(trials.c.trial_id, trials.c.number).where(
+            trials.c.study_id == study.id,
+            trials.c.state == TrialState.WAITING,
+            trials.c.trial_id.not_in(select(queue.c.trial_id).where(queue.c.study_id == study.id)),
+        )
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id, study.name)
+            rows = connection.execute(foreign).all()
+            for row in rows:
+                connection.execute(
+                    update(trials)
+                    .where(trials.c.trial_id == row.trial_id)
+                    .values(state=TrialState.FAIL)
+                )
+                reason = "enqueued with Optuna; only the search makes trials"
+                self._db.add_attributes(connection, row.trial_id, {"fail_reason": reason})
+        return [row.number for row in rows]
+
+    @waiting_out
     def forget_deleted(self) -> None:
         """Drops what is left of trials that were deleted with Optuna.
 
@@ -184,7 +229,10 @@ class Trials:
 
     @waiting_out
     def read(self, study: Study, genotypes: Iterable[Genotype] | None = None) -> list[Trial]:
-        """The trials of a study in order of their numbers; all, or those of some genotypes."""
+        """The trials of a study in order of their numbers; all, or those of some genotypes.
+
+        Repeats of genotypes are read with all trials only.
+        """
         trials, attributes = self._db.trials, self._db.trial_attributes
         chosen = select(queue.c.trial_id).where(queue.c.study_id == study.id)
         if genotypes is not None:
@@ -217,7 +265,7 @@ class Trials:
             trial_of(
                 row.number,
                 row.status,
-                parse_genotype_key(row.genotype),
+                parse_run_key(row.genotype)[0],
                 row.precision,
                 values[row.trial_id],
                 row.datetime_start,

@@ -90,7 +90,12 @@ class Evaluator:
         self._parent = safetensors.torch.load(weights)
 
     def evaluate(
-        self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
+        self,
+        genotype: Genotype,
+        precision: Precision,
+        should_stop: Callable[[], bool],
+        *,
+        repeat: int = 0,
     ) -> Evaluation:
         """Trains and scores one candidate.
 
@@ -98,6 +103,8 @@ class Evaluator:
             genotype: Genotype of the network.
             precision: Precision of the network.
             should_stop: Asked before every step.
+            repeat: Added to the seed of the recipe: initial weights and order of images are others,
+                the split of the data stays.
 
         Raises:
             DivergenceError: Once the loss is not finite.
@@ -107,7 +114,7 @@ class Evaluator:
             Interrupted: Once `should_stop` says so.
         """
         recipe = self._definition.recipe
-        seed = candidate_seed(recipe.seed, genotype)
+        seed = candidate_seed(recipe.seed + repeat, genotype)
 
         def train() -> Evaluation:
             network = self._build(genotype, precision, seed)

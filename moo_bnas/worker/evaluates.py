@@ -33,9 +33,14 @@ class TrainsCandidates(Loads, Protocol):
         """Gives these weights to binary candidates to begin with from now on."""
 
     def evaluate(
-        self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
+        self,
+        genotype: Genotype,
+        precision: Precision,
+        should_stop: Callable[[], bool],
+        *,
+        repeat: int = 0,
     ) -> Evaluation:
-        """Trains and scores one network.
+        """Trains and scores one network; each `repeat` of it has a seed of its own.
 
         Raises:
             Interrupted: Once `should_stop` says so: the claim is given back.

@@ -1,7 +1,8 @@
 """Which kinds of trials a worker serves, and which of them is due.
 
 A worker of a run with a parent trains the parent first, or waits until another has; then it serves
-candidates, and when none wait references. Final trainings are served when nothing else waits.
+candidates, when none wait references, then repeats that confirm some of both. Final trainings are
+served when nothing else waits.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Protocol
 from moo_bnas.definition import stored_definition
 from moo_bnas.errors import ArtifactsError, DataError
 from moo_bnas.evaluation import Evaluation
-from moo_bnas.storage import Claim, RunState, Storage, Study, final_of, study_gone
+from moo_bnas.storage import Claim, RunState, Storage, Study, confirm_of, final_of, study_gone
 from moo_bnas.storage.artifacts import Artifacts, join_artifacts
 from moo_bnas.worker.candidates import Candidates
 from moo_bnas.worker.evaluates import Evaluates
@@ -94,17 +95,20 @@ class Jobs:
             self.state = RunState.FINAL if state is RunState.WAITING else state
         else:
             study, *siblings = self._search.studies
-            # Whoever waits for the parent does not wait for final trainings.
-            serves_finals = self._serves_finals and self._parent is None
-            final = final_of(self._study.name) if serves_finals else None
-            self.state = look(study, *siblings, final=final)
+            # Whoever waits for the parent waits for nothing else.
+            serves_more, name = self._parent is None, self._study.name
+            confirm = confirm_of(name) if serves_more else None
+            final = final_of(name) if serves_more and self._serves_finals else None
+            self.state = look(study, *siblings, confirm=confirm, final=final)
+            if self.state is RunState.CONFIRM and isinstance(self._search, Candidates):
+                self._search.find_repeats()
         if self.state is RunState.GONE:
             raise study_gone(study.name)
         return self.state
 
     def due(self) -> Job | None:
         """The job whose trials wait; None if none do, or if this worker cannot serve them."""
-        if self.state is RunState.WAITING:
+        if self.state in (RunState.WAITING, RunState.CONFIRM):
             return self._search
         return self._finals() if self.state is RunState.FINAL else None
 

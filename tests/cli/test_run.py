@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 import signal
 import sqlite3
@@ -76,6 +77,27 @@ def test_a_run_from_beginning_to_end(cli: Cli, tmp_path: Path, tiny_path: Path) 
     assert "holds 2 studies (tiny-pareto-s0, tiny-scalar-s0); give one" in unnamed.stderr
 
 
+def test_confirm_is_added_to_a_finished_run_and_compares_with_uniform_networks(
+    cli: Cli, tmp_path: Path, tiny_path: Path
+) -> None:
+    options = (tiny_path, *LOCAL, "--generations", "1")
+    assert "onfirmed" not in cli("run", *options).stdout
+    done = cli("run", *options, "--confirm", "2", "--confirm-seeds", "2")
+    assert done.returncode == 0, done.stderr
+    assert "Confirmed: mean and standard error of 2 training runs with other seeds" in done.stdout
+    assert re.search(r"trial \d+ beside uniform [\d.]+x, at [\d.]+ of its FLOPs: [+-]", done.stdout)
+    folder = tmp_path / "runs" / "tiny-pareto-s0"
+    points = json.loads((folder / "pareto.json").read_text())["points"]
+    repeats = len([p for p in points if p["kind"] == "confirm"])
+    assert repeats in (10, 12)  # of 4 uniform networks, and of 1 or 2 of the front
+    assert f"{repeats}/{repeats} repeats trained" in done.stderr
+    assert "Confirmed" in (folder / "table.md").read_text().splitlines()[0]
+    assert json.loads(cli("status", "--json").stdout)["confirm"]["complete"] == repeats
+    again = cli("run", *options, "--confirm", "2", "--confirm-seeds", "2")
+    assert again.stdout == done.stdout
+    assert "workers" not in again.stderr  # nothing is left to do
+
+
 def test_ctrl_c_stops_cleanly_and_prints_the_command_that_resumes(
     tmp_path: Path, tiny_path: Path
 ) -> None:
@@ -146,3 +168,33 @@ def test_a_run_without_its_data_ends_with_one_line(cli: Cli, folder_path: Path) 
     )
     counts = json.loads(cli("status", "--json").stdout)["counts"]
     assert counts == {"complete": 0, "running": 0, "waiting": 6, "fail": 0}
+
+
+@pytest.mark.timeout(240)
+def test_several_seeds_are_run_and_summed_up(cli: Cli, tmp_path: Path, tiny_path: Path) -> None:
+    options = ("--generations", "1", "--mode", "scalar", "--schedule", "steady")
+    done = cli("run", tiny_path, *LOCAL, *options, "--seeds", "0,3")
+    assert done.returncode == 0, done.stderr
+    document = json.loads((tmp_path / "runs/tiny-scalar-seeds/seeds.json").read_text())
+    assert [r["study"] for r in document["runs"]] == ["tiny-scalar-s0", "tiny-scalar-s3"]
+    scores = [r["score"] for r in document["runs"]]
+    assert document["mean"] == pytest.approx(sum(scores) / 2)
+    # With two runs the standard error is half their distance.
+    assert document["standard_error"] == pytest.approx(abs(scores[0] - scores[1]) / 2)
+    assert "mean best fitness" in done.stdout
+    points: dict[tuple[float, ...], dict[str, float]] = {}
+    for study in ("tiny-scalar-s0", "tiny-scalar-s3"):
+        found = json.loads((tmp_path / "runs" / study / "pareto.json").read_text())["points"]
+        points |= {tuple(p["ratios"]): p for p in found if p["kind"] == "search"}
+    expected = {
+        r
+        for r, p in points.items()
+        if not any(
+            q["accuracy"] >= p["accuracy"]
+            and q["flops"] <= p["flops"]
+            and (q["accuracy"], q["flops"]) != (p["accuracy"], p["flops"])
+            for q in points.values()
+        )
+    }
+    assert {tuple(p["ratios"]) for p in document["front"]} == expected
+    assert cli("run", tiny_path, "--seeds", "0,x").returncode == 2

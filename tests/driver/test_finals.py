@@ -146,7 +146,7 @@ class _Fails(TrainsNothing):
     def __init__(self, definition: Definition) -> None:
         self.load = Evaluator(definition, "cpu", Path()).load  # type: ignore[method-assign]
 
-    def evaluate(self, *_: Any) -> Evaluation:
+    def evaluate(self, *_: Any, repeat: int = 0) -> Evaluation:
         raise AssertionError("it serves final trainings only")
 
     def train_final(self, *_: Any) -> tuple[Evaluation, bytes]:
@@ -182,7 +182,7 @@ class _WithoutTestImages(TrainsNothing):
             raise DataError("looked for images in test/ and found none")
         return "f" * 64
 
-    def evaluate(self, *_: Any) -> Evaluation:
+    def evaluate(self, *_: Any, repeat: int = 0) -> Evaluation:
         return evaluation(50.0)
 
 

@@ -11,12 +11,12 @@ from moo_bnas.driver import lease
 from moo_bnas.driver.lease import driver_lease
 from moo_bnas.errors import StudyHeldError
 from moo_bnas.processes import has_exited, here
-from moo_bnas.storage import PARETO_METRICS, Storage, Study
+from moo_bnas.storage import Storage, Study, pareto_metrics
 
 
 @pytest.fixture
 def study(storage: Storage) -> Study:
-    return storage.studies.ensure("s", PARETO_METRICS, {"definition": {}})
+    return storage.studies.ensure("s", pareto_metrics("flops"), {"definition": {}})
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import optuna
 import pytest
@@ -15,6 +16,7 @@ from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import open_run
 from moo_bnas.errors import DefinitionError, StorageError
+from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.report.files import as_json
@@ -158,7 +160,7 @@ def test_a_resume_with_a_changed_definition_prints_the_differences(
         "recipe.epochs was 1, now 2",
         "search.generations was 3, now 2",
         "search.max_flops was None, now 9000000000.0",
-        "only generations may be raised",
+        "only generations, max_evaluations, max_hours, plateau may be raised",
     ):
         assert difference in message
     assert run.storage.studies.open("s").attributes["finished"]
@@ -255,3 +257,164 @@ def test_a_finished_run_is_opened_and_ended_without_new_work(run: Run, tiny: Def
     assert run.drive(tiny, accuracy=accuracy) == first
     assert open_run(run.storage, "s", tiny, "pareto", 0).is_over
     assert not open_run(run.storage, "s", override(tiny, generations=4), "pareto", 0).is_over
+
+
+def _steady(tiny: Definition, **search: object) -> Definition:
+    return override(tiny, schedule="steady", **search)
+
+
+def test_a_steady_run_proposes_a_candidate_for_every_result(run: Run, tiny: Definition) -> None:
+    run.drive(_steady(tiny))
+    trials = run.storage.trials.read(run.storage.studies.open("s"))
+    assert [t.generation for t in trials] == [1] * 6 + [2] * 6 + [3] * 6
+    assert {t.state for t in trials} == {"complete"}
+    told = [n for t in trials for n in t.told]
+    assert len(told) == len(set(told)) >= 12  # all but what finished after the last proposal
+    assert all(n < t.number for t in trials for n in t.told)
+    last = run.shown[-1]
+    assert (last.done, last.total, last.generation, last.references_left) == (18, 18, 3, 0)
+
+
+@pytest.mark.parametrize("stop_at", [0, 4, 11])
+def test_a_steady_run_resumes_from_the_state_before_it_was_stopped(
+    run: Run, tiny: Definition, stop_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches: list[Search] = []
+
+    def made(definition: Definition, mode: Mode, seed: int) -> Search:
+        searches.append(make_search(definition, mode, seed))
+        return searches[-1]
+
+    make_search = moo_bnas.driver.run.make_search
+    monkeypatch.setattr(search_loop, "make_search", made)
+    with pytest.raises(KeyboardInterrupt):
+        run.drive(_steady(tiny), stop_at=stop_at)
+    before = run.storage.trials.read(run.storage.studies.open("s"))
+    run.drive(_steady(tiny))
+    after = run.storage.trials.read(run.storage.studies.open("s"))
+    assert [(t.genotype, t.told) for t in after[: len(before)]] == [
+        (t.genotype, t.told) for t in before
+    ]
+    assert len(after) == 18
+    first, second = (s.history.genotypes.tolist() for s in searches)
+    known = sum(len(t.told) for t in before)  # told before the last proposal, in the same order
+    assert second[:known] == first[:known]
+    assert len(second) == 18
+
+
+def test_the_number_of_evaluations_is_exact_and_may_be_raised(run: Run, tiny: Definition) -> None:
+    run.drive(override(tiny, max_evaluations=10))
+    assert {n: len(g) for n, g in run.generations().items()} == {1: 6, 2: 4}
+    assert run.shown[-1].total == run.shown[-1].done == 10
+    with pytest.raises(DefinitionError, match=r"search\.max_evaluations was 10, now 9"):
+        open_run(run.storage, "s", override(tiny, max_evaluations=9), "pareto", 0)
+    assert open_run(run.storage, "s", override(tiny, max_evaluations=10), "pareto", 0).is_over
+    raised = run.drive(tiny)
+    assert raised.replace('"s"', '"whole"') == run.drive(tiny, name="whole")
+    run.drive(_steady(tiny, max_evaluations=7), name="steady")
+    assert sum(len(g) for g in run.generations("steady").values()) == 7
+
+
+@pytest.mark.parametrize("schedule", ["barrier", "steady"])
+def test_a_search_ends_on_a_plateau(run: Run, tiny: Definition, schedule: str) -> None:
+    flat = override(tiny, schedule=schedule, plateau=8, generations=50)
+    run.drive(flat, mode="scalar", accuracy=lambda g: 50.0)
+    trials = run.storage.trials.read(run.storage.studies.open("s"))
+    # The cheapest network is the fittest, and among the first six.
+    assert 9 <= len(trials) <= 8 + 2 * 6
+    assert all(t.state == "complete" for t in trials)
+
+
+@pytest.mark.parametrize("schedule", ["barrier", "steady"])
+def test_once_its_hours_are_over_a_run_begins_nothing_until_they_are_raised(
+    run: Run, tiny: Definition, schedule: str
+) -> None:
+    short = override(tiny, schedule=schedule, max_hours=1e-9)
+    opened = open_run(run.storage, "s", short, "pareto", 0)
+    with fake_worker(run.url, "s"):
+        search_driver(opened).drive()
+    study = run.storage.studies.open("s")
+    assert study.attributes["finished"]
+    assert run.storage.trials.counts(study)["complete"] == 0
+    assert open_run(run.storage, "s", short, "pareto", 0).is_over
+    run.drive(override(tiny, schedule=schedule))
+    assert run.storage.trials.counts(run.storage.studies.open("s"))["complete"] == 18
+
+
+@pytest.mark.parametrize("schedule", ["barrier", "steady"])
+def test_networks_to_start_with_are_evaluated_first(
+    run: Run, tiny: Definition, schedule: str
+) -> None:
+    ratios = [[2.0, 0.25, 1.0, 1.0, 0.5, 0.5], [0.25, 2.0, 1.0, 1.0, 0.5, 0.5]]
+    run.drive(override(tiny, schedule=schedule, start_with=ratios))
+    first = run.generations()[1]
+    assert [list(tiny.make_space().decode(g)) for g in first[:2]] == ratios
+    assert len(first) == 6
+    with pytest.raises(DefinitionError, match="search.start_with was"):
+        open_run(run.storage, "s", override(tiny, schedule=schedule), "pareto", 0)
+    over = override(tiny, start_with=ratios, max_flops=900.0)
+    with pytest.raises(DefinitionError, match="to start with, which is not in the space or over"):
+        open_run(run.storage, "other", over, "pareto", 0)
+
+
+@pytest.mark.parametrize("schedule", ["barrier", "steady"])
+def test_a_run_takes_over_the_evaluations_of_another(
+    run: Run, tiny: Definition, schedule: str
+) -> None:
+    run.drive(override(tiny, generations=2))
+    source = {g for generation in run.generations().values() for g in generation}
+    trained: list[Genotype] = []
+
+    def accuracy(genotype: Genotype) -> float:
+        trained.append(genotype)
+        return accuracy_of(genotype)
+
+    longer = override(tiny, schedule=schedule, trade_off=2.0)
+    for name, stop_at in (("whole", None), ("killed", 5), ("killed", 20)):
+        opened = open_run(run.storage, name, longer, "scalar", 7, source="s")
+
+        def show(progress: Progress, stop_at: int | None = stop_at) -> None:
+            run.shown.append(progress)
+            if stop_at is not None and progress.done >= stop_at:
+                raise KeyboardInterrupt
+
+        with fake_worker(run.url, name, accuracy), suppress(KeyboardInterrupt):
+            search_driver(opened, show).drive()
+        if name == "whole":
+            assert run.shown[-1].done == run.shown[-1].total == 12 + 18
+    run.drive(longer, name="killed", mode="scalar", seed=7)  # --from may be left out now
+    found = run.generations("whole")
+    assert set(found[0]) == source
+    assert {n: len(g) for n, g in found.items()} == {0: 12, 1: 6, 2: 6, 3: 6}
+    assert not set(trained) & source
+    assert {t.result.copied_from for t in run.storage.trials.read(opened.study)[:12]} - {None}
+    if schedule == "barrier":
+        assert run.generations("killed") == found
+
+
+def test_evaluations_that_do_not_hold_are_not_taken_over(run: Run, tiny: Definition) -> None:
+    run.drive(override(tiny, generations=1))
+    changed = tiny.model_dump()
+    changed["recipe"]["epochs"] = 2
+    other = parse_definition(changed, "test")
+    with pytest.raises(DefinitionError, match="study 's' evaluated other networks, data or"):
+        open_run(run.storage, "t", other, "pareto", 0, source="s")
+    with pytest.raises(StorageError, match="holds no study 'u'"):
+        open_run(run.storage, "t", tiny, "pareto", 0, source="u")
+    with pytest.raises(DefinitionError, match="was not begun with --from t"):
+        open_run(run.storage, "s", override(tiny, generations=1), "pareto", 0, source="t")
+    assert run.storage.studies.names() == ["s"]
+
+
+def test_trials_that_were_enqueued_with_optuna_are_refused_aloud(
+    run: Run, tiny: Definition, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_run(run.storage, "s", tiny, "pareto", 0)
+    study = optuna.load_study(study_name="s", storage=run.storage.optuna)
+    study.enqueue_trial(dict.fromkeys(tiny.make_space().genes, 1.0))
+    with caplog.at_level(logging.WARNING):
+        run.drive(tiny)
+    assert caplog.text.count("refused trials 0, which were enqueued with Optuna") == 1
+    states = [t.state.name for t in study.trials]
+    assert states == ["FAIL"] + ["COMPLETE"] * 18
+    assert "enqueued" in study.trials[0].user_attrs["fail_reason"]

@@ -6,7 +6,8 @@ import pytest
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.cost import Budget, Cost
-from moo_bnas.evolution.scoring import Mode
+from moo_bnas.evolution.model_screen import ModelScreen
+from moo_bnas.evolution.scoring import Mode, front
 from moo_bnas.evolution.space import Genotype
 
 SUM = Cost("sum", "units", lambda g: 1.0 + np.asarray(g).sum(axis=1))
@@ -131,3 +132,83 @@ def test_stored_evaluations_may_stand_in_for_what_was_asked() -> None:
     run.tell({g: _accuracy(g) for g in stored})
     assert {tuple(map(int, x)) for x in run._algorithm.pop.get("X")} == set(stored)
     assert not set(run.ask()) & set(stored)
+
+
+def _steadily(run: Search, told: int, width: int = 4) -> list[Genotype]:
+    """What is proposed while `width` genotypes run and the latest one always finishes first."""
+    running: list[Genotype] = []
+    asked: list[Genotype] = []
+    for _ in range(told):
+        new = run.ask(width - len(running), running)
+        asked += new
+        running += new
+        done = running.pop()
+        run.tell({done: _accuracy(done)})
+    return asked
+
+
+@pytest.mark.parametrize("mode", ["scalar", "pareto"])
+@pytest.mark.parametrize("screened", [False, True])
+def test_single_results_make_room_for_single_proposals(mode: Mode, screened: bool) -> None:
+    def steady() -> Search:
+        return _search(mode, screen=ModelScreen([6] * 4) if screened else None)
+
+    asked = _steadily(steady(), 30)
+    assert len(asked) == len(set(asked)) == 4 + 29
+    assert asked[:6] == [(i,) * 4 for i in range(6)]  # the first population, in pieces
+    assert _steadily(steady(), 30) == asked
+
+
+@pytest.mark.parametrize("screened", [False, True])
+def test_steady_proposals_depend_on_what_is_known_and_runs_alone(screened: bool) -> None:
+    """A search that is told of the same results, but never asked, continues in the same way."""
+    screen = ModelScreen([6] * 4) if screened else None
+    whole, resumed = _search(screen=screen), _search(screen=screen)
+    asked = _steadily(whole, 20)
+    resumed.adopt(asked)
+    for genotype, accuracy in zip(*_rows(whole), strict=True):
+        resumed.tell({genotype: accuracy})
+    running = [g for g in asked if g not in set(_rows(whole)[0])]
+    assert len(running) == 3
+    assert resumed.ask(1, running) == whole.ask(1, running)
+
+
+def _rows(run: Search) -> tuple[list[Genotype], list[float]]:
+    history = run.history
+    return [tuple(g) for g in history.genotypes.tolist()], history.accuracies.tolist()
+
+
+def test_a_model_spreads_proposals_away_from_what_runs() -> None:
+    run = _search(screen=ModelScreen([6] * 4))
+    _run(run, 2)
+    (first,) = run.ask(1)
+    (again,) = run.ask(1, [first])
+    costs, done = SUM.of(np.array([first, again])), run.history
+    both = np.append(done.costs, costs)
+    accuracies = np.append(done.accuracies, [_accuracy(first), _accuracy(again)])
+    assert {len(both) - 2, len(both) - 1} <= set(front(accuracies, both))  # both were worth it
+
+
+def test_what_is_started_with_comes_first_and_counts_towards_the_population() -> None:
+    start = [(0, 1, 2, 3), (3, 2, 1, 0)]
+    first = _search(start=start).ask()
+    assert first[:8] == start + [(i,) * 4 for i in range(6)]
+    assert len(set(first)) == 10
+    many = [(0, i, j, 5) for i in range(4) for j in range(4)]
+    assert _run(_search(start=many), 2)[0] == many[:10]
+    assert _run(_search(start=many), 2)[1][:6] == many[10:]
+
+
+def test_a_start_over_a_budget_or_outside_the_space_is_refused() -> None:
+    for start in [(0, 0, 0, 6), (5, 5, 0, 0), (0, 0, 0)]:
+        with pytest.raises(DefinitionError, match="to start with, which is not in the space or"):
+            _search(start=[start], budgets=[Budget(SUM, 8.0)])
+
+
+def test_known_results_take_places_of_the_first_population() -> None:
+    run = _search(screen=ModelScreen([6] * 4))
+    known = [(0, 1, 2, i) for i in range(6)]
+    run.tell({g: _accuracy(g) for g in known})
+    asked = run.ask()
+    assert asked[:4] == [(i,) * 4 for i in range(4)]  # six of ten are known
+    assert len(set(asked) | set(known)) == 16

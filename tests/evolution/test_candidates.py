@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
 from moo_bnas.evolution.candidates import Candidates, tuples
 from moo_bnas.evolution.cost import Budget, Cost
-from moo_bnas.evolution.space import IntArray
+from moo_bnas.evolution.direct import search
+from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
 
 SUM = Cost("sum", "units", lambda g: 1.0 + np.asarray(g).sum(axis=1))
 
@@ -79,3 +82,40 @@ def test_what_may_be_proposed() -> None:
     assert candidates.may_be_proposed((1, 2))
     for genotype in [(1, 1), (2, 2), (-1, 0), (0, 3), (0,), (0, 0, 0)]:
         assert not candidates.may_be_proposed(genotype)
+
+
+@pytest.mark.parametrize(("limit", "within"), [(1.0, 1), (2.0, 13), (3.0, 91)])
+def test_tight_budgets_cost_few_calls(limit: float, within: int) -> None:
+    # Of 12 genes: all zeros, one of them 1, and two of them 1 or one of them 2.
+    counted: list[int] = []
+
+    def cost(genotypes: IntArray) -> FloatArray:
+        counted.append(len(genotypes))
+        found: FloatArray = 1.0 + genotypes.sum(axis=1)
+        return found
+
+    candidates = Candidates([6] * 12, [Budget(Cost("sum", "units", cost), limit)])
+    rng = np.random.default_rng(0)
+    zeros = np.zeros((1, 12), dtype=np.int64)
+    for found in (
+        candidates.random(2000, rng),
+        candidates.spread(2000, rng),
+        candidates.mate(zeros, 2000, rng),
+    ):
+        assert len(set(tuples(found))) == within
+        assert found.sum(axis=1).max() == limit - 1
+    # The next level above those within the budget is looked at too, once.
+    assert sum(counted) <= 13 * within + 13
+
+
+@pytest.mark.parametrize("model", ["gp", "none"])
+def test_a_search_of_one_genotype_asks_for_few_costs(model: Literal["gp", "none"]) -> None:
+    calls: list[Genotype] = []
+
+    def cost(genotype: Genotype) -> float:
+        calls.append(genotype)
+        return 1.0 + sum(genotype)
+
+    found = search(lambda g: 50.0, cost, choices=[6] * 12, max_cost=1.0, model=model)
+    assert [e.genotype for e in found.evaluations] == [(0,) * 12]
+    assert len(calls) == len(set(calls)) < 1000

@@ -242,3 +242,45 @@ def test_a_population_may_be_large() -> None:
         _accuracy, lambda g: 1.0 + sum(g), choices=[6] * 6, population=6000, generations=1
     )
     assert len(found.evaluations) == 6000
+
+
+def test_a_search_starts_with_given_genotypes() -> None:
+    calls: list[Genotype] = []
+
+    def accuracy(genotype: Genotype) -> float:
+        calls.append(genotype)
+        return 50.0 + sum(genotype)
+
+    start = [(0, 2, 1), (2, 0, 0)]
+    options = {"choices": [3] * 3, "population": 4, "evaluations": 8, "model": "none"}
+    search(accuracy, lambda g: 1.0 + sum(g), start=np.array(start), **options)  # type: ignore[arg-type]
+    assert calls[:2] == start
+    assert len(calls) == len(set(calls)) == 8
+
+
+def test_known_accuracies_are_not_asked_for_again() -> None:
+    calls: list[Genotype] = []
+
+    def accuracy(genotype: Genotype) -> float:
+        calls.append(genotype)
+        return 50.0 + sum(genotype)
+
+    known = {(0, 2, 1): 99.0, (2, 0, 0): None}
+    found = search(
+        accuracy,
+        lambda g: 1.0 + sum(g),
+        choices=[3] * 3,
+        population=4,
+        evaluations=8,
+        start=known,
+    )
+    assert len(calls) == 8
+    assert not set(calls) & set(known)
+    assert len(found.evaluations) == 9  # the one that failed is left out
+    assert found.best.genotype == (0, 2, 1)
+
+
+@pytest.mark.parametrize("start", [5, [1, 2], [(0.5, 1, 1)], {(1, 1, 1): "x"}, [(9, 0, 0)]])
+def test_a_start_that_is_no_genotype_is_refused(start: object) -> None:
+    with pytest.raises(DefinitionError, match=r"start is|accuracy of|to start with, which is not"):
+        search(lambda g: 50.0, lambda g: 1.0, choices=[3] * 3, start=start)  # type: ignore[arg-type]

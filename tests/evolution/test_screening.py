@@ -191,7 +191,7 @@ def test_random_genotypes_make_up_for_those_that_a_screen_leaves_out() -> None:
 def test_of_too_many_the_first_are_proposed() -> None:
     chosen = [(0, i, j, 3) for i in range(4) for j in range(4)]
     run = _search(Fixed(*chosen))
-    run.tell({(0, 0, 0, 0): 50.0})
+    run.tell({(5, i, 5, j): 50.0 for i in range(4) for j in range(3)})
     assert run.ask() == chosen[:10]
 
 
@@ -200,7 +200,7 @@ def test_of_too_many_the_first_are_proposed() -> None:
     [
         [(0, 0, 0, 6)],  # not in the space
         [(5, 5, 0, 0)],  # over the budget
-        [(1, 1, 1, 1)],  # evaluated before
+        [(1, 1, 1, 1)],  # proposed before
         [(0, 0, 0, 1), (0, 1, 0, 0), (0, 0, 0, 1)],  # twice
     ],
 )
@@ -208,7 +208,7 @@ def test_a_screen_that_chooses_what_must_not_be_proposed_is_refused(
     chosen: list[Genotype],
 ) -> None:
     run = _search(Fixed(*chosen), budgets=[Budget(SUM, 8.0)])
-    run.tell({(1, 1, 1, 1): 50.0})
+    _run(run, 1)
     genotype = str(chosen[0]).replace("(", r"\(").replace(")", r"\)")
     with pytest.raises(DefinitionError, match=f"the screen chose {genotype}, expected distinct"):
         run.ask()

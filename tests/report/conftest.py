@@ -9,7 +9,7 @@ import pytest
 
 from moo_bnas.definition import Definition
 from moo_bnas.evaluation import Precision
-from moo_bnas.networks.cost import flops, memory_bits
+from moo_bnas.networks.cost import flops
 from moo_bnas.results.convergence import Step
 from moo_bnas.results.points import Final, Point, Report
 from moo_bnas.results.provenance import Making, Trainings
@@ -36,7 +36,7 @@ def make_point(
         ratios=tuple(ratios),
         widths=widths,
         accuracy=accuracy,
-        costs={"flops": cost, "memory_bits": memory_bits(network, widths, precision)},
+        costs={n: c.of(network, widths, precision) for n, c in definition.costs().items()},
         cost=cost,
         fitness=max(accuracy - 4 * cost / definition.reference_cost(), 0),
         on_front=on_front,

@@ -4,8 +4,10 @@ import csv
 import io
 from dataclasses import replace
 
-from moo_bnas.report.tables import as_markdown, as_table, as_table_csv, as_tex, rows
+from moo_bnas.report.tables import as_markdown, as_table_csv, as_tex, rows
+from moo_bnas.report.terminal import as_table
 from moo_bnas.results.points import Report
+from moo_bnas.results.repeats import Confirmed
 
 DASH = "\N{EN DASH}"
 
@@ -131,3 +133,22 @@ def test_estimates_stand_beside_what_was_measured(report: Report) -> None:
     lines = as_table(found).splitlines()
     assert lines[0].split()[:4] == ["network", "accuracy", "test", "estimate"]
     assert "90.00 %  92.50 %  88.0 ± 0.8 %" in next(line for line in lines if "knee" in line)
+
+
+def test_confirmed_accuracies_have_a_column_of_their_own(report: Report) -> None:
+    one, beaten = (1.0,) * 6, report.search[2]
+    confirmed = {
+        (one, beaten.precision): Confirmed(72.5, 0.25, 3),
+        (beaten.ratios, beaten.precision): Confirmed(79.0, None, 1),
+    }
+    shown = replace(report, confirmed=confirmed, validation_images=360)
+    lines = as_markdown(shown).splitlines()
+    assert "| Search top-1 | Confirmed | Final top-1 |" in lines[0]
+    assert "| 70.00 | 72.50 ± 0.25 |" in next(s for s in lines if s.startswith("| uniform 1x"))
+    assert "| 80.00 | 79.00 |" in next(s for s in lines if s.startswith("| trial 2 |"))
+    assert "standard error of 1 or 3 training runs with other seeds, on the same 360" in lines[-1]
+    text = as_table(shown).splitlines()
+    assert text[0].split()[:4] == ["network", "accuracy", "test", "confirmed"]
+    assert "70.00 %        -  72.50 ± 0.25 %" in next(s for s in text if s.startswith("uniform 1x"))
+    assert [s.split()[:2] for s in text].count(["trial", "2"]) == 1
+    assert "onfirmed" not in as_markdown(report) + as_table(report)

@@ -9,11 +9,12 @@ from moo_bnas.driver.run import Run, open_run
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.scoring import Mode
+from moo_bnas.networks.cost import COSTS, LayerCost, macs
 from moo_bnas.report.files import as_json, write
-from moo_bnas.report.tables import as_table
+from moo_bnas.report.terminal import as_table
 from moo_bnas.results.convergence import convergence
 from moo_bnas.results.points import collect
-from moo_bnas.storage import PARETO_METRICS, Candidate, Storage, Study, final_of
+from moo_bnas.storage import Candidate, Storage, Study, final_of, pareto_metrics
 from tests.driving import search_driver
 from tests.fakes import evaluation, fake_worker
 
@@ -49,7 +50,7 @@ def train_finally(run: Run, ratios: float, precision: Precision, accuracy: float
 def final_study(run: Run) -> Study:
     definition = {**run.study.attributes["definition"], "final": {"epochs": 20}}
     attributes = {**run.study.attributes, "definition": definition}
-    return run.storage.studies.ensure(final_of(run.study.name), PARETO_METRICS, attributes)
+    return run.storage.studies.ensure(final_of(run.study.name), pareto_metrics("flops"), attributes)
 
 
 @pytest.mark.parametrize("mode", ["scalar", "pareto"])
@@ -124,3 +125,19 @@ def test_what_was_trained_finally_is_reported_without_a_search(
     assert [f.accuracy for f in report.finals] == [88.0]
     assert len(write(report, tmp_path / "out")) == 7
     assert "88.00 %" in as_table(report)
+
+
+def test_a_cost_that_a_run_did_not_store_is_counted(
+    tiny: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_run(Storage(f"sqlite:///{tmp_path}/storage.db", create=True), "s", tiny, "pareto", 0)
+    drive(run)
+    weights = LayerCost("parameters", "parameters", "", "", lambda s: macs(s) // s.out_size**2)
+    monkeypatch.setitem(COSTS, "parameters", weights)
+    points = collect(run.storage, "s").points
+    found = {(p.ratios[0], p.precision): p for p in points if p.kind == "baseline"}
+    # Uniform 1x on grey digits, widths 4 4 8 8 16 16: nine weights per pair of channels, one pixel.
+    expected = 9 * (1 * 4 + 4 * 4 + 4 * 8 + 8 * 8 + 8 * 16 + 16 * 16) + 16 * 10
+    assert found[1.0, "binary"].costs["parameters"] == expected
+    assert found[1.0, "full"].costs["parameters"] == expected
+    assert found[1.0, "binary"].costs["flops"] == tiny.reference_cost()

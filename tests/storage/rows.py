@@ -10,12 +10,12 @@ from sqlalchemy.pool import NullPool
 from moo_bnas.evaluation import Evaluation, Precision
 from moo_bnas.evolution.space import Genotype, SearchSpace
 from moo_bnas.storage import (
-    PARETO_METRICS,
     Candidate,
     Claim,
     Storage,
     Study,
     WorkerRow,
+    pareto_metrics,
 )
 
 STUDY_ATTRIBUTES = {"definition": {"x": 1}, "mode": "pareto", "finished": False}
@@ -28,7 +28,9 @@ def candidate(genotype: Genotype, cost: float = 1.0, precision: Precision = "bin
     return Candidate(genotype, precision, {"flops": cost, "memory_bits": 9}, generation=1)
 
 
-def make_study(storage: Storage, name: str = "s", metrics: Sequence[str] = PARETO_METRICS) -> Study:
+def make_study(
+    storage: Storage, name: str = "s", metrics: Sequence[str] = pareto_metrics("flops")
+) -> Study:
     return storage.studies.ensure(name, metrics, STUDY_ATTRIBUTES)
 
 

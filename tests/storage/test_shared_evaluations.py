@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 from moo_bnas.evaluation import Source
 from moo_bnas.evolution.space import Genotype, SearchSpace
 from moo_bnas.storage import Storage
-from tests.storage.rows import PRINTS, RESULT, SCORES, submit, take
+from tests.storage.rows import PRINTS, RESULT, SCORES, candidate, make_study, submit, take
 
 
 def test_a_known_evaluation_comes_with_the_claim_and_its_source(
@@ -129,3 +129,25 @@ def test_studies_that_want_the_same_evaluations_at_once_train_each_once(
         process.join()
     assert sorted(g for g, trained in claimed if trained) == sorted(genotypes)
     assert sorted(g for g, trained in claimed if not trained) == sorted(genotypes)
+
+
+def test_repeats_are_trained_once_each_and_apart_from_the_search(
+    storage: Storage, space: SearchSpace
+) -> None:
+    search = submit(storage, space, (0, 0))
+    storage.claims.finish(take(storage, search), "w", RESULT, SCORES)
+    repeats = [replace(candidate((0, 0)), repeat=k) for k in (1, 2)]
+    confirm, other = make_study(storage, "s.confirm"), make_study(storage, "other.confirm")
+    for _ in range(2):  # submitting twice makes them once
+        storage.trials.submit(confirm, space, repeats)
+    for number, accuracy in ((1, 80.0), (2, 70.0)):
+        claim = take(storage, confirm)
+        assert (claim.genotype, claim.repeat, claim.known) == ((0, 0), number, None)
+        storage.claims.finish(claim, "w", replace(RESULT, accuracy=accuracy), SCORES)
+    trials = storage.trials.read(confirm)
+    assert [(t.genotype, t.repeat) for t in trials] == [((0, 0), 1), ((0, 0), 2)]
+    assert [t.costs for t in trials] == [{"flops": 1.0, "memory_bits": 9}] * 2
+    storage.trials.submit(other, space, repeats[1:])
+    known = take(storage, other).known
+    assert known is not None
+    assert (known.accuracy, known.copied_from) == (70.0, Source("s.confirm", 1))

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from moo_bnas.errors import DataError, StorageError
 from moo_bnas.evolution.space import SearchSpace
-from moo_bnas.storage import PARETO_METRICS, RunState, Storage
+from moo_bnas.storage import RunState, Storage, pareto_metrics
 from tests.storage.rows import (
     PRINTS,
     RESULT,
@@ -24,10 +24,12 @@ from tests.storage.rows import (
 
 def test_a_study_is_made_once_and_opened_after(storage: Storage) -> None:
     made = make_study(storage)
-    again = storage.studies.ensure("s", PARETO_METRICS, {**STUDY_ATTRIBUTES, "mode": "scalar"})
+    again = storage.studies.ensure(
+        "s", pareto_metrics("flops"), {**STUDY_ATTRIBUTES, "mode": "scalar"}
+    )
     assert made == again == storage.studies.open("s")
     assert made.attributes["mode"] == "pareto"
-    assert made.metrics == PARETO_METRICS
+    assert made.metrics == pareto_metrics("flops")
 
 
 def test_a_study_whose_making_was_cut_short_is_completed(

@@ -41,3 +41,27 @@ def test_a_worker_sees_final_trainings_that_were_begun_after_it_joined(
     assert storage.claims.finish(claim, "w", RESULT, SCORES)
     storage.studies.set_attributes(final, {"finished": True})
     assert look(run, final="s.final") is RunState.FINISHED
+
+
+def test_a_worker_sees_repeats_after_candidates_and_before_final_trainings(
+    storage: Storage, space: SearchSpace
+) -> None:
+    run = make_study(storage)
+
+    def look() -> RunState:
+        return storage.studies.look(run, confirm="s.confirm", final="s.final")
+
+    submit(storage, space, (0, 0), name="s.final")
+    assert look() is RunState.FINAL
+    confirm = submit(storage, space, (0, 1), name="s.confirm")
+    assert look() is RunState.CONFIRM
+    submit(storage, space, (1, 1))
+    assert look() is RunState.WAITING
+    assert storage.claims.finish(take(storage, run), "w", RESULT, SCORES)
+    assert look() is RunState.CONFIRM
+    storage.claims.finish(take(storage, confirm), "w", RESULT, SCORES)
+    storage.claims.finish(take(storage, storage.studies.open("s.final")), "w", RESULT, SCORES)
+    for name in ("s", "s.final", "s.confirm"):
+        assert look() is RunState.IDLE  # a driver may submit more
+        storage.studies.set_attributes(storage.studies.open(name), {"finished": True})
+    assert look() is RunState.FINISHED

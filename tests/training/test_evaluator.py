@@ -38,6 +38,19 @@ def test_an_evaluation_says_how_it_came_about(
     assert found.images_per_second == pytest.approx(1072 / 2.5)
 
 
+def test_a_repeat_has_another_seed_and_the_same_images(tiny: Definition) -> None:
+    genotype = tiny.make_space().uniform(0.5)
+    evaluator = Evaluator(tiny, "cpu", Path())
+    first, again, other = (
+        evaluator.evaluate(genotype, "binary", lambda: False, repeat=k) for k in (0, 0, 1)
+    )
+    assert first.accuracy_per_epoch == again.accuracy_per_epoch != other.accuracy_per_epoch
+    assert (first.seed, other.seed) == (candidate_seed(0, genotype), candidate_seed(1, genotype))
+    # 360 validation images, whichever the seed.
+    assert (other.accuracy * 3.6) == pytest.approx(round(other.accuracy * 3.6))
+    assert set(evaluator._loaded) == {"search"}
+
+
 def test_a_device_that_is_not_there_is_told(tiny: Definition) -> None:
     with pytest.raises(DefinitionError, match="got --device cuda:99, but this machine has"):
         Evaluator(tiny, "cuda:99", Path())

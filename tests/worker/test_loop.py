@@ -28,7 +28,7 @@ from moo_bnas.evaluation import Evaluation, Precision, Source
 from moo_bnas.evolution.scoring import fitness
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.fingerprint import candidate_seed
-from moo_bnas.storage import Candidate, Storage, Trial
+from moo_bnas.storage import Candidate, Storage, Trial, pareto_metrics
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.training.loop import Training
 from moo_bnas.worker import Evaluates, Limits, WorkerOptions, work
@@ -74,7 +74,12 @@ class _Stub(TrainsNothing):
     device_id: str = "stub"
 
     def evaluate(
-        self, genotype: Genotype, precision: Precision, should_stop: Callable[[], bool]
+        self,
+        genotype: Genotype,
+        precision: Precision,
+        should_stop: Callable[[], bool],
+        *,
+        repeat: int = 0,
     ) -> Evaluation:
         self.during(should_stop)
         return evaluation(50.0)
@@ -94,6 +99,26 @@ def test_a_worker_finishes_all_that_waits_and_says_how(run: Run) -> None:
         assert found.worker.split("-")[-2] == str(os.getpid())
         data_hash = run.storage.studies.open("s").attributes["data_hash"]
         assert found.fingerprint == run.definition.fingerprint("binary", data_hash)
+
+
+def test_repeats_are_trained_after_references_with_seeds_of_their_own(run: Run) -> None:
+    space, storage = run.definition.make_space(), run.storage
+    confirm = storage.studies.ensure("s.confirm", pareto_metrics("flops"), run.study.attributes)
+    flops = {"flops": run.definition.reference_cost()}
+    once = Candidate(space.uniform(0.25), "binary", flops)
+    storage.trials.submit(confirm, space, [replace(once, repeat=k) for k in (1, 2)])
+    storage.trials.submit(run.baselines, space, [once])
+    storage.studies.set_attributes(confirm, {"finished": True})
+    assert _work(run) == 3
+    (first,) = storage.trials.read(run.baselines)
+    repeats = storage.trials.read(confirm)
+    assert [t.result.seed for t in (first, *repeats)] == [
+        candidate_seed(seed, once.genotype) for seed in (0, 1, 2)
+    ]
+    assert all(t.result.copied_from is None for t in (first, *repeats))
+    begun = [t.started for t in (first, *repeats) if t.started is not None]
+    assert len(begun) == 3
+    assert begun[0] < min(begun[1:])
 
 
 def test_fitness_weighs_accuracy_against_flops(run: Run) -> None:

@@ -1,0 +1,180 @@
+"""Measures whether the networks that a search hands out beat uniform widening once trained again.
+
+    python benchmarks/handed_out.py --searches 5 --candidates 120 --seeds 9
+
+Each search of a definition hands out one network per uniform ratio: the one that it holds to be the
+most accurate of those with at most the FLOPs of that uniform network, by the estimate of the
+Gaussian process and by the measured accuracy. These and the uniform networks are trained again, by
+the recipe of the search and with seeds that no search has used, and scored on the test images,
+which have chosen nothing. `ahead@R` is the mean difference to uniform R over all searches, in
+points; its spread is the standard error, from the deviation between searches and that of the
+uniform network's training runs. `optimism@R` is what the search said minus what came of it on the
+validation images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from moo_bnas.definition import Definition, load_definition
+from moo_bnas.driver.run import make_search
+from moo_bnas.evolution.gaussian_process import fit
+from moo_bnas.evolution.space import Genotype
+from moo_bnas.fingerprint import candidate_seed
+from moo_bnas.networks.module import build
+from moo_bnas.training.device_data import DeviceData, to_device
+from moo_bnas.training.loop import Training, score
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--definition", default="digits", help="name or file; one without [parent]")
+    parser.add_argument("--data-root", type=Path, default=Path("~/.cache/moo-bnas").expanduser())
+    parser.add_argument("--searches", type=int, default=5, help="searches, with seeds from 0")
+    parser.add_argument("--candidates", type=int, default=120, help="candidates of each search")
+    parser.add_argument("--seeds", type=int, default=9, help="training runs of each network after")
+    parser.add_argument("--ratios", type=float, nargs="+", default=[0.5, 1.0])
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser.parse_args()
+
+
+@cache
+def _data(definition: Definition, root: Path) -> tuple[DeviceData, DeviceData]:
+    """The training images of the search, to be scored on its validation and on the test images."""
+    size, cpu = definition.make_network().image.size, torch.device("cpu")
+    search, final = (
+        to_device(definition.data.load(root, definition.recipe.seed, purpose), size, cpu)
+        for purpose in ("search", "final")
+    )
+    return search, replace(search, scoring=final.scoring)
+
+
+def train(definition: Definition, root: Path, task: tuple[Genotype, int]) -> tuple[float, float]:
+    """Accuracies on the validation and on the test images, of a genotype and a recipe seed."""
+    torch.set_num_threads(1)
+    genotype, recipe_seed = task
+    network, space, seed = (
+        definition.make_network(),
+        definition.make_space(),
+        candidate_seed(recipe_seed, genotype),
+    )
+    specs = network.layers(space.widths_of(genotype, network.base_widths), "binary")
+    torch.manual_seed(seed)
+    module = build(specs, definition.network.binarizer)
+    validation, test = _data(definition, root)
+    accuracies = Training(module, validation, definition.recipe, seed).run()
+    return accuracies[-1], score(module, test)
+
+
+def main() -> None:
+    """Searches, trains again and prints."""
+    options = parse()
+    given = load_definition(options.definition)
+    population = given.search.population
+    generations = -(-options.candidates // population)
+    search = given.search.model_copy(update={"model": "gp", "generations": generations})
+    definition = given.model_copy(update={"search": search})
+    space, cost = definition.make_space(), definition.cost
+    task = partial(train, definition, options.data_root)
+    uniform = {ratio: space.uniform(ratio) for ratio in options.ratios}
+    limits = dict(
+        zip(uniform, cost.each(definition.make_network(), space, [*uniform.values()]), strict=True)
+    )
+    first = definition.recipe.seed
+    chosen: dict[tuple[float, str], list[tuple[Genotype, float]]] = {}
+    with ProcessPoolExecutor(options.processes) as pool:
+        known: dict[Genotype, float] = {}
+        for seed in range(options.searches):
+            searching = make_search(definition, "pareto", seed)
+            while len(searching.history) < options.candidates:
+                asked = searching.ask()[: options.candidates - len(searching.history)]
+                new = [g for g in asked if g not in known]
+                found = pool.map(task, [(g, first) for g in new])
+                known.update((g, a) for g, (a, _) in zip(new, found, strict=True))
+                searching.tell({g: known[g] for g in asked})
+            history = searching.history
+            choices = [len(space.ratios)] * len(space.genes)
+            process = fit(choices, history.genotypes, history.accuracies)
+            views = {"estimate": process.mean(history.genotypes), "measured": history.accuracies}
+            for ratio, limit in limits.items():
+                within = np.flatnonzero(history.costs <= limit)
+                for name, accuracies in views.items():
+                    best = within[np.argmax(accuracies[within])]
+                    genotype = tuple(history.genotypes[best].tolist())
+                    chosen.setdefault((ratio, name), []).append((genotype, accuracies[best]))
+        wanted = {g for some in chosen.values() for g, _ in some} | set(uniform.values())
+        tasks = [(g, first + k) for g in sorted(wanted) for k in range(1, options.seeds + 1)]
+        again: dict[Genotype, list[tuple[float, float]]] = {}
+        for (genotype, _), scores in zip(tasks, pool.map(task, tasks), strict=True):
+            again.setdefault(genotype, []).append(scores)
+    rows = [
+        row
+        for (ratio, name), some in chosen.items()
+        for row in _rows(ratio, name, some, again, uniform[ratio])
+    ]
+    settings = {k: v for k, v in vars(options).items() if k not in ("json", "data_root")}
+    settings["handed_out"] = {
+        f"{name}@{ratio:g}": [list(space.decode(g)) for g, _ in some]
+        for (ratio, name), some in chosen.items()
+    }
+    machine = {"processor": platform.processor() or platform.machine(), "torch": torch.__version__}
+    document = {"benchmark": "handed_out", "settings": settings, "machine": machine, "rows": rows}
+    if options.json:
+        print(json.dumps(document, indent=1))
+        return
+    for row in rows:
+        print(f"{row['system']:<10} {row['metric']:<16} {row['value']:8.2f} +- {row['spread']:.2f}")
+
+
+def _rows(
+    ratio: float,
+    name: str,
+    chosen: Sequence[tuple[Genotype, float]],
+    again: dict[Genotype, list[tuple[float, float]]],
+    uniform: Genotype,
+) -> list[dict[str, Any]]:
+    """Means and standard errors of what one way of choosing hands out at one uniform ratio."""
+    reference = np.array(again[uniform])[:, 1]
+    means = np.array([np.array(again[genotype]).mean(axis=0) for genotype, _ in chosen])
+    error = _error(reference)
+    said = np.array([accuracy for _, accuracy in chosen])
+    values = {
+        "test": (means[:, 1].mean(), _error(means[:, 1])),
+        "uniform_test": (reference.mean(), error),
+        "ahead": (means[:, 1].mean() - reference.mean(), np.hypot(_error(means[:, 1]), error)),
+        "optimism": ((said - means[:, 0]).mean(), _error(said - means[:, 0])),
+    }
+    return [
+        {
+            "system": name,
+            "metric": f"{metric}@{ratio:g}",
+            "value": round(float(value), 3),
+            "spread": round(float(spread), 3),
+        }
+        for metric, (value, spread) in values.items()
+    ]
+
+
+def _error(values: Any) -> float:
+    """The standard error of a mean; 0 of a single value."""
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+if __name__ == "__main__":
+    main()
