@@ -36,7 +36,7 @@ def test_a_run_from_beginning_to_end(cli: Cli, tmp_path: Path, tiny_path: Path) 
     assert len([p for p in document["points"] if p["kind"] == "search"]) == 12
     assert set(document["points"][0]) == {
         *("trial", "kind", "precision", "ratios", "widths", "accuracy", "flops"),
-        *("memory_bits", "fitness", "on_front"),
+        *("memory_bits", "fitness", "on_front", "estimate", "estimate_sd", "on_measured_front"),
     }
     rows = list(csv.DictReader((folder / "pareto.csv").open()))
     assert [float(r["accuracy"]) for r in rows] == [p["accuracy"] for p in document["points"]]

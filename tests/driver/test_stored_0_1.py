@@ -6,6 +6,7 @@ artifacts, its definition, and the pareto.json that 0.1 wrote.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections import Counter
@@ -66,7 +67,12 @@ def definition(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.usefixtures("definition")
 def test_it_reports_what_0_1_reported(storage: Storage) -> None:
-    assert as_json(collect(storage, NAME)) == (STORED / "pareto.json").read_text()
+    reported = json.loads(as_json(collect(storage, NAME)))
+    for point in reported["points"]:
+        # Keys since then: 12 candidates are too few for estimates, so the front is as measured.
+        assert (point.pop("estimate"), point.pop("estimate_sd")) == (None, None)
+        assert point.pop("on_measured_front") == point["on_front"]
+    assert json.dumps(reported, indent=1) + "\n" == (STORED / "pareto.json").read_text()
     (final,) = collect(storage, NAME).finals
     assert (final.ratios, final.accuracy, final.epochs) == ((0.25, 0.25, 0.25, 2, 1, 2), 37.5, 3)
     status = read_status(storage, NAME)
