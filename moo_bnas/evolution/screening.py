@@ -92,4 +92,3 @@ class Screen(Protocol):
             first. Those beyond `number` are not proposed; where there are fewer, random ones make
             up the number.
         """
-        ...  # pragma: no cover
