@@ -90,6 +90,6 @@ class Choice:
 
     def _nothing(self) -> StorageError:
         return StorageError(
-            f"the search {self._name!r} has no finished candidate to choose from; begin it with "
-            "`moo-bnas run`, or give --ratios"
+            f"the search {self._name!r} has no finished candidate to choose from; begin or "
+            "resume it with `moo-bnas run`, or give --ratios"
         )

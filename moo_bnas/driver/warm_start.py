@@ -28,9 +28,8 @@ def origin(
         definition: Definition of the run that takes them over.
 
     Raises:
-        DefinitionError: If the run exists and was begun in another way, or if the other run has no
-            evaluation with the fingerprint of this one.
-        StorageError: If there is no such other run.
+        DefinitionError: If the run exists and was begun in another way, if there is no such other
+            run, or if that has no evaluation with the fingerprint of this one.
     """
     if study_name in storage.studies.names():
         begun = storage.studies.open(study_name).attributes
@@ -40,7 +39,12 @@ def origin(
                 "over when a run begins: leave --from out, or give another --study-name"
             )
         return {_FROM: source}
-    other = storage.studies.open(storage.studies.choose(source))
+    other = storage.studies.find(source)
+    if other is None:
+        raise DefinitionError(
+            f"got --from {source}, but {storage.shown_url} holds no such study, only "
+            f"{', '.join(storage.studies.names()) or 'none'}; give one of these"
+        )
     if _identity(stored_definition(other.attributes["definition"])) != _identity(definition):
         raise DefinitionError(
             f"study {source!r} evaluated other networks, data or recipes, so its accuracies do not "

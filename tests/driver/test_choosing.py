@@ -16,7 +16,9 @@ from tests.fakes import accuracy_of, fake_worker
 
 def test_a_network_is_chosen_from_the_search(tiny: Definition, tmp_path: Path) -> None:
     run = open_run(Storage(f"sqlite:///{tmp_path}/storage.db", create=True), "s", tiny, "pareto", 0)
-    with pytest.raises(StorageError, match="no finished candidate to choose from; begin it with"):
+    with pytest.raises(
+        StorageError, match="no finished candidate to choose from; begin or resume it with"
+    ):
         Choice(run.storage, run.study).trial(0)
     with fake_worker(run.storage.url, "s"):
         search_driver(run).drive()

@@ -399,7 +399,7 @@ def test_evaluations_that_do_not_hold_are_not_taken_over(run: Run, tiny: Definit
     other = parse_definition(changed, "test")
     with pytest.raises(DefinitionError, match="study 's' evaluated other networks, data or"):
         open_run(run.storage, "t", other, "pareto", 0, source="s")
-    with pytest.raises(StorageError, match="holds no study 'u'"):
+    with pytest.raises(DefinitionError, match="got --from u, but .* holds no such study, only s"):
         open_run(run.storage, "t", tiny, "pareto", 0, source="u")
     with pytest.raises(DefinitionError, match="was not begun with --from t"):
         open_run(run.storage, "s", override(tiny, generations=1), "pareto", 0, source="t")
