@@ -67,6 +67,7 @@ class DriverOptions:
             heartbeat=self.heartbeat,
             only_final=only_final,
             processes=processes,
+            artifacts_url=self.artifacts_url,
         )
 
 
@@ -154,10 +155,16 @@ def notify(line: str) -> None:
 
 def _join_command(storage: Storage, study: Study) -> str:
     """The command by which a worker joins; its user puts in the password, if there is one."""
+    from moo_bnas.storage.artifacts import must_be_named
+
     url, command = storage.shown_url, ["moo-bnas", "worker"]
+    command += ["--storage", url] if "***" not in url else []
+    command += ["--study-name", study.name]
+    if place := must_be_named(study.attributes.get("artifacts"), storage.url):
+        command += ["--artifacts", place]
     if "***" not in url:
-        return shlex.join([*command, "--storage", url, "--study-name", study.name])
-    joined = shlex.join([*command, "--study-name", study.name])
+        return shlex.join(command)
+    joined = shlex.join(command)
     return f"{STORAGE_VARIABLE}={shlex.quote(url)} {joined}  (with the password instead of ***)"
 
 

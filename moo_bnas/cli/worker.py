@@ -85,7 +85,7 @@ def worker(
     definition = stored_definition(study.attributes["definition"])
     storage.rest()
     if definition.parent is not None:
-        join_artifacts(study.attributes["artifacts"], artifacts_url)
+        join_artifacts(study.attributes.get("artifacts"), artifacts_url, storage.url)
 
     # torch takes seconds to import: a wrong name is reported before
     from moo_bnas.training.evaluator import Evaluator

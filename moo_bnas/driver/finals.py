@@ -30,7 +30,7 @@ from moo_bnas.storage import (
     pareto_metrics,
     training_of,
 )
-from moo_bnas.storage.artifacts import Artifacts, agree_on_artifacts, join_artifacts
+from moo_bnas.storage.artifacts import Artifacts, agree_on_artifacts
 from moo_bnas.storage.checkpoints import Checkpoints
 
 Chosen = tuple[Genotype, Precision]
@@ -204,7 +204,7 @@ def open_finals(
     study = storage.studies.ensure(
         final_of(run.name), pareto_metrics(definition.cost.name), attributes
     )
-    finals = Finals(storage, run, study, definition, join_artifacts(place, None))
+    finals = Finals(storage, run, study, definition, Artifacts(place["url"]))
     _agree_on_recipe(finals, restart)
     return replace(finals, study=storage.studies.open(study.name))
 

@@ -34,6 +34,7 @@ class LocalOptions:
         only_final: Whether they train final networks only.
         processes: Processes per worker, which share a final training; torchrun starts more than
             one.
+        artifacts_url: Where the artifact store is; None: at the default of the storage.
     """
 
     storage_url: str
@@ -43,6 +44,7 @@ class LocalOptions:
     heartbeat: float = HEARTBEAT
     only_final: bool = False
     processes: int = 1
+    artifacts_url: str | None = None
 
 
 class LocalWorkers:
@@ -114,6 +116,8 @@ class LocalWorkers:
         command += ["moo_bnas", "worker", "--until-stdin-closes"]
         command += ["--only-final"] * options.only_final
         command += ["--study-name", self._study_name, "--device", options.devices[i]]
+        if options.artifacts_url is not None:
+            command += ["--artifacts", options.artifacts_url]
         command += ["--heartbeat", str(options.heartbeat), "--data-root", str(options.data_root)]
         environment = {
             **os.environ,

@@ -72,8 +72,10 @@ def test_a_server_needs_a_place_for_models(
     with pytest.raises(DefinitionError, match="give --artifacts"):
         finals_of(url, "s")
     assert Storage(url).studies.find("s.final") is None
-    finals_of(url, "s", artifacts=str(tmp_path / "shared"))
-    assert finals_of(url, "s").artifacts.url == str(tmp_path / "shared")
+    shared = str(tmp_path / "shared")
+    assert finals_of(url, "s", artifacts=shared).artifacts.url == shared
+    with pytest.raises(ArtifactsError, match=f"names is not opened; .* give --artifacts {shared}"):
+        finals_of(url, "s")
 
 
 def test_networks_have_names(definition: Definition, url: str) -> None:
