@@ -160,8 +160,14 @@ def check_device(name: str) -> str:
 
 
 def default_out(study_name: str) -> Path:
-    """The default folder for what is written about a run."""
-    return Path("runs") / study_name
+    """The default folder for what is written about a run.
+
+    Raises:
+        DefinitionError: If the name, which the storage may hold, is not that of a run.
+    """
+    from moo_bnas.storage.names import check_name
+
+    return Path("runs") / check_name(study_name)
 
 
 def parse_ratios(text: str) -> list[float]:

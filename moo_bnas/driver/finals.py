@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -167,7 +168,7 @@ class Finals:
 
 def folder_name(title: str) -> str:
     """The folder of a network of this title."""
-    return title.replace(",", "").replace(" ", "-")
+    return re.sub(r"[^A-Za-z0-9.+_-]", "-", title.replace(",", ""))
 
 
 def open_finals(
