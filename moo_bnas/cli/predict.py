@@ -46,15 +46,15 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
     import numpy as np
 
     from moo_bnas.errors import DataError
-    from moo_bnas.models.prediction import BATCH, Predictor, find_images
+    from moo_bnas.models.prediction import Predictor, find_images
 
     predictor = Predictor(file)
     paths = find_images(images)
     predicted: list[dict[str, Any]] = []
     broken: list[dict[str, str]] = []
-    for i in range(0, len(paths), BATCH):
+    for i in range(0, len(paths), predictor.batch):
         read = {}
-        for path in paths[i : i + BATCH]:
+        for path in paths[i : i + predictor.batch]:
             try:
                 read[path] = predictor.read(path)
             except DataError as error:
