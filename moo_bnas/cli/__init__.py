@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -22,7 +23,8 @@ from moo_bnas.cli.status import status
 from moo_bnas.cli.studies import studies
 from moo_bnas.cli.train import train
 from moo_bnas.cli.worker import worker
-from moo_bnas.errors import MooBnasError
+from moo_bnas.errors import DefinitionError, MooBnasError
+from moo_bnas.output import one_line, show
 from moo_bnas.passwords import hide_from_ps
 
 EXIT_INTERRUPTED = 130
@@ -56,7 +58,9 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False, prog_name="moo-bnas")
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        show(shown.getvalue().rstrip("\n"), err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(EXIT_INTERRUPTED)
@@ -67,14 +71,17 @@ def main() -> None:
     except MooBnasError as error:
         if debug:
             traceback.print_exc()
-        click.echo(f"moo-bnas: {error}", err=True)
+        # Only the faults of a definition are listed, one on each line.
+        text = str(error) if isinstance(error, DefinitionError) else one_line(str(error))
+        show(f"moo-bnas: {text}", err=True)
         sys.exit(error.exit_code)
     except Exception as error:
         if debug:
             raise
-        click.echo(
-            f"moo-bnas: unexpected {type(error).__name__}: {error}; this is a fault of moo-bnas, "
-            "run again with --debug and report what it prints",
+        what = f"{type(error).__name__}: {one_line(str(error))}"
+        show(
+            f"moo-bnas: unexpected {what}; this is a fault of moo-bnas, run again with --debug and "
+            "report what it prints",
             err=True,
         )
         sys.exit(1)

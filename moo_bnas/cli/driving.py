@@ -21,6 +21,7 @@ from moo_bnas.cli.options import (
     options_as,
     storage_option,
 )
+from moo_bnas.output import show
 from moo_bnas.passwords import STORAGE_VARIABLE
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def working(local: LocalWorkers) -> Iterator[Display]:
 
 def notify(line: str) -> None:
     """Prints a line for people: on standard error, which pipes do not read."""
-    click.echo(line, err=True)
+    show(line, err=True)
 
 
 def _join_command(storage: Storage, study: Study) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from moo_bnas.cli.options import general_options
+from moo_bnas.output import show
 
 if TYPE_CHECKING:
     from moo_bnas.models.writing import Format
@@ -45,7 +46,7 @@ def export(model: Path, form: Format, out: Path | None) -> None:
 
     done = write(model, form, out)
     for path, size in done.files.items():
-        click.echo(f"written: {path}, {size:,} bytes")
+        show(f"written: {path}, {size:,} bytes")
     if done.sizes is None:
         return
     sizes = done.sizes
@@ -58,4 +59,4 @@ def export(model: Path, form: Format, out: Path | None) -> None:
         ("header", sizes.header, "the card, and the position of each tensor"),
         ("file", sizes.total, ""),
     ):
-        click.echo(f"{name:<10} {size:>13,} bytes  {note}".rstrip())
+        show(f"{name:<10} {size:>13,} bytes  {note}".rstrip())

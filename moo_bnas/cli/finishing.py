@@ -11,6 +11,7 @@ import click
 
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
 from moo_bnas.cli.options import default_out, options_as
+from moo_bnas.output import show
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -143,12 +144,12 @@ def train_all(
         workers = LocalWorkers(finals.run.name, local)
         with working(workers) as display:
 
-            def show(progress: FinalProgress) -> None:
+            def show_progress(progress: FinalProgress) -> None:
                 display.show(progress)
                 if events:
                     events.write(progress)
 
-            trials = FinalDriver(finals, workers, show, renew_lease).train(chosen)
+            trials = FinalDriver(finals, workers, show_progress, renew_lease).train(chosen)
     titles = [finals.title(*each) for each in chosen]
     paths = [
         finals.fetch(trial, folder / folder_name(title))
@@ -157,7 +158,7 @@ def train_all(
     if events:
         for title, trial in zip(titles, trials, strict=True):
             events.end(title, trial)
-    click.echo(_table(titles, trials, paths))
+    show(_table(titles, trials, paths))
 
 
 def _table(titles: Sequence[str], trials: Sequence[Trial], paths: Sequence[Path]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from moo_bnas.output import one_line, show
 from moo_bnas.passwords import STORAGE_VARIABLE, with_password
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -45,7 +45,8 @@ class _ToStandardError(logging.Handler):
     """Writes to the current standard error, which rich replaces while it shows something live."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        text = self.format(record)
+        show(text if record.exc_info else one_line(text), err=True)
 
 
 def _set_up_log(context: click.Context, parameter: click.Parameter, level: str) -> str:

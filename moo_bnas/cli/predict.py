@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moo_bnas.cli.options import general_options
+from moo_bnas.output import one_line, show
 
 if TYPE_CHECKING:
     from moo_bnas.models.prediction import Prediction
@@ -58,7 +59,7 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
             try:
                 read[path] = predictor.read(path)
             except DataError as error:
-                click.echo(f"moo-bnas: {error}", err=True)
+                show(one_line(f"moo-bnas: {error}"), err=True)
                 broken.append({"path": str(path), "error": str(error)})
         if not read:
             continue
@@ -67,7 +68,7 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
                 predicted.append(_entry(one, top))
             else:
                 likeliest = "  ".join(f"{name} {100 * p:.2f} %" for name, p in one.top(top))
-                click.echo(f"{one.path}  {likeliest}")
+                show(one_line(f"{one.path}  {likeliest}"))
     if as_json:
         document = {
             "file": str(file),
@@ -76,7 +77,7 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
             "predictions": predicted,
             "broken": broken,
         }
-        click.echo(json.dumps(document))
+        show(json.dumps(document))
     if broken:
         raise DataError(
             f"{len(broken)} of {len(paths)} images could not be read, as reported above; fix "

@@ -12,6 +12,7 @@ import click
 from moo_bnas.cli.driving import DriverOptions, resumable
 from moo_bnas.cli.options import default_out, general_options
 from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
+from moo_bnas.output import show
 
 if TYPE_CHECKING:
     from moo_bnas.results.points import Report
@@ -82,7 +83,7 @@ def run(
         together = joined(reports)
         path = folder / "seeds.json"
         write_whole(path, (json.dumps(together.as_document(), indent=1) + "\n").encode())
-        click.echo(f"\n{together.as_text()}\n\nwritten: {path}")
+        show(f"\n{together.as_text()}\n\nwritten: {path}")
 
 
 def _run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: int) -> Report:
@@ -107,10 +108,10 @@ def _run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds:
         drive_search(opened, folder, driver, drive)
     collected = collect(opened.storage, opened.study.name)
     paths = write(collected, folder)
-    click.echo(as_table(collected))
+    show(as_table(collected))
     if lines := confirmed(collected):
-        click.echo("\n" + "\n".join(lines))
+        show("\n" + "\n".join(lines))
     if collected.failed:
-        click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
-    click.echo("\nwritten: " + ", ".join(str(p) for p in paths))
+        show(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
+    show("\nwritten: " + ", ".join(str(p) for p in paths))
     return collected

@@ -18,6 +18,8 @@ MOST_ACTIVATIONS = 2**28
 """Numbers that all steps of a network may give out for one image."""
 MOST_IN_WINDOWS = 2**30
 """Numbers that all windows of a network may read for one image."""
+MOST_WEIGHTS = 2**32
+"""Weights of all convs and linear layers."""
 MOST_IMAGE = 4096
 """Height and width of an image."""
 
@@ -51,7 +53,7 @@ def check_fit(layers: Sequence[LayerSpec], image: ImageShape) -> int:
     _bounded("image channels", image.channels, 1, MOST_CHANNELS)
     _bounded("classes", image.classes, 1, MOST_CHANNELS)
     shapes = {INPUT: _Shape(image.channels, image.size)}
-    activations = in_windows = 0
+    activations = in_windows = weights = 0
     for layer in layers:
         if layer.name in shapes or not _NAME.fullmatch(layer.name):
             raise ValueError(
@@ -61,9 +63,12 @@ def check_fit(layers: Sequence[LayerSpec], image: ImageShape) -> int:
         shape = _shape_of(layer, shapes)
         shapes[layer.name] = shape
         activations += shape.channels * shape.size**2
-        in_windows += layer.kernel**2 * int(layer.in_channels) * shape.size**2
+        window = layer.kernel**2 * int(layer.in_channels)
+        in_windows += window * shape.size**2
+        weights += window * shape.channels if layer.kind in ("conv", "linear") else 0
         _bounded("activations per image", activations, 1, MOST_ACTIVATIONS)
         _bounded("numbers in windows per image", in_windows, 1, MOST_IN_WINDOWS)
+        _bounded("weights", weights, 0, MOST_WEIGHTS)
     if not shape.flat or shape.channels != image.classes:
         raise ValueError(
             f"{layer.name} gives {_described(shape)}, expected one number for each of "
