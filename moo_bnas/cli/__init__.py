@@ -28,6 +28,7 @@ from moo_bnas.output import one_line, show
 from moo_bnas.passwords import hide_from_ps
 
 EXIT_INTERRUPTED = 130
+_LONGEST = 1000  # letters in a line of an error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,7 +61,7 @@ def main() -> None:
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)
-        show(shown.getvalue().rstrip("\n"), err=True)
+        show(_shortened(shown.getvalue().rstrip("\n")), err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(EXIT_INTERRUPTED)
@@ -73,7 +74,7 @@ def main() -> None:
             traceback.print_exc()
         # Only the faults of a definition are listed, one on each line.
         text = str(error) if isinstance(error, DefinitionError) else one_line(str(error))
-        show(f"moo-bnas: {text}", err=True)
+        show(_shortened(f"moo-bnas: {text}"), err=True)
         sys.exit(error.exit_code)
     except Exception as error:
         if debug:
@@ -85,3 +86,11 @@ def main() -> None:
             err=True,
         )
         sys.exit(1)
+
+
+def _shortened(text: str) -> str:
+    """An error in which no line is absurdly long: what is wrong and what to do are at its ends."""
+    return "\n".join(
+        line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+        for line in text.split("\n")
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moo_bnas.cli.options import general_options, parse_ratios
+from moo_bnas.cli.options import MOST, general_options, parse_ratios
 from moo_bnas.output import show
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 @click.option(
     "--base-width", type=click.IntRange(1, 65536), help="Channels of the first layer at 1x."
 )
-@click.option("--image-size", type=click.IntRange(1), help="Height and width of the images.")
-@click.option("--channels", type=click.IntRange(1), help="Channels of the images.")
-@click.option("--classes", type=click.IntRange(2), help="Number of classes.")
+@click.option("--image-size", type=click.IntRange(1, MOST), help="Height and width of the images.")
+@click.option("--channels", type=click.IntRange(1, MOST), help="Channels of the images.")
+@click.option("--classes", type=click.IntRange(2, MOST), help="Number of classes.")
 @click.option(
     "--stem",
     type=click.Choice(["imagenet", "small"]),

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moo_bnas.cli.options import (
+    MOST,
+    PathType,
     artifacts_option,
     data_root_option,
     device_option,
@@ -54,6 +56,13 @@ class DriverOptions:
     data_root: Path
     out: Path | None
 
+    def __post_init__(self) -> None:
+        """Refuses a device that this machine does not have, before anything is made."""
+        from moo_bnas.driver.local_workers import check_local_device
+
+        if self.workers != 0 and self.device.startswith("cuda"):
+            check_local_device(self.device)
+
     def local(
         self, log_folder: Path, *, only_final: bool = False, processes: int = 1
     ) -> LocalOptions:
@@ -87,7 +96,7 @@ def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any
         click.option("--study-name", metavar="NAME", help=study),
         click.option(
             "--workers",
-            type=click.IntRange(0),
+            type=click.IntRange(0, MOST),
             metavar="N",
             help=f"Number of local workers; 0 waits for others to join.  [default: {workers}]",
         ),
@@ -97,7 +106,7 @@ def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any
         heartbeat_option,
         click.option(
             "--out",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=PathType(folder=True),
             metavar="FOLDER",
             help=f"{out}  [default: runs/<study>]",
         ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moo_bnas.cli.options import general_options
+from moo_bnas.cli.options import PathType, general_options
 from moo_bnas.output import show
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Write a trained network as packed bits, ONNX or a torch module.")
-@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@click.argument("model", metavar="MODEL", type=PathType())
 @click.option(
     "--format",
     "form",
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="PATH",
     help="File to write.  [default: beside MODEL, as MODEL.packed.safetensors, .onnx or "
     ".plain.safetensors]",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
-from moo_bnas.cli.options import default_out, options_as
+from moo_bnas.cli.options import MOST, PathType, default_out, options_as
 from moo_bnas.output import show
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def final_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("definition_name", metavar="[DEFINITION]", required=False),
         click.option(
             "--epochs",
-            type=click.IntRange(1),
+            type=click.IntRange(1, MOST),
             help="Epochs instead of those of [final]; its milestones move in proportion.",
         ),
         click.option(
             "--processes",
-            type=click.IntRange(1),
+            type=click.IntRange(1, MOST),
             default=1,
             show_default=True,
             metavar="N",
@@ -80,7 +80,7 @@ def final_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--tensorboard",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=PathType(folder=True),
             metavar="FOLDER",
             help="Folder to write TensorBoard event files to.",
         ),

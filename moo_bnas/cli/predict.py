@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moo_bnas.cli.options import general_options
+from moo_bnas.cli.options import MOST, PathType, general_options
 from moo_bnas.output import one_line, show
 
 if TYPE_CHECKING:
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Classes of images, by a trained or exported network.")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=PathType())
 @click.argument(
     "images",
     metavar="IMAGE_OR_FOLDER...",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path),
+    type=PathType(),
 )
 @click.option(
     "--top",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST),
     default=5,
     show_default=True,
     help="Number of classes to print for each image, most likely first.",

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from moo_bnas.errors import EXIT_NO_RESTART, WorkersError
+from moo_bnas.errors import EXIT_NO_RESTART, DefinitionError, WorkersError
 from moo_bnas.passwords import STORAGE_VARIABLE
 from moo_bnas.processes import count_cores
 from moo_bnas.storage import HEARTBEAT
@@ -161,6 +161,21 @@ def local_devices(count: int | None, device: str, processes: int = 1) -> tuple[s
     if count is None:
         count = gpus or count_cores()
     return tuple(f"cuda:{i % gpus}" if gpus else device for i in range(count))
+
+
+def check_local_device(device: str) -> None:
+    """Checks that this machine has a device, before workers are started that need it.
+
+    Raises:
+        DefinitionError: If it is a GPU that this machine does not have.
+    """
+    kind, _, index = device.partition(":")
+    gpus = _count_gpus() if kind == "cuda" else 0
+    if kind == "cuda" and int(index or 0) >= gpus:
+        raise DefinitionError(
+            f"got --device {device:.100}, but this machine has {gpus} CUDA devices; give one of "
+            "those, cpu, or --workers 0 for workers on other machines"
+        )
 
 
 def _count_gpus() -> int:
