@@ -195,8 +195,8 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     make_folder(folder)
     if before := known_before(run.study):
         click.echo(
-            f"{len(before)} evaluations of {run.study.attributes['from']} guide the model: they are "
-            "of another recipe, data or network"
+            f"{len(before)} evaluations of {run.study.attributes['from']} guide the model: they "
+            "are of another recipe, data or network"
         )
     return run, folder
 

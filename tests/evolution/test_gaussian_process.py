@@ -123,7 +123,7 @@ def test_a_mean_function_is_added_to_the_process_of_the_rest() -> None:
     every = np.indices(CHOICES).reshape(3, -1).T
 
     def slope(genotypes: IntArray) -> FloatArray:
-        return genotypes @ np.array([3.0, 0.0, -1.0])
+        return np.asarray(genotypes @ np.array([3.0, 0.0, -1.0]))
 
     process = fit(CHOICES, genotypes, accuracies, THETA, slope)
     rest = fit(CHOICES, genotypes, accuracies - slope(genotypes), THETA)
