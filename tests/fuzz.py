@@ -18,7 +18,9 @@ import resource
 import signal
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +86,9 @@ def lies(draw: st.DrawFn, content: bytes) -> bytes:
                     target = inside
                     continue
                 if draw(st.booleans()):
-                    target[key] = draw(st.sampled_from(_ODD) | st.integers(0, 600))
+                    target[key] = deepcopy(draw(st.sampled_from(_ODD) | st.integers(0, 600)))
                 elif isinstance(target, list) and draw(st.booleans()):
-                    target.insert(0, target[key])
+                    target.insert(0, deepcopy(target[key]))
                 else:
                     del target[key]
                 break
@@ -193,6 +195,7 @@ def fuzz(kind: str, content: bytes, number: int, examples: int) -> dict[str, int
 
 
 def main() -> None:
+    warnings.simplefilter("ignore")  # of Hypothesis, on files as arguments
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="minutes for each kind")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first round")

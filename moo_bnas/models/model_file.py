@@ -42,7 +42,9 @@ Number = Annotated[int, Field(ge=0, le=2**53)]
 Size = Annotated[int, Field(ge=0, le=MOST_CHANNELS)]
 Pixels = Annotated[int, Field(ge=1, le=MOST_IMAGE)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Width = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# of pixels in 0..255; a deviation that float32 rounds to 0 would divide by it
+Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
+Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -89,8 +91,8 @@ class Image(Section):
     size: Pixels
     stored_size: Pixels
     channels: Annotated[int, Field(ge=1, le=3)]
-    mean: tuple[Finite, ...]
-    std: tuple[Width, ...]
+    mean: tuple[Mean, ...]
+    std: tuple[Deviation, ...]
 
 
 class Card(Section):

@@ -102,9 +102,10 @@ class Predictor:
         if top < 0 or left < 0:
             raise _misfit(images, self.card)
         middle = images[:, :, top : top + size, left : left + size].astype(np.float32)
-        logits = self._run((middle - self._mean) / self._std).astype(np.float64)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        found: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        with np.errstate(all="ignore"):  # weights may be damaged, or infinite
+            logits = self._run((middle - self._mean) / self._std).astype(np.float64)
+            powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+            found: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
         return found
 
     def predict(
