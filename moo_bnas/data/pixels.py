@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from moo_bnas.errors import DataError
-from moo_bnas.reading import open_file
+from moo_bnas.reading import read_file
 
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
@@ -21,6 +22,7 @@ READER_VERSION = 1
 # Pillow knows many more, and runs Ghostscript for some of them, whatever the file is called.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _MOST_PIXELS = 2**27  # 1.5 GB while it is converted; the largest cameras make 1.5e8, as JPEG
+_MOST_BYTES = 2**29
 
 # `read_image` counts the pixels itself, and Pillow's warning would be two more lines for each file.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -49,7 +51,9 @@ def read_image(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
             than 2**27 pixels, or its pixels are 32-bit integers or floats; the message names it.
     """
     try:
-        with open_file(path) as file, Image.open(file, formats=_FORMATS) as opened:
+        # Whole, because Pillow asks a file for as many bytes as its header says, up to 4 GB.
+        content = io.BytesIO(read_file(path, _MOST_BYTES))
+        with Image.open(content, formats=_FORMATS) as opened:
             # A JPEG more than twice as large is decoded at 1/2, 1/4 or 1/8, which is far faster.
             opened.draft(None, (size, size))
             if opened.width * opened.height > _MOST_PIXELS:

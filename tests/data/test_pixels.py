@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import resource
 import struct
 import subprocess
 import sys
@@ -176,3 +177,19 @@ def test_a_pipe_or_a_device_is_no_image(tmp_path: Path) -> None:
     for path in (pipe, Path("/dev/zero")):
         with pytest.raises(DataError, match="it is a pipe or a device, expected a file"):
             read_image(path, 2, 3)
+
+
+def test_a_header_that_claims_4_gb_gets_no_memory(tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    image(0, 24).save(whole, "png")
+    content = whole.getvalue()
+    place = content.index(b"IDAT")
+    path = tmp_path / "claims.png"
+    path.write_bytes(content[: place - 4] + b"\xff\xff\xff\xf0" + content[place:])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + 2**30, before[1]))
+    try:
+        read_image(path, 2, 3)  # all of its pixels are there
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
