@@ -295,10 +295,10 @@ def load_definition(name_or_path: str) -> Definition:
     if path is None:
         path = Path(name_or_path)
         if not os.path.isfile(path):  # Path.is_file raises if a name is too long
-            raise DefinitionError(
-                f"got the definition {name_or_path!r:.300}, expected one of {', '.join(shipped())} "
-                "or the path of a .toml file"
-            )
+            there = f"expected one of {', '.join(shipped())} or the path of a .toml file"
+            if path.suffix == ".toml" or os.sep in name_or_path:
+                raise DefinitionError(f"there is no file {name_or_path!r:.300}; {there}")
+            raise DefinitionError(f"got the definition {name_or_path!r:.300}, {there}")
     try:
         values = tomllib.loads(read_file(path, _MOST_BYTES).decode())
     except UnicodeDecodeError as error:

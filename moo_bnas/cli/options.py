@@ -130,7 +130,7 @@ storage_option = click.option(
 study_option = click.option(
     "--study-name",
     metavar="NAME",
-    help="Name of the run.  [default: the only one there]",
+    help="Name of the run.  [default: the latest]",
 )
 
 device_option = click.option(

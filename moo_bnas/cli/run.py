@@ -12,7 +12,7 @@ import click
 from moo_bnas.cli.driving import DriverOptions, resumable
 from moo_bnas.cli.options import MOST, default_out, general_options
 from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
-from moo_bnas.output import show
+from moo_bnas.output import listing, show
 
 if TYPE_CHECKING:
     from moo_bnas.results.points import Report
@@ -117,5 +117,5 @@ def _run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds:
         show("\n" + "\n".join(lines))
     if collected.failed:
         show(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
-    show("\nwritten: " + ", ".join(str(p) for p in paths))
+    show("\n" + listing("written", paths))
     return collected

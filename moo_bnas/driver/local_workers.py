@@ -16,6 +16,9 @@ from moo_bnas.storage import HEARTBEAT
 
 MAX_DEATHS = 5  # per worker, without a finished evaluation in between
 _STOP_SECONDS = 15.0
+# Wrong options or definition, and data or artifacts that cannot be used: another worker would end
+# in the same way.
+_FINAL = (DefinitionError.exit_code, EXIT_NO_RESTART)
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +79,8 @@ class LocalWorkers:
                 count: a broken device makes all of them fail.
 
         Raises:
-            WorkersError: After `MAX_DEATHS` per worker, or once one cannot use data or artifacts.
+            WorkersError: After `MAX_DEATHS` per worker, or once one refuses its options, its
+                definition, its data or the artifacts.
         """
         if progressed:
             self._deaths = 0
@@ -84,7 +88,7 @@ class LocalWorkers:
             code = process.poll()
             if code is None:
                 continue
-            if code == EXIT_NO_RESTART:
+            if code in _FINAL:
                 raise WorkersError(self._last_words(i).removeprefix("moo-bnas: "))
             self._deaths += 1
             if self._deaths >= MAX_DEATHS * len(self._processes):
