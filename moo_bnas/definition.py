@@ -134,7 +134,7 @@ class Definition(Section):
 
     Attributes:
         name: Name of the file.
-        description: One line for `moo-bnas studies`.
+        description: One line for `moo-bnas definitions`.
         network: Network that is widened.
         space: Expansion ratios that its layers may have.
         data: Data set that it learns.
@@ -283,6 +283,19 @@ def shipped() -> dict[str, Path]:
     # In a wheel they are inside the package, in a checkout beside it.
     folder = next(f for f in (_PACKAGE / "studies", _PACKAGE.parent / "studies") if f.is_dir())
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def shipped_text(name: str) -> str:
+    """The file of a definition that comes with moo-bnas.
+
+    Raises:
+        DefinitionError: If there is none of this name.
+    """
+    if name not in shipped():
+        raise DefinitionError(
+            f"got the definition {name!r:.300}, expected one of {', '.join(shipped())}"
+        )
+    return shipped()[name].read_text(encoding="utf-8")
 
 
 def load_definition(name_or_path: str) -> Definition:

@@ -36,6 +36,15 @@ def one_line(text: str) -> str:
     )
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A table for a terminal: two spaces between columns, each as wide as its widest text."""
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(f"{text:<{n}}" for text, n in zip(row, wide, strict=True)).rstrip()
+        for row in rows
+    )
+
+
 def listing(title: str, paths: Sequence[Path]) -> str:
     """A list of files, `title: first, second, ...`, broken between names, never within one.
 

@@ -57,7 +57,7 @@ def _parse_seeds(context: click.Context, parameter: click.Parameter, text: str |
 def run(
     search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: int, seeds: list[int]
 ) -> None:
-    """Search: make or resume a run of DEFINITION (a name of `moo-bnas studies`, or a file).
+    """Search: make or resume a run of DEFINITION (a name of `moo-bnas definitions`, or a file).
 
     The same command resumes a run that was stopped at any moment and in any way, and the result is
     the same as without the stop. The default DEFINITION, digits, needs no download.
