@@ -32,8 +32,7 @@ class LocalOptions:
         log_folder: Folder where each worker writes `worker-N.log`.
         heartbeat: Seconds between two signs of life of a worker.
         only_final: Whether they train final networks only.
-        processes: Processes per worker, which share a final training; torchrun starts more than
-            one.
+        processes: Processes per worker, which share a final training.
     """
 
     storage_url: str
@@ -107,12 +106,10 @@ class LocalWorkers:
         self._processes = []
 
     def _spawn(self, i: int) -> subprocess.Popen[bytes]:
-        options, command = self._options, [sys.executable, "-m"]
-        if options.processes > 1:
-            command += ["torch.distributed.run", "--standalone"]
-            command += [f"--nproc-per-node={options.processes}", "-m"]
-        command += ["moo_bnas", "worker", "--until-stdin-closes"]
+        options = self._options
+        command = [sys.executable, "-m", "moo_bnas", "worker", "--until-stdin-closes"]
         command += ["--only-final"] * options.only_final
+        command += ["--processes", str(options.processes)] * (options.processes > 1)
         command += ["--study-name", self._study_name, "--device", options.devices[i]]
         command += ["--heartbeat", str(options.heartbeat), "--data-root", str(options.data_root)]
         environment = {
