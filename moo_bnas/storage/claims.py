@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moo_bnas.evaluation import Evaluation, Source
-from moo_bnas.storage.database import Database, age, waiting_out
+from moo_bnas.storage.database import Database, age
 from moo_bnas.storage.engine import utc_now
+from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import (
     HEARTBEAT,
     MAX_DEVICE_ERRORS,

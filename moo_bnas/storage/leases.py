@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import delete, insert, select, update
 
-from moo_bnas.storage.database import Database, age, waiting_out
+from moo_bnas.storage.database import Database, age
 from moo_bnas.storage.engine import utc_now
+from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import LeaseRow, Study
 from moo_bnas.storage.tables import driver_rows
 

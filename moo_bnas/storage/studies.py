@@ -11,9 +11,10 @@ import optuna
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, insert, select
 
 from moo_bnas.errors import DataError, StorageError
-from moo_bnas.storage.database import Database, waiting_out
+from moo_bnas.storage.database import Database
 from moo_bnas.storage.engine import utc_now
 from moo_bnas.storage.names import is_sibling, run_of
+from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import CLAIMS_UNTIL, RunState, Study
 from moo_bnas.storage.tables import driver_rows, queue, worker_rows
 

@@ -12,7 +12,8 @@ from sqlalchemy import and_, delete, func, insert, not_, or_, select, update
 
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype, SearchSpace, genotype_key
-from moo_bnas.storage.database import Database, waiting_out
+from moo_bnas.storage.database import Database
+from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import RESULTS, Candidate, Study, Trial, parse_run_key, trial_of
 from moo_bnas.storage.tables import evaluations, queue
 

@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
-from moo_bnas.storage.database import Database, age, waiting_out
+from moo_bnas.storage.database import Database, age
 from moo_bnas.storage.engine import utc_now
+from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import Study, WorkerRow
 from moo_bnas.storage.tables import worker_rows
 
