@@ -41,7 +41,7 @@ changes in the same transaction.
   or whose model is lost, waits again in place, and its evaluation is forgotten.
 - Every operation may be repeated after an outage of the server, also if it was committed and only
   the acknowledgement was lost. (A claim that its worker never learned of goes stale.)
-- A worker holds no connection while it trains for longer than a second. On SQLite writers take the
+- A worker holds no connection while it trains for longer than a moment. On SQLite writers take the
   write lock at the beginning of a transaction (BEGIN IMMEDIATE, WAL, 60 s busy timeout), so none
   can fail half-way; on servers transactions read what is committed, and lock the row of the queue
   first.

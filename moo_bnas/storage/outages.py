@@ -14,6 +14,7 @@ from moo_bnas.units import duration
 
 MAX_OUTAGE = 3600.0  # seconds that a server may be away before a process gives up
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds between two tries to reach it
+_LONGEST_BUSY_PAUSE = 2.0  # the same, to a server that answers: others take what gets free
 _SECOND_REPORT = 5.0  # seconds of an outage after which it is logged again, then at twice those
 
 log = logging.getLogger(__name__)
@@ -54,13 +55,14 @@ def _patient(
                 away = time.monotonic() - since
                 if away + pause > MAX_OUTAGE:
                     raise
+                is_busy = isinstance(error, StorageBusyError)
                 # Of two transactions in each other's way one continues at once: not worth a line.
-                silent = _LONGEST_PAUSE if isinstance(error, StorageBusyError) else 0.0
+                silent = _LONGEST_PAUSE if is_busy else 0.0
                 if away >= max(silent, next_report):
                     log.warning("%s; trying again, for %s so far", error, duration(away))
                     logged, next_report = True, max(2 * away, _SECOND_REPORT)
                 time.sleep(pause * random.uniform(0.1, 1.0))  # noqa: S311 (no secret)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, _LONGEST_BUSY_PAUSE if is_busy else _LONGEST_PAUSE)
                 continue
             if logged:
                 log.warning("the storage is back after %s", duration(time.monotonic() - since))

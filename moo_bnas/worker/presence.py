@@ -13,8 +13,8 @@ from moo_bnas.errors import StorageError
 from moo_bnas.processes import here
 from moo_bnas.storage import Claim, Storage, Study, grace_of
 
-_SOONER = 0.25  # of the time between two heartbeats, after one that failed
-REST_AFTER = 1.0  # seconds without need of the connection, after which it is closed
+_SOONER = 0.1  # of the time between two heartbeats, after one that failed
+REST_AFTER = 0.25  # seconds without need of the connection, after which it is closed
 
 log = logging.getLogger(__name__)
 
@@ -80,21 +80,20 @@ class Presence:
             rest.cancel()
 
     def _beat(self) -> None:
-        silent = False
-        # The factor spreads the heartbeats of a fleet whose workers have all begun at once. Whoever
-        # got no connection tries again soon: of six such heartbeats, one must come through.
-        while not self._over.wait(
-            self._heartbeat * random.uniform(0.7, 1.0) * (_SOONER if silent else 1)  # noqa: S311 (no secret)
-        ):
+        silent, wait = False, self._heartbeat
+        # The factor spreads the heartbeats of a fleet whose workers have all begun at once.
+        while not self._over.wait(wait * random.uniform(0.7, 1.0)):  # noqa: S311 (no secret)
             claim = self._claim
             try:
                 self._storage.claims.beat(self.name, claim)
                 if claim is not None:
                     self._storage.rest()
-                silent = False
+                silent, wait = False, self._heartbeat
             # If it lasts, the finish of the claim reports it. Without this thread the worker would
             # lose every claim: whatever the error, it must go on.
             except Exception as error:
                 if not silent:  # once an outage
                     log.warning("no heartbeat: %s", error)
                 silent = True
+                # Where connections run out, one try of many must come through for a claim in time.
+                wait = self._heartbeat * (_SOONER if claim is not None else 1)
