@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from moo_bnas.errors import EXIT_NO_RESTART, WorkersError
+from moo_bnas.errors import EXIT_NO_RESTART, EXIT_USAGE, WorkersError
 from moo_bnas.passwords import STORAGE_VARIABLE
 from moo_bnas.processes import count_cores
 from moo_bnas.storage import HEARTBEAT
@@ -73,7 +73,8 @@ class LocalWorkers:
                 count: a broken device makes all of them fail.
 
         Raises:
-            WorkersError: After `MAX_DEATHS` per worker, or once one cannot use data or artifacts.
+            WorkersError: After `MAX_DEATHS` per worker, or once one cannot use data or artifacts,
+                or was started wrongly.
         """
         if progressed:
             self._deaths = 0
@@ -81,7 +82,7 @@ class LocalWorkers:
             code = process.poll()
             if code is None:
                 continue
-            if code == EXIT_NO_RESTART:
+            if code in (EXIT_USAGE, EXIT_NO_RESTART):
                 raise WorkersError(self._last_words(i).removeprefix("moo-bnas: "))
             self._deaths += 1
             if self._deaths >= MAX_DEATHS * len(self._processes):

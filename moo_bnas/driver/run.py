@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from moo_bnas.definition import Definition, stored_definition
@@ -26,6 +24,7 @@ from moo_bnas.storage import (
     pareto_metrics,
 )
 from moo_bnas.storage.artifacts import agree_on_artifacts
+from moo_bnas.versions import versions
 
 _MAY_BE_RAISED = ("generations", "max_evaluations", "max_hours", "plateau")
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, too
@@ -122,7 +121,7 @@ def open_run(
         "definition": definition.model_dump(mode="json"),
         "mode": mode,
         "seed": seed,
-        "versions": _versions(),
+        "versions": versions(),
         "finished": False,
     }
     place = {}
@@ -231,8 +230,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def _versions() -> dict[str, str]:
-    packages = ("moo-bnas", "optuna", "pymoo", "numpy", "torch")
-    return {"python": platform.python_version(), **{p: version(p) for p in packages}}

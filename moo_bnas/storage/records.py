@@ -26,6 +26,12 @@ RESULTS = ATTRIBUTES | {"fitness", "fail_reason"}
 CLAIMS_UNTIL = "claims_until"
 """Attribute of a study that says when its last claim may begin, by the clock of the database."""
 
+CODE = "code"
+"""Attribute of a study: what its first worker evaluates, see `Definition.code`."""
+
+WORKER_VERSIONS = "worker_versions"
+"""Attribute of a study: every version of each package that its workers have had."""
+
 # What a trial is submitted with, beside costs by their names.
 _SUBMITTED = frozenset({"genotype", "precision", "generation", "told", "repeat"})
 

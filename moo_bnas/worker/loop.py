@@ -50,6 +50,7 @@ def work(
     Raises:
         ArtifactsError: If the parent's weights cannot be read, or kept.
         DataError: If the data are not the data of the study.
+        VersionError: If the study is evaluated by other code.
         DeviceError: Once its device has failed: after that a process cannot use it any more.
     """
     options = options or WorkerOptions()
