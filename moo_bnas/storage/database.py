@@ -166,6 +166,14 @@ class Database:
                 f"the storage {self.shown_url} needs the Python package {error.name}, which is not "
                 f"installed; pip install '{extra_of(error.name or '')}'"
             ) from error
+        except StorageError:
+            raise
+        except (ValueError, LookupError, TypeError, OverflowError) as error:  # of a column's type
+            said = str(error).splitlines()[0][:200]
+            raise StorageError(
+                f"the storage {self.shown_url} holds a row that moo-bnas did not write: {said}; it "
+                "is damaged or forged: restore the storage from a copy"
+            ) from error
         except (SQLAlchemyError, optuna.exceptions.OptunaError, sqlite3.Error) as error:
             # Optuna wraps errors of SQLAlchemy, which wrap those of the driver, unless they come
             # from a listener of the engine.

@@ -11,11 +11,13 @@ import optuna
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, insert, select
 
 from moo_bnas.errors import DataError, StorageError, VersionError
+from moo_bnas.storage import stored
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.engine import utc_now
 from moo_bnas.storage.names import is_sibling, run_of
 from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import CLAIMS_UNTIL, CODE, WORKER_VERSIONS, RunState, Study
+from moo_bnas.storage.stored import parsed
 from moo_bnas.storage.tables import driver_rows, queue, worker_rows
 
 _MAXIMIZED = ("accuracy", "fitness")  # the other metrics are costs
@@ -166,7 +168,9 @@ class Studies:
                 return state
         ends = ("finished", *(f"{what}_finished" for what in named))
         over = [v for k in ends if (v := row.get(k)) is not None]
-        return RunState.FINISHED if all(json.loads(v) for v in over) else RunState.IDLE
+        where = f"study {study.name!r}"
+        is_over = all(parsed(v, where, "finished") is True for v in over)
+        return RunState.FINISHED if is_over else RunState.IDLE
 
     def _finished(self, study_id: Any) -> ScalarSelect[Any]:
         attributes = self._db.study_attributes
@@ -256,8 +260,9 @@ class Studies:
         study_id = connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name))
         if study_id is None:
             return None
+        where = f"study {name!r}"
         values = {
-            key: json.loads(value)
+            key: parsed(value, where, key)
             for key, value in connection.execute(
                 select(attributes.c.key, attributes.c.value_json).where(
                     attributes.c.study_id == study_id
@@ -271,7 +276,8 @@ class Studies:
                 system.c.study_id == study_id, system.c.key == _METRIC_NAMES
             )
         )
-        return Study(study_id, name, tuple(json.loads(names or "[]")), values)
+        metrics = stored.names(where, parsed(names or "[]", where, "metric names"))
+        return Study(study_id, name, metrics, stored.of_study(where, values))
 
     def _set_attributes(
         self, connection: Connection, study_id: int, attributes: Mapping[str, Any]
