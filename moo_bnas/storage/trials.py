@@ -172,10 +172,7 @@ class Trials:
                 where = f"study {study.name!r} trial {number}"
                 connection.execute(
                     delete(evaluations).where(
-                        evaluations.c.fingerprint
-                        == parsed(
-                            fingerprint, f"study {study.name!r} trial {number}", "fingerprint"
-                        ),
+                        evaluations.c.fingerprint == parsed(fingerprint, where, "fingerprint"),
                         evaluations.c.genotype == row.genotype,
                     )
                 )

@@ -19,7 +19,7 @@ from tests.driving import search_driver
 from tests.fakes import fake_worker
 
 SECRET = "secret-of-the-machine"
-HOSTILE = (
+HOSTILE: tuple[object, ...] = (
     "/etc/passwd",
     "../../outside",
     "file:///etc/passwd",
