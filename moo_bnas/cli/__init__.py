@@ -19,6 +19,7 @@ from moo_bnas.cli.definitions import definitions
 from moo_bnas.cli.delete import delete
 from moo_bnas.cli.env import env
 from moo_bnas.cli.export import export
+from moo_bnas.cli.follow import follow
 from moo_bnas.cli.groups import Workflow
 from moo_bnas.cli.new import new
 from moo_bnas.cli.parent import parent
@@ -52,7 +53,7 @@ def cli() -> None:
 
 for command in (
     *(definitions, new, data, cost, run, worker, parent, status),
-    *(report, runs, compare, dashboard, delete, train, baseline, export, predict, env),
+    *(report, runs, compare, dashboard, delete, train, baseline, export, predict, env, follow),
 ):
     cli.add_command(command)
 

@@ -11,7 +11,7 @@ WORKFLOW = {
     "From a front to a network": ("train", "baseline", "export", "predict"),
     "Help": ("env",),
 }
-"""Titles and commands, in the order of the help; every command is in one place."""
+"""Titles and commands, in the order of the help; only hidden commands are left out."""
 
 ALIASES = {"studies": "definitions"}
 """Former names of commands, which keep working."""

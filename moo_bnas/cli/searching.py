@@ -198,10 +198,10 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     name = driver.study_name or default_name(definition, mode, seed)
     check_run(name, definition, mode, seed)  # before a storage is made for nothing
     driver.check_data(definition, name, "search")
-    storage = Storage(driver.storage_url, create=True)
-    run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     folder = driver.out or default_out(name)
     make_folder(folder)
+    storage = Storage(driver.storage_url, create=True)
+    run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     if before := known_before(run.study):
         click.echo(
             f"{len(before)} evaluations of {run.study.attributes['from']} guide the model: they "

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from moo_bnas.errors import DefinitionError, ModelFileError
 from moo_bnas.models.model_file import Layer, Model, read_model
-from moo_bnas.networks import make_network
+from moo_bnas.networks import make_network, source_of
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
+from moo_bnas.output import one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,13 +81,15 @@ def own_module(model: Model, source: str) -> nn.Module:
     try:
         network = _network(model)
         layers = network.layers(card.widths, card.precision)
-    except (DefinitionError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # of another package's code, which got what the file says
         raise ModelFileError(
             f"{source} holds the network {card.network:.100} of another package, which cannot be "
-            f"made here: {error}; install the version of its package that trained it"
+            f"made here ({one_line(str(error)):.300}); install the version of its package that "
+            "trained it"
         ) from error
     make, weights = network.module, sum(array.size for array in model.arrays.values())
-    listed = sum(s.kernel**2 * s.in_channels * s.out_channels for s in layers if s.kind == "conv")
+    filled = [s for s in layers if s.kind in ("conv", "linear")]
+    listed = sum(s.kernel**2 * s.in_channels * s.out_channels for s in filled)
     if make is None or tuple(map(Layer.of, layers)) != card.layers or listed > weights:
         raise ModelFileError(
             f"{source} holds another network {card.network:.100} than its package makes by now; "
@@ -98,6 +101,8 @@ def own_module(model: Model, source: str) -> nn.Module:
 def _network(model: Model) -> Network:
     """The network that a card names, with the options of the definition that it was made by."""
     card = model.card
+    if not source_of(card.network):
+        raise DefinitionError("it is a network of moo-bnas itself")
     options = dict(card.made["definition"]["network"])
     options = {k: v for k, v in options.items() if k not in ("name", "binarizer")}
     shape = ImageShape(card.image.size, card.image.channels, len(card.classes))

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from moo_bnas.storage import Study, Trial, baselines_of, confirm_of, final_of, parent_of
+from moo_bnas.storage import (
+    WORKER_VERSIONS,
+    Study,
+    Trial,
+    baselines_of,
+    confirm_of,
+    final_of,
+    parent_of,
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class Making:
         seed: Seed of the search.
         finished: Whether the search is finished.
         versions: Versions of the packages that began the run.
+        other_versions: Other versions of these packages that workers had, if any.
         began: When the first training run began; None if that is not known. UTC.
         ended: When the last training run ended; None if that is not known. UTC.
         trainings: Training runs of each study of the run that has any.
@@ -52,6 +61,7 @@ class Making:
     seed: int
     finished: bool
     versions: Mapping[str, str]
+    other_versions: Mapping[str, Sequence[str]]
     began: datetime | None
     ended: datetime | None
     trainings: tuple[Trainings, ...]
@@ -76,11 +86,18 @@ def making(
         seed=study.attributes["seed"],
         finished=study.attributes["finished"],
         versions=study.attributes["versions"],
+        other_versions=_others(study),
         began=min((t.started for t in every if t.started is not None), default=None),
         ended=max((t.ended for t in every if t.ended is not None), default=None),
         trainings=tuple(_trainings(study.name, *each) for each in trials.items() if each[1]),
         final_recipe=definition.get("final"),
     )
+
+
+def _others(study: Study) -> dict[str, list[str]]:
+    began, workers = study.attributes["versions"], study.attributes.get(WORKER_VERSIONS, {})
+    others = {p: [v for v in found if v != began.get(p)] for p, found in workers.items()}
+    return {package: found for package, found in others.items() if found}
 
 
 def _trainings(run: str, what: str, trials: Sequence[Trial]) -> Trainings:

@@ -9,7 +9,8 @@ from contextlib import suppress
 from sqlalchemy import and_, delete, select
 
 from moo_bnas.evaluation import Artifact
-from moo_bnas.storage.database import Database, waiting_out
+from moo_bnas.storage.database import Database
+from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import Study
 from moo_bnas.storage.tables import driver_rows, evaluations, queue, worker_rows
 

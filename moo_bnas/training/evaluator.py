@@ -203,6 +203,11 @@ class Evaluator:
                 raise
             # The others wait for this process, and another try of it cannot reach them.
             raise DeviceError(str(error)) from None
+        except Exception:
+            if self._group is None or (said := self._group.lost()) is None:
+                raise
+            # Whatever was raised here came of that; the next try has another process.
+            raise DeviceError(f"{said}; its own error is in the same log") from None
 
     def follow(self) -> None:
         """Trains with the first process of the group, until that dismisses it."""

@@ -48,6 +48,16 @@ def test_what_a_run_copies_from_itself_is_named_as_such() -> None:
     assert told.copied == {"references": 1, "search": 1, "confirm": 1, "other.baselines": 1}
 
 
+def test_versions_of_workers_that_differ_are_listed() -> None:
+    attributes = {
+        **STUDY.attributes,
+        "versions": {"torch": "2.15.0", "numpy": "2.1.0"},
+        "worker_versions": {"torch": ["2.11.0", "2.15.0"], "numpy": ["2.1.0"]},
+    }
+    assert making(Study(1, "s", (), attributes), {}).other_versions == {"torch": ["2.11.0"]}
+    assert making(STUDY, {}).other_versions == {}
+
+
 def test_a_final_recipe_is_that_of_the_final_trainings() -> None:
     assert making(STUDY, {}, {"final": {"epochs": 9}}).final_recipe == {"epochs": 9}
     assert making(STUDY, {}, {"final": None}).final_recipe is None
