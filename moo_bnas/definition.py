@@ -39,9 +39,9 @@ from moo_bnas.output import one_line
 from moo_bnas.reading import read_file
 from moo_bnas.recipe import Recipe
 from moo_bnas.section import AtLeastOne, Positive, Section
+from moo_bnas.shipped import shipped
 
 _MOST_BYTES = 2**20  # of a file
-_PACKAGE = Path(__file__).parent
 
 
 class NetworkOptions(Section):
@@ -292,26 +292,6 @@ class Definition(Section):
         }
 
 
-def shipped() -> dict[str, Path]:
-    """The definitions that come with moo-bnas, by name."""
-    # In a wheel they are inside the package, in a checkout beside it.
-    folder = next(f for f in (_PACKAGE / "studies", _PACKAGE.parent / "studies") if f.is_dir())
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
-
-
-def shipped_text(name: str) -> str:
-    """The file of a definition that comes with moo-bnas.
-
-    Raises:
-        DefinitionError: If there is none of this name.
-    """
-    if name not in shipped():
-        raise DefinitionError(
-            f"got the definition {name!r:.300}, expected one of {', '.join(shipped())}"
-        )
-    return shipped()[name].read_text(encoding="utf-8")
-
-
 def load_definition(name_or_path: str) -> Definition:
     """Reads a definition, by its shipped name or from a file.
 
@@ -364,14 +344,6 @@ def parse_definition(values: dict[str, Any], source: str) -> Definition:
 def stored_definition(values: dict[str, Any]) -> Definition:
     """A definition as a study's attributes hold it."""
     return parse_definition(values, source="stored definition")
-
-
-def override(definition: Definition, **search: Any) -> Definition:
-    """The definition with those options of [search] replaced that are not None."""
-    given = {k: v for k, v in search.items() if v is not None}
-    values = definition.model_dump()
-    values["search"].update(given)
-    return parse_definition(values, source="options")
 
 
 def _fault(fault: Any) -> str:

@@ -21,7 +21,8 @@ def definitions(shown: str | None) -> None:
       moo-bnas definitions
       moo-bnas definitions --show digits
     """
-    from moo_bnas.definition import load_definition, shipped, shipped_text
+    from moo_bnas.definition import load_definition
+    from moo_bnas.shipped import shipped, shipped_text
 
     if shown is not None:
         show(shipped_text(shown).rstrip("\n"))

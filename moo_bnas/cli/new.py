@@ -31,8 +31,8 @@ def new(file: Path, source: str) -> None:
       moo-bnas new mine.toml
       moo-bnas new longer.toml --from digits
     """
-    from moo_bnas.definition import shipped_text
     from moo_bnas.errors import DefinitionError
+    from moo_bnas.shipped import shipped_text
 
     text = shipped_text(source)
     if file.suffix != ".toml":

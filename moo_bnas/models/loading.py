@@ -101,12 +101,13 @@ def own_module(model: Model, source: str) -> nn.Module:
 def _network(model: Model) -> Network:
     """The network that a card names, with the options of the definition that it was made by."""
     card = model.card
-    if not source_of(card.network):
-        raise DefinitionError("it is a network of moo-bnas itself")
     options = dict(card.made["definition"]["network"])
-    options = {k: v for k, v in options.items() if k not in ("name", "binarizer")}
+    name = options.pop("name")  # of the entry point; the network may call itself something else
+    options.pop("binarizer", None)
+    if not source_of(name):
+        raise DefinitionError("it is a network of moo-bnas itself")
     shape = ImageShape(card.image.size, card.image.channels, len(card.classes))
-    return make_network(card.network, shape, **options)
+    return make_network(name, shape, **options)
 
 
 def _plain(model: Model, source: str) -> nn.Module:

@@ -164,7 +164,7 @@ def predict(
 
     def warn(path: Path, error: DataError) -> None:
         broken.append(error)
-        warnings.warn(one_line(f"left out: {error}"), stacklevel=3)
+        warnings.warn(one_line(f"left out: {error}"), stacklevel=4)
 
     found = list(predict_files(predictor, paths, warn))
     if paths and not found:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from moo_bnas.definition import load_definition, shipped
+from moo_bnas.definition import load_definition
+from moo_bnas.shipped import shipped
 from tests.conftest import Cli
 
 

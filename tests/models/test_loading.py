@@ -41,7 +41,9 @@ def as_specified(image: ImageShape = IMAGE, temperature: float = 1.0) -> Network
 
 
 def wider(image: ImageShape = IMAGE, temperature: float = 1.0) -> Network:
-    return two_convs(image, base_width=8)
+    """What a later version of its package might make."""
+    before = two_convs(image)
+    return replace(before, layers=lambda widths, p: before.layers([w + 1 for w in widths], p))
 
 
 Offer = Callable[[str | None], None]
@@ -118,7 +120,9 @@ def test_a_network_of_ones_own_predicts_where_its_package_is_installed(
         with pytest.raises(ModelFileError, match="computes something else than its layer specs"):
             export(path, form)  # type: ignore[arg-type]
     offer("wider")
-    with pytest.raises(ModelFileError, match="another network own than its package makes by now"):
+    with pytest.raises(
+        ModelFileError, match="another network two_convs than its package makes by now"
+    ):
         moo_bnas.predict(path, images)
     offer(None)
     with pytest.raises(ModelFileError, match="got network 'own', expected.*; install the version"):
@@ -152,5 +156,5 @@ def test_a_file_has_nothing_made_that_its_tensors_do_not_fill(
     card = model.card.model_copy(update={"widths": widths, "layers": layers})
     path.write_bytes(to_bytes(Model(card, model.arrays)))
     monkeypatch.setattr("moo_bnas.networks.module.build", lambda *_: pytest.fail("it was made"))
-    with pytest.raises(ModelFileError, match="another network own than its package makes"):
+    with pytest.raises(ModelFileError, match="another network two_convs than its package makes"):
         moo_bnas.predict(path, digits_images()[:1])
