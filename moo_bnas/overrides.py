@@ -10,23 +10,28 @@ from moo_bnas.definition import Definition, parse_definition
 from moo_bnas.errors import DefinitionError
 
 
-def override(definition: Definition, sets: Sequence[str] = (), **search: Any) -> Definition:
-    """The definition with some keys replaced.
+def override(definition: Definition, **search: Any) -> Definition:
+    """The definition with those options of [search] replaced that are not None."""
+    values = definition.model_dump()
+    values["search"].update({k: v for k, v in search.items() if v is not None})
+    return parse_definition(values, source="options")
+
+
+def with_keys(definition: Definition, settings: Sequence[str]) -> Definition:
+    """The definition with any of its keys replaced.
 
     Args:
         definition: Definition to begin with.
-        sets: `KEY=VALUE` each, such as `recipe.epochs=3`: a key of any section, and its value as
-            in TOML; what is no TOML is a text.
-        search: Options of [search]; those that are None keep the definition's own.
+        settings: `SECTION.KEY=VALUE` each, such as `recipe.epochs=3`, with a value as in TOML; what
+            is no TOML is a text.
 
     Raises:
         DefinitionError: Where a key is unknown or a value does not fit it; the message names all
             faults at once.
     """
     values = definition.model_dump()
-    for each in sets:
+    for each in settings:
         _set(values, each)
-    values["search"].update({k: v for k, v in search.items() if v is not None})
     return parse_definition(values, source="options")
 
 

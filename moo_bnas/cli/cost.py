@@ -75,7 +75,11 @@ def cost(
     from moo_bnas.networks import make_network
     from moo_bnas.shipped import shipped
 
-    own = {"--base-width": base_width, "--image-size": image_size, "--channels": channels}
+    own: dict[str, object] = {
+        "--base-width": base_width,
+        "--image-size": image_size,
+        "--channels": channels,
+    }
     own |= {"--classes": classes, "--stem": stem}
     if name in shipped() or name.endswith(".toml"):
         from moo_bnas.definition import load_definition

@@ -32,6 +32,7 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
     check_run(name, definition, mode, seed)
     space, options = definition.make_space(), definition.search
     devices = local_devices(driver.workers, driver.device) or (driver.device,)
+    devices = tuple("cpu" if each == "auto" else each for each in devices)  # there is no GPU
     first = make_search(definition, mode, seed).ask()
     costs = definition.cost.each(definition.make_network(), space, first)
     order = [genotype for _, genotype in sorted(zip(costs, first, strict=True))]
@@ -85,8 +86,6 @@ def _measure(
     from moo_bnas.training.pace import seconds_per_epoch
 
     loaded = definition.data.load(driver.data_root, definition.recipe.seed, "search")
-    if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
     data = to_device(loaded, definition.make_network().image.size, torch.device(device))
 
     images = (

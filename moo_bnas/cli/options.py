@@ -60,12 +60,8 @@ class Amounts(Numbers):
         except ValueError:
             number = math.nan
         if found is None or not math.isfinite(number):
-            unit = next(u for u in self._units if u)
-            self.fail(
-                f"got {value!r:.100}, expected an amount such as 40000, 40k or 40k{unit}",
-                param,
-                ctx,
-            )
+            such = f"40000, 40k or 40k{next(u for u in self._units if u)}"
+            self.fail(f"got {value!r:.100}, expected an amount such as {such}", param, ctx)
         return super().convert(
             number * self._prefixes[found[2]] * self._units[found[3]], param, ctx
         )

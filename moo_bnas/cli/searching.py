@@ -44,7 +44,7 @@ class RunOptions:
         trade_off: Lambda of the fitness.
         max_flops: Limit on the FLOPs of a candidate.
         max_memory: Limit on the memory of a candidate, in bits.
-        sets: `KEY=VALUE` for any other key of the definition.
+        settings: `SECTION.KEY=VALUE` for any other key of the definition.
     """
 
     definition_name: str
@@ -62,7 +62,7 @@ class RunOptions:
     trade_off: float | None
     max_flops: float | None
     max_memory: float | None
-    sets: tuple[str, ...]
+    settings: tuple[str, ...]
 
     def definition(self) -> Definition:
         """The definition, with the limits that were given instead of its own.
@@ -71,11 +71,10 @@ class RunOptions:
             DefinitionError: Where it is missing or wrong.
         """
         from moo_bnas.definition import load_definition
-        from moo_bnas.overrides import override
+        from moo_bnas.overrides import override, with_keys
 
         return override(
-            load_definition(self.definition_name),
-            self.sets,
+            with_keys(load_definition(self.definition_name), self.settings),
             population=self.population,
             generations=self.generations,
             schedule=self.schedule,
@@ -180,7 +179,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--set",
-            "sets",
+            "settings",
             multiple=True,
             metavar="KEY=VALUE",
             help="Replace any key of the definition, as in recipe.epochs=3; repeatable.",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from moo_bnas.cli import cli as commands
+from moo_bnas.cli.groups import WORKFLOW
 from tests.conftest import Cli
 
 
@@ -65,3 +66,14 @@ def test_debug_shows_the_traceback(cli: Cli) -> None:
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "moo-bnas: there is no file" in done.stderr
+
+
+def test_help_lists_every_command_in_the_order_of_work(cli: Cli) -> None:
+    shown = cli("--help").stdout
+    listed = [name for names in WORKFLOW.values() for name in names]
+    visible = {name for name, command in commands.commands.items() if not command.hidden}
+    assert len(listed) == len(set(listed))
+    assert set(listed) == visible
+    places = [shown.index(f"\n  {name} ") for name in listed]
+    assert places == sorted(places)
+    assert [t for t in WORKFLOW if f"\n{t}:\n" in shown] == list(WORKFLOW)

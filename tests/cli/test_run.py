@@ -101,6 +101,24 @@ def test_confirm_is_added_to_a_finished_run_and_compares_with_uniform_networks(
     assert "workers" not in again.stderr  # nothing is left to do
 
 
+def test_a_dry_run_says_what_would_be_and_stores_nothing(
+    cli: Cli, tmp_path: Path, folder_path: Path, tiny_path: Path
+) -> None:
+    options = ("--set", "recipe.epochs=2", "--max-memory", "40kbit", "--workers", "2")
+    done = cli("run", tiny_path, *options, "--dry-run", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert told["run"] == "tiny-pareto-s0 in sqlite:///moo-bnas.db; nothing is stored now"
+    assert told["candidates"] == "18 of 2 epochs, and 5 references"
+    assert told["data"] == "digits: 1,077 train, 360 validation, 360 test"
+    assert told["workers"] == "2 on cpu"
+    assert told["time"].startswith("about ")
+    refused = cli("run", folder_path, "--dry-run", "--data-root", "nowhere")
+    assert refused.returncode == 3
+    assert not list(tmp_path.glob("*.db"))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_run_whose_data_are_missing_leaves_no_study(
     cli: Cli, tmp_path: Path, folder_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ from tests.models.trained import digits_images, inputs_of, logits_of, trained
 from tests.own_network.own_network import two_convs
 
 VGG = "vgg_small dorefa"
+FORMS: tuple[Format, ...] = ("packed", "onnx", "torch")
 IMAGE = ImageShape(8, 1, 10)
 
 
@@ -116,9 +117,9 @@ def test_a_network_of_ones_own_predicts_where_its_package_is_installed(
     assert torch.allclose(logits, whole / 2)  # the temperature of its definition
     found = moo_bnas.predict(path, images)
     assert np.allclose([p.probabilities for p in found], logits.softmax(1), atol=1e-5)
-    for form in ("packed", "onnx", "torch"):
+    for form in FORMS:
         with pytest.raises(ModelFileError, match="computes something else than its layer specs"):
-            export(path, form)  # type: ignore[arg-type]
+            export(path, form)
     offer("wider")
     with pytest.raises(
         ModelFileError, match="another network two_convs than its package makes by now"
@@ -129,7 +130,7 @@ def test_a_network_of_ones_own_predicts_where_its_package_is_installed(
         moo_bnas.load_model(path)
 
 
-@pytest.mark.parametrize("form", ["packed", "onnx", "torch"])
+@pytest.mark.parametrize("form", FORMS)
 def test_a_network_of_ones_own_that_is_what_its_specs_say_is_exported(
     tmp_path: Path, offer: Offer, form: Format
 ) -> None:
