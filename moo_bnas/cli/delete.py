@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from moo_bnas.cli.options import artifacts_option, general_options, storage_option
-from moo_bnas.output import show
+from moo_bnas.output import one_line, show
 
 
 @click.command(short_help="Delete a run with all that belongs to it.")
@@ -39,7 +39,7 @@ def delete(
     doomed = find_doomed(storage, name, artifacts_url, keep_artifacts=keep_artifacts)
     what = f"{doomed.trials} trials of {', '.join(s.name for s in doomed.studies[::-1])}"
     if not yes:
-        click.confirm(f"delete {what} in {storage.shown_url}?", abort=True, err=True)
+        click.confirm(one_line(f"delete {what} in {storage.shown_url}?"), abort=True, err=True)
     removed = delete_run(doomed, notify)
     files = f", and {removed} files of {doomed.artifacts.shown}" if doomed.artifacts else ""
     show(f"deleted: {what}{files}")
