@@ -59,7 +59,6 @@ def test_files_are_listed_without_a_break_in_a_name() -> None:
     folder = Path("runs/a-long-name-of-a-study-with-many-hyphens-pareto-s0")
     paths = [folder / f"file-{i}-with-a-name.html" for i in range(6)]
     text = listing("written", [*paths, Path("other") / "x.csv"])
-    assert text.startswith(f"written: {paths[0]}, ")
     assert text.replace(",", "").split() == [
         *("written:", str(paths[0]), *(p.name for p in paths[1:]), "other/x.csv")
     ]

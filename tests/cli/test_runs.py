@@ -9,6 +9,7 @@ import pytest
 
 from moo_bnas.definition import Definition
 from moo_bnas.driver.run import open_run
+from moo_bnas.evolution.space import Genotype
 from moo_bnas.overrides import with_keys
 from moo_bnas.storage import Storage
 from tests.conftest import Cli
@@ -16,14 +17,18 @@ from tests.driving import search_driver
 from tests.fakes import accuracy_of, fake_worker
 
 
+def better(genotype: Genotype) -> float:
+    return accuracy_of(genotype) + 5
+
+
 @pytest.fixture
 def storage(tmp_path: Path, tiny: Definition) -> Storage:
     """Two finished runs, of which the second trained better; and one that is only begun."""
     storage = Storage(f"sqlite:///{tmp_path}/moo-bnas.db", create=True)
     longer = with_keys(tiny, ["recipe.epochs=2", "search.model=gp"])
-    for name, definition, more in (("a", tiny, 0.0), ("b", longer, 5.0)):
+    for name, definition, accuracy in (("a", tiny, accuracy_of), ("b", longer, better)):
         run = open_run(storage, name, definition, "pareto", 0)
-        with fake_worker(storage.url, name, lambda g, more=more: accuracy_of(g) + more):
+        with fake_worker(storage.url, name, accuracy):
             search_driver(run).drive()
     open_run(storage, "c", tiny, "scalar", 3)
     return storage
@@ -60,7 +65,8 @@ def test_runs_are_listed_compared_and_deleted(cli: Cli, storage: Storage) -> Non
 
     kept = cli("delete", "b")  # standard input is closed: nobody says yes
     assert kept.returncode == 130
-    assert "delete 25 trials of b, b.baselines in sqlite:///moo-bnas.db?" not in kept.stdout
+    assert " trials of b, b.baselines in sqlite:///moo-bnas.db? [y/N]" in kept.stderr
+    assert storage.studies.names() == ["a", "b", "c"]
     done = cli("delete", "b", "--yes")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("deleted: ")
