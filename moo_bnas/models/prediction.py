@@ -200,9 +200,9 @@ def _open(path: Path) -> tuple[Card, Runner]:
     model = read_model(path)
     match model.card.kind:
         case "packed":
-            from moo_bnas.models.popcount import PopcountNetwork
+            from moo_bnas.models.packed import reference
 
-            return model.card, PopcountNetwork(model, str(path))
+            return model.card, reference(model, str(path))
         case "plain":
             return model.card, _plain(model, str(path))
         case _:

@@ -25,8 +25,11 @@ SUFFIXES: dict[Format, str] = {
 }
 """Suffix of the file of each format; it replaces the suffix of the trained network's file."""
 
-PLAIN_SOURCE = "moo_bnas_plain.py"
-"""Name of the module that runs a plain network, next to its file; Python can import it."""
+SOURCES: dict[Format, tuple[str, str]] = {
+    "packed": ("moo_bnas_packed.py", "popcount.py"),
+    "torch": ("moo_bnas_plain.py", "plain.py"),
+}
+"""The module that runs a network, next to its file, and the one here of which it is a copy."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,10 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
         case "torch":
             card = exported(model.card, "plain")
             state = {f"{PREFIX}{name}": array for name, array in arrays.items()}
-            code = files("moo_bnas.models").joinpath("plain.py").read_bytes()
-            contents = {path: to_bytes(Model(card, state)), path.with_name(PLAIN_SOURCE): code}
+            contents = {path: to_bytes(Model(card, state))}
+    if form in SOURCES:
+        name, code = SOURCES[form]
+        contents[path.with_name(name)] = files("moo_bnas.models").joinpath(code).read_bytes()
     for file, content in contents.items():
         _write(file, content)
     return Export({file: len(content) for file, content in contents.items()}, taken)

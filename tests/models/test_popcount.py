@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Layer, Model, parse_model, to_bytes
-from moo_bnas.models.packed import pack
+from moo_bnas.models.packed import pack, reference
 from moo_bnas.models.popcount import Bits, PopcountNetwork, binary_sums, words
 from moo_bnas.networks.layers import ImageShape, LayerList
 from moo_bnas.networks.module import BinaryConv2d, build
@@ -24,7 +24,7 @@ from tests.models.trained import assert_same, inputs_of, logits_of, restore, tra
 
 def _packed(model: Model) -> PopcountNetwork:
     content = to_bytes(pack(model.card, fold(model, "model")))
-    return PopcountNetwork(parse_model(content, "packed"), "packed")
+    return reference(parse_model(content, "packed"), "packed")
 
 
 def _conv(c_in: int, c_out: int, kernel: int, stride: int, padding: int) -> Layer:

@@ -39,7 +39,7 @@ def test_the_packed_sizes_that_are_printed_add_up(cli: Cli, trained_path: Path) 
 @pytest.mark.parametrize(
     ("form", "names"),
     [
-        ("packed", {"model.packed.safetensors"}),
+        ("packed", {"model.packed.safetensors", "moo_bnas_packed.py"}),
         ("onnx", {"model.onnx"}),
         ("torch", {"model.plain.safetensors", "moo_bnas_plain.py"}),
     ],
@@ -53,8 +53,8 @@ def test_files_lie_beside_the_trained_one_unless_told_otherwise(
     other.mkdir()
     assert _export(trained_path, "--format", form, "--out", other / "mine").exit_code == 0
     there = {p.name: p.read_bytes() for p in other.iterdir()}
-    assert set(there) == {"mine"} | (names & {"moo_bnas_plain.py"})
-    main = next(n for n in names if n.startswith("model"))
+    assert set(there) == {"mine"} | (names & {"moo_bnas_plain.py", "moo_bnas_packed.py"})
+    main = next(n for n in names if n.startswith("model."))
     assert there["mine"] == (tmp_path / main).read_bytes()
 
 
