@@ -16,7 +16,7 @@ from moo_bnas.errors import ModelFileError
 from moo_bnas.models.encoding import encoding_of, exported
 from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Card, Image, Layer, Model, parse_card, read_model, to_bytes
-from moo_bnas.models.packed import pack, reference
+from moo_bnas.models.packed import pack
 from moo_bnas.models.writing import Format, export
 from moo_bnas.networks.binarizers import BINARIZERS, SIGNS
 from moo_bnas.networks.layers import ImageShape, LayerList

@@ -13,7 +13,7 @@ from moo_bnas.models.fast.program import CHANNELS
 def of_signs(signs: NDArray[np.int8]) -> NDArray[np.uint64]:
     """Bits of binary weights, out x in x k x k, as words [block][element of the window][32].
 
-    The words of a window go row by row, pixel by pixel; each pixel fills whole words of 64 channels.
+    The words of a window go row by row, pixel by pixel; a pixel fills whole words of 64 channels.
     """
     out, channels, k, _ = signs.shape
     bits = np.zeros((out, k, k, -(-channels // 64) * 64), np.bool_)
@@ -41,6 +41,4 @@ def masks(flags: NDArray[np.bool_]) -> NDArray[np.uint32]:
 def _blocked(rows: NDArray[Any]) -> NDArray[Any]:
     """From channels x elements to blocks x elements x 32."""
     columns = padded(rows.T, 0)
-    return np.ascontiguousarray(
-        columns.reshape(len(columns), -1, CHANNELS).transpose(1, 0, 2)
-    )
+    return np.ascontiguousarray(columns.reshape(len(columns), -1, CHANNELS).transpose(1, 0, 2))

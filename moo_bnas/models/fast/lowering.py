@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moo_bnas.models.fast.plan import Grid, Plan, Step
-from moo_bnas.models.fast.program import STEP, TILE, WINDOWS, Op
+from moo_bnas.models.fast.program import STEP, WINDOWS, Op
 
 _LINE = 64  # bytes: the greatest vector, and a line of the cache
 _CONVS = (Op.BITS_TO_BITS, Op.BITS_TO_FLOATS, Op.FLOATS_TO_BITS, Op.FLOATS_TO_FLOATS)
@@ -40,9 +40,7 @@ class Program:
         self._own: list[NDArray[Any]] = []
         self.scratch = self._room(2048)
         self.steps = np.zeros(len(constants.steps), STEP)
-        for row, step, arrays in zip(
-            self.steps, constants.steps, constants.arrays, strict=True
-        ):
+        for row, step, arrays in zip(self.steps, constants.steps, constants.arrays, strict=True):
             self._fill(row, step, arrays)
         self.out = int(self.steps[-1]["out"])
 
@@ -120,13 +118,12 @@ def _tiles(step: Step) -> NDArray[np.int32]:
         classes[y] * (classes.max() + 1) + classes[x],
         _pixels(other, y // half, x // half),
     )
-    tiles = np.concatenate(columns, axis=1).astype(np.int32)
-    assert tiles.shape[1] == TILE
-    return tiles
+    return np.concatenate(columns, axis=1).astype(np.int32)
 
 
 def _pixels(grid: Grid, y: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
-    return (y + grid.border) * (grid.size + 2 * grid.border) + x + grid.border
+    pixels: NDArray[Any] = (y + grid.border) * (grid.size + 2 * grid.border) + x + grid.border
+    return pixels
 
 
 def _aligned(array: NDArray[Any]) -> NDArray[Any]:

@@ -204,9 +204,7 @@ class _Planner:
             and all(np.isfinite(part).all() for part in parts)
         )
 
-    def _fused(
-        self, layer: Layer, source: Grid, after: list[Layer], *, with_bits: bool
-    ) -> None:
+    def _fused(self, layer: Layer, source: Grid, after: list[Layer], *, with_bits: bool) -> None:
         *_, norm, binarize = after
         multiplier, offset = self._of(norm, "multiplier"), self._of(norm, "offset")
         classes: tuple[int, ...] = (0,) * layer.out_size
@@ -225,10 +223,10 @@ class _Planner:
                 "thresholds": blocks.padded(limits, np.iinfo(np.int64).max),
             }
         else:
-            limits, flips = thresholds.of_floats(multiplier, offset, self._encoding)
+            least, flips = thresholds.of_floats(multiplier, offset, self._encoding)
             arrays = {
                 "weights": blocks.of_floats(self._of(layer, "weight")),
-                "thresholds": blocks.padded(limits, np.inf),
+                "thresholds": blocks.padded(least, np.inf),
             }
         arrays["flips"] = blocks.masks(flips)
         op = Op.BITS_TO_BITS if with_bits else Op.FLOATS_TO_BITS
@@ -268,11 +266,17 @@ class _Planner:
             return np.zeros((1, layer.out_channels)), (0,) * layer.out_size
         signs = self._of(layer, "signs").sum(axis=1, dtype=np.int64)
         inside = [
-            tuple(0 <= y * layer.stride - layer.padding + i < source.size for i in range(layer.kernel))
+            tuple(
+                0 <= y * layer.stride - layer.padding + i < source.size for i in range(layer.kernel)
+            )
             for y in range(layer.out_size)
         ]
         kinds = list(dict.fromkeys(inside))
-        sums = [signs[:, rows][:, :, columns].sum(axis=(1, 2)) for rows in map(np.array, kinds) for columns in map(np.array, kinds)]
+        sums = [
+            signs[:, rows][:, :, columns].sum(axis=(1, 2))
+            for rows in map(np.array, kinds)
+            for columns in map(np.array, kinds)
+        ]
         return low * np.array(sums), tuple(kinds.index(one) for one in inside)
 
     def _after(self, layer: Layer) -> list[Layer]:

@@ -25,7 +25,11 @@ def check_shapes(card: Card, source: str) -> None:
     last = INPUT
     for layer in card.layers:
         wanted = 2 if layer.kind == "add" else 1
-        if layer.name in known or len(layer.inputs) != wanted or not known.keys() >= {*layer.inputs}:
+        if (
+            layer.name in known
+            or len(layer.inputs) != wanted
+            or not known.keys() >= {*layer.inputs}
+        ):
             raise _misfit(
                 source,
                 layer,

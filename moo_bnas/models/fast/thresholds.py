@@ -56,9 +56,7 @@ def of_counts(
     return _bisect(passed, flips, -limit - 1, limit + 1, lows.shape), flips
 
 
-def of_floats(
-    multiplier: Floats, offset: Floats, encoding: Encoding
-) -> tuple[Floats, Bools]:
+def of_floats(multiplier: Floats, offset: Floats, encoding: Encoding) -> tuple[Floats, Bools]:
     """Thresholds of the float32 sums of a full-precision conv, and flips, per channel."""
 
     def passed(keys: Integers) -> Bools:
@@ -71,7 +69,6 @@ def of_floats(
 
 def of_binarizer(encoding: Encoding) -> Floats:
     """The float32 above which an activation becomes the higher level, as one number."""
-    (threshold,) = encoding.thresholds
 
     def passed(keys: Integers) -> Bools:
         return passes(_ordered(keys), encoding)

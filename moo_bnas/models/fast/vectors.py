@@ -116,15 +116,11 @@ def _pass(
     def step(index: ir.Value, sums: Sequence[ir.Value]) -> Sequence[ir.Value]:
         here = builder.add(weights, builder.mul(index, _I64(size * CHANNELS)))
         offset = _at(builder, builder.add(offsets, builder.mul(index, _I64(8))), _I64)
-        loaded = [
-            _at(builder, here, width, first + i * lanes * size) for i in range(vectors)
-        ]
+        loaded = [_at(builder, here, width, first + i * lanes * size) for i in range(vectors)]
         out = []
         for i, window in enumerate(windows):
             x = _splat(builder, _at(builder, builder.add(window, offset), element), lanes)
-            out += [
-                combine(sums[i * vectors + j], x, loaded[j]) for j in range(vectors)
-            ]
+            out += [combine(sums[i * vectors + j], x, loaded[j]) for j in range(vectors)]
         return out
 
     zero = ir.Constant(kind, None)
@@ -148,7 +144,6 @@ def _counts(builder: ir.IRBuilder, arguments: Sequence[ir.Value]) -> Sums:
         return builder.add(total, _ones(builder, builder.and_(x, w)))
 
     if PATH.words:
-        assert lanes * PATH.vectors == CHANNELS
         return _pass(builder, arguments, words, _I64, (_I64(0), count), 0, add_words)
     chars = ir.VectorType(_I8, PATH.bytes)
 
