@@ -110,9 +110,10 @@ def test_images_of_any_size_become_those_of_the_network(
 def test_the_command_prints_a_line_an_image(
     cli: Cli, make: Callable[[Format | None], Path], folder: Path
 ) -> None:
-    done = cli("predict", path := make("packed"), "images", "--top", "2")
+    file = make("packed")
+    done = cli("predict", file, "images", "--top", "2")
     assert done.returncode == 0
-    assert re.fullmatch(rf"{path} runs with numba kernels for .+\n", done.stderr)
+    assert re.fullmatch(rf"{file} runs with numba kernels for .+\n", done.stderr)
     lines = done.stdout.splitlines()
     assert len(lines) == 12
     assert re.fullmatch(r"images/a/00.png  \d \d+\.\d\d %  \d \d+\.\d\d %", lines[0])

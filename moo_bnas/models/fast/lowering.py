@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moo_bnas.models.fast.plan import Grid, Plan, Step
-from moo_bnas.models.fast.program import STEP, WINDOWS, Op
+from moo_bnas.models.fast.program import CONVS, STEP, WINDOWS, Op
 
 _LINE = 64  # bytes: the greatest vector, and a line of the cache
-_CONVS = (Op.BITS_TO_BITS, Op.BITS_TO_FLOATS, Op.FLOATS_TO_BITS, Op.FLOATS_TO_FLOATS)
 
 
 class Constants:
@@ -56,7 +55,7 @@ class Program:
         row["pooled"] = step.pooled
         for name, array in arrays.items():
             row[name] = array.ctypes.data
-        if step.op in _CONVS:
+        if step.op in CONVS:
             row["blocks"], row["element_count"] = arrays["weights"].shape[:2]
             row["tile_count"] = len(arrays["tiles"])
             row["place_count"] = len(arrays["places"])
@@ -82,7 +81,7 @@ class Program:
 
 def _places(step: Step) -> dict[str, NDArray[Any]]:
     """Where a conv finds its windows, and puts its sums."""
-    if step.op not in _CONVS:
+    if step.op not in CONVS:
         return {}
     conv, source = step.layer, step.source
     width = source.size + 2 * source.border

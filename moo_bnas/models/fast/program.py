@@ -32,6 +32,8 @@ class Op(IntEnum):
     LEVELS = 13
 
 
+CONVS = (Op.BITS_TO_BITS, Op.BITS_TO_FLOATS, Op.FLOATS_TO_BITS, Op.FLOATS_TO_FLOATS)
+
 STEP = np.dtype(
     [
         (name, np.int64)

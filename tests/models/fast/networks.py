@@ -29,8 +29,10 @@ def network(
     stem: Stem | None = None,
     seed: int = 0,
 ) -> Model:
-    """A packed network of the given widths."""
+    """A packed network of the given widths; a ResNet-18 has the small stem by default."""
     shape = ImageShape(size, 3, CLASSES)
+    if name == "resnet18" and stem is None:
+        stem = "small"
     return packed(
         make_network(name, shape, stem=stem).layers(widths, "binary"), binarizer, size, seed
     )

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def _same(model: Model, n: int = 3, threads: int = 1) -> None:
 @pytest.mark.parametrize("binarizer", ONE_BIT)
 def test_logits_are_the_references_bit_for_bit(binarizer: str) -> None:
     _same(network("vgg_small", VGG, binarizer=binarizer))
-    _same(network("resnet18", RESNET, binarizer=binarizer, stem="small"))
+    _same(network("resnet18", RESNET, binarizer=binarizer))
 
 
 @settings(deadline=None, max_examples=15)
@@ -104,6 +105,7 @@ def test_scales_and_norms_that_no_training_gives() -> None:
 CODE = """
 import sys
 from pathlib import Path
+from typing import Any
 import numpy
 from moo_bnas.models.fast.network import FastNetwork
 from moo_bnas.models.model_file import read_model
@@ -128,8 +130,7 @@ def test_kernels_for_other_processors_give_the_same_bits(path: str, tmp_path: Pa
     files = []
     for binarizer in ONE_BIT:
         for kind, widths in (("vgg_small", VGG), ("resnet18", RESNET)):
-            stem = "small" if kind == "resnet18" else None
-            model = network(kind, widths, binarizer=binarizer, stem=stem)
+            model = network(kind, widths, binarizer=binarizer)
             file = tmp_path / f"{kind}-{binarizer}"
             card = model.card.model_copy(update={"encoding": ONE_BIT[binarizer].encoding})
             file.write_bytes(to_bytes(Model(card, model.arrays)))
@@ -150,6 +151,7 @@ def test_kernels_for_other_processors_give_the_same_bits(path: str, tmp_path: Pa
 
 def test_images_of_another_type_or_shape_are_refused() -> None:
     fast = FastNetwork(network("vgg_small", VGG), "it")
+    wrong: np.ndarray[Any, Any]
     for wrong in (
         np.zeros((2, 3, 8, 8)),
         np.zeros((2, 1, 8, 8), np.float32),
