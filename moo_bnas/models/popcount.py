@@ -32,6 +32,7 @@ _IMPLIED = {
 }
 """Encodings of the binarizers of which a card holds only the name."""
 
+_VERSION = ("packed", 1)
 _TYPES = {"U8": np.uint8, "F32": np.float32}
 
 Floats = NDArray[np.float32]
@@ -170,21 +171,22 @@ def load(path: str | PathLike[str]) -> PopcountNetwork:
     """
     with open(path, "rb") as file:
         content = file.read()
-    size = int.from_bytes(content[:8], "little")
     try:
+        size = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + size])
-        card = json.loads(header.pop("__metadata__", {}).get("moo_bnas", "{}"))
+        card = json.loads(header.pop("__metadata__")["moo_bnas"])
+        version = card["kind"], card["version"]
         data = memoryview(content)[8 + size :]
-        arrays = {name: _tensor(data, spec) for name, spec in header.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        arrays = {name: _tensor(data, spec) for name, spec in header.items() if version == _VERSION}
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is not a packed network, or it is incomplete or damaged ({error}); make it "
             "again, or fetch a complete copy"
         ) from error
-    if (card.get("kind"), card.get("version")) != ("packed", 1):
+    if version != _VERSION:
         raise ValueError(
-            f"{path} is not a packed network of version 1 (kind {card.get('kind')}, version "
-            f"{card.get('version')}); make one with moo-bnas export --format packed"
+            f"{path} is not a packed network of version 1 (kind {version[0]}, version "
+            f"{version[1]}); make one with moo-bnas export --format packed"
         )
     return PopcountNetwork(card, arrays)
 

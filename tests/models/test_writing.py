@@ -52,7 +52,7 @@ def test_files_lie_beside_the_trained_one_unless_told_otherwise(
     assert {p.name for p in tmp_path.iterdir()} == names | {"model.safetensors"}
     other = tmp_path / "other"
     other.mkdir()
-    main = next(n for n in names if n.startswith("model."))
+    main = next(n for n in sorted(names) if n.startswith("model."))
     # The name of a C file is part of its content.
     own = main if form == "c" else "mine"
     assert _export(trained_path, "--format", form, "--out", other / own).exit_code == 0
