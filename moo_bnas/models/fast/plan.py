@@ -17,8 +17,7 @@ from moo_bnas.models.arrays import is_binary
 from moo_bnas.models.encoding import encoding_of
 from moo_bnas.models.fast import blocks, thresholds
 from moo_bnas.models.fast.program import Op
-from moo_bnas.models.fast.shapes import check_shapes
-from moo_bnas.models.model_file import Arrays, Card, Layer, Model
+from moo_bnas.models.model_file import Arrays, Card, Layer, Model, check_card
 from moo_bnas.models.packed import unpack
 from moo_bnas.networks.binarizers import Encoding
 from moo_bnas.networks.layers import INPUT
@@ -111,8 +110,8 @@ def plan(model: Model, source: str) -> Plan:
         ModelFileError: If it is not a packed network, its tensors are not those of its card, or
             the shapes of its layers do not fit together.
     """
+    check_card(model.card, source)
     arrays = unpack(model, source)
-    check_shapes(model.card, source)
     return _Planner(model.card, arrays, encoding_of(model.card, source)).plan()
 
 

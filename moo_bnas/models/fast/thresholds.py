@@ -82,13 +82,14 @@ def _bisect(
     """The greatest integers in low..high - 1 that do not pass; low is taken not to pass."""
     below = np.full(shape, low, np.int64)
     above = np.full(shape, high, np.int64)
-    while (above - below > 1).any():
-        middle = (below + above) // 2
-        passing = passed(middle) ^ flips
-        # Where both have met, the middle is `below` and must stay it.
-        open_ = above - below > 1
-        above = np.where(open_ & passing, middle, above)
-        below = np.where(open_ & ~passing, middle, below)
+    with np.errstate(all="ignore"):  # sums near infinity overflow
+        while (above - below > 1).any():
+            middle = (below + above) // 2
+            passing = passed(middle) ^ flips
+            # Where both have met, the middle is `below` and must stay it.
+            open_ = above - below > 1
+            above = np.where(open_ & passing, middle, above)
+            below = np.where(open_ & ~passing, middle, below)
     return below
 
 
