@@ -153,9 +153,9 @@ def test_images_of_another_type_or_shape_are_refused() -> None:
     fast = FastNetwork(network("vgg_small", VGG), "it")
     shapes = ((2, 1, 8, 8), (2, 3, 8, 9), (3, 8, 8))
     wrong: list[Any] = [np.zeros((2, 3, 8, 8)), *(np.zeros(s, np.float32) for s in shapes)]
-    for given in wrong:
+    for images_ in wrong:
         with pytest.raises(DataError, match="expected normalised ones: float32 of n x 3 x 8 x 8"):
-            fast(given)
+            fast(images_)
     assert fast(np.zeros((0, 3, 8, 8), np.float32)).shape == (0, 10)
     every_second = np.zeros((4, 3, 8, 16), np.float32)[::2, :, :, ::2]
     assert np.array_equal(fast(every_second), fast(np.zeros((2, 3, 8, 8), np.float32)))
