@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moo_bnas.models.fast.memory import places, rounded
 from moo_bnas.models.fast.plan import Grid, Plan, Step, plan
 from moo_bnas.models.fast.program import CONVS, WINDOWS, Op
 from moo_bnas.models.model_file import Model
 
-_ALIGNED = 64
 _TYPES = {"f4": "float", "f8": "double", "i4": "int32_t", "u4": "uint32_t", "u8": "uint64_t"}
 _FITS = np.iinfo(np.int32)
 
@@ -69,11 +69,11 @@ class _Writer:
         self._plan, self._stem = planned, name
         self._name = re.sub(r"\W", "_", f"_{name}" if name[:1].isdigit() else name, flags=re.ASCII)
         self._grids = _grids(planned)
-        self._places, self._size = _memory(planned)
+        self._places, self._size = places(planned)
         image = planned.card.image
         self._image = self._size  # room for the normalised image, then for ones of windows
-        self._ones = self._image + _rounded(4 * image.channels * image.size**2)
-        self._workspace = self._ones + _rounded(max(map(_ones, planned.steps)))
+        self._ones = self._image + rounded(4 * image.channels * image.size**2)
+        self._workspace = self._ones + rounded(max(map(_ones, planned.steps)))
 
     def files(self) -> tuple[bytes, bytes]:
         card = self._plan.card
@@ -204,46 +204,11 @@ def _grids(planned: Plan) -> list[Grid]:
     return list(dict.fromkeys(step.out for step in planned.steps))
 
 
-def _memory(planned: Plan) -> tuple[Mapping[Grid, int], int]:
-    """Where each grid lies in the workspace, and its size, in bytes.
-
-    Grids share room whose values nobody reads any more.
-    """
-    last: dict[Grid, int] = {}
-    for i, step in enumerate(planned.steps):
-        for grid in (step.source, step.other, step.out):
-            if grid is not None:
-                last[grid] = i
-    places: dict[Grid, int] = {}
-    size = 0
-    for i, step in enumerate(planned.steps):
-        if step.out in places:
-            continue
-        need = _rounded(step.out.pixels * step.out.bytes)
-        taken = sorted(
-            (place, place + _rounded(grid.pixels * grid.bytes))
-            for grid, place in places.items()
-            if last[grid] >= i
-        )
-        start = 0
-        for first, end in taken:
-            if first - start >= need:
-                break
-            start = max(start, end)
-        places[step.out] = start
-        size = max(size, start + need)
-    return places, size
-
-
 def _ones(step: Step) -> int:
     """Bytes for the ones of all windows."""
     if step.op not in CONVS:
         return 0
     return 4 * (step.layer.out_size**2 + WINDOWS)
-
-
-def _rounded(size: int) -> int:
-    return -(-size // _ALIGNED) * _ALIGNED
 
 
 def _braced(values: NDArray[Any]) -> str:

@@ -7,7 +7,6 @@ Addresses are used as they are: `lowering` makes them from arrays whose shapes w
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from moo_bnas.models.fast.processor import PATH
 from moo_bnas.models.fast.program import CHANNELS, TILE, WINDOWS
@@ -21,12 +20,13 @@ from moo_bnas.models.fast.vectors import (
     halves_at,
     indices_at,
     integers_at,
+    kernel,
     ones_of,
     words_at,
 )
 
 
-@njit(nogil=True)
+@kernel
 def _loop_counts(w0, w1, w2, w3, elements, count, weights, out):
     totals = integers_at(out)
     for i in range(WINDOWS * CHANNELS):
@@ -40,7 +40,7 @@ def _loop_counts(w0, w1, w2, w3, elements, count, weights, out):
                 totals[i * CHANNELS + o] += ones_of(word & filters[k * CHANNELS + o])
 
 
-@njit(nogil=True)
+@kernel
 def _mask(counts, ones, thresholds):
     counted, limits = integers_at(counts), integers_at(thresholds)
     mask = 0
@@ -49,7 +49,7 @@ def _mask(counts, ones, thresholds):
     return np.uint32(mask)
 
 
-@njit(nogil=True)
+@kernel
 def _loop_masks(w0, w1, w2, w3, elements, count, weights, ones, t0, t1, t2, t3, scratch):
     _loop_counts(w0, w1, w2, w3, elements, count, weights, scratch)
     total = integers_at(ones)
@@ -61,12 +61,12 @@ def _loop_masks(w0, w1, w2, w3, elements, count, weights, ones, t0, t1, t2, t3, 
     )
 
 
-@njit(nogil=True)
+@kernel
 def _vector_masks(w0, w1, w2, w3, elements, count, weights, ones, t0, t1, t2, t3, _scratch):
     return bit_masks(w0, w1, w2, w3, elements, count, weights, ones, t0, t1, t2, t3)
 
 
-@njit(nogil=True)
+@kernel
 def _vector_counts(w0, w1, w2, w3, elements, count, weights, out):
     bit_counts(w0, w1, w2, w3, elements, count, weights, out)
 
@@ -75,7 +75,7 @@ _masks = _vector_masks if PATH.bytes else _loop_masks
 _counts = _vector_counts if PATH.bytes else _loop_counts
 
 
-@njit(nogil=True)
+@kernel
 def _count_ones(s):
     """Ones of the windows of all tiles."""
     words, per_pixel = words_at(s.source), s.source_bytes // 8
@@ -95,7 +95,7 @@ def _count_ones(s):
             of_window[WINDOWS * t + i] = total
 
 
-@njit(nogil=True)
+@kernel
 def _put(s, masks, tile, block):
     """Writes the bits of a tile."""
     flip, place = halves_at(s.flips)[block], s.out + 4 * block
@@ -109,7 +109,7 @@ def _put(s, masks, tile, block):
         halves_at(place + tile[7] * s.out_bytes)[0] = masks[3] ^ flip
 
 
-@njit(nogil=True)
+@kernel
 def bits_to_bits(s, scratch):
     """A binary conv of bits, whose sums are compared with thresholds."""
     _count_ones(s)
@@ -138,7 +138,7 @@ def bits_to_bits(s, scratch):
             _put(s, masks, tile, block)
 
 
-@njit(nogil=True)
+@kernel
 def floats_to_bits(s):
     """A full-precision conv, whose sums are compared with thresholds."""
     x, n = s.source, s.source_bytes
@@ -160,7 +160,7 @@ def floats_to_bits(s):
             _put(s, masks, tile, block)
 
 
-@njit(nogil=True)
+@kernel
 def _finish(s, sums, tile, block):
     """Scales the sums of a tile, and adds what follows: batch norm, another branch."""
     first = block * CHANNELS
@@ -183,7 +183,7 @@ def _finish(s, sums, tile, block):
                 out[o] += other[o]
 
 
-@njit(nogil=True)
+@kernel
 def bits_to_floats(s, scratch):
     """A binary conv of bits, with the float operations of the reference on its sums."""
     _count_ones(s)
@@ -214,7 +214,7 @@ def bits_to_floats(s, scratch):
             _finish(s, sums, tile, block)
 
 
-@njit(nogil=True)
+@kernel
 def floats_to_floats(s, scratch):
     """A conv of floats."""
     x, n = s.source, s.source_bytes

@@ -16,7 +16,7 @@ from moo_bnas.models.fast.convs import (
     floats_to_floats,
 )
 from moo_bnas.models.fast.program import CHANNELS, Op
-from moo_bnas.models.fast.vectors import above, doubles_at, floats_at, halves_at
+from moo_bnas.models.fast.vectors import above, doubles_at, floats_at, halves_at, kernel, words_at
 
 LOAD, BITS_TO_BITS, BITS_TO_FLOATS = int(Op.LOAD), int(Op.BITS_TO_BITS), int(Op.BITS_TO_FLOATS)
 FLOATS_TO_BITS, FLOATS_TO_FLOATS = int(Op.FLOATS_TO_BITS), int(Op.FLOATS_TO_FLOATS)
@@ -25,22 +25,22 @@ RELU, ADD, MEAN = int(Op.RELU), int(Op.ADD), int(Op.MEAN)
 FLATTEN, LINEAR, LEVELS = int(Op.FLATTEN), int(Op.LINEAR), int(Op.LEVELS)
 
 
-@njit(nogil=True)
+@kernel
 def _pixel(address, size, border, width, y, x):
     return address + ((y + border) * (size + 2 * border) + x + border) * width
 
 
-@njit(nogil=True)
+@kernel
 def _source(s, y, x):
     return _pixel(s.source, s.source_size, s.source_border, s.source_bytes, y, x)
 
 
-@njit(nogil=True)
+@kernel
 def _out(s, y, x):
     return _pixel(s.out, s.out_size, s.out_border, s.out_bytes, y, x)
 
 
-@njit(nogil=True)
+@kernel
 def _load(s, image):
     """From channels x rows x columns."""
     for y in range(s.out_size):
@@ -50,7 +50,7 @@ def _load(s, image):
                 out[c] = image[c, y, x]
 
 
-@njit(nogil=True)
+@kernel
 def _binarize(s):
     threshold, whole = floats_at(s.thresholds)[0], s.channels // CHANNELS
     for y in range(s.out_size):
@@ -66,7 +66,7 @@ def _binarize(s):
                 out[whole] = np.uint32(mask)
 
 
-@njit(nogil=True)
+@kernel
 def _max_pool(s):
     for y in range(s.out_size):
         for x in range(s.out_size):
@@ -81,7 +81,7 @@ def _max_pool(s):
                         out[c] = max(out[c], source[c])
 
 
-@njit(nogil=True)
+@kernel
 def _elementwise(s):
     for y in range(s.out_size):
         for x in range(s.out_size):
@@ -105,7 +105,7 @@ def _elementwise(s):
                     out[c] = source[c] + other[c]
 
 
-@njit(nogil=True)
+@kernel
 def _mean(s, scratch):
     out, totals = floats_at(s.out), doubles_at(scratch)
     for first in range(0, s.channels, CHANNELS):
@@ -121,7 +121,7 @@ def _mean(s, scratch):
             out[first + c] = np.float32(totals[c] / (s.source_size * s.source_size))
 
 
-@njit(nogil=True)
+@kernel
 def _flatten(s):
     out, pixels = floats_at(s.out), s.source_size * s.source_size
     for y in range(s.source_size):
@@ -131,7 +131,7 @@ def _flatten(s):
                 out[c * pixels + y * s.source_size + x] = source[c]
 
 
-@njit(nogil=True, fastmath={"reassoc", "contract"})
+@njit(fastmath={"reassoc", "contract"})
 def _linear(s):
     source, out = floats_at(s.source), floats_at(s.out)
     for o in range(s.channels):
@@ -142,7 +142,7 @@ def _linear(s):
         out[o] = np.float32(total)
 
 
-@njit(nogil=True)
+@kernel
 def _step(s, image, scratch):  # noqa: C901  # one branch per kind of step
     if s.op == LOAD:
         _load(s, image)
@@ -181,7 +181,11 @@ def run(program, images, out, logits, scratch):
     """
     for n in range(len(images)):
         for i in range(len(program)):
-            _step(program[i], images[n], scratch)
+            step = program[i]
+            out_words = words_at(step.out)
+            for word in range(step.clear):
+                out_words[word] = 0
+            _step(step, images[n], scratch)
         found = floats_at(out)
         for c in range(logits.shape[1]):
             logits[n, c] = found[c]

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from moo_bnas.models.fast.memory import LINE, places
 from moo_bnas.models.fast.plan import Grid, Plan, Step
-from moo_bnas.models.fast.program import CONVS, STEP, WINDOWS, Op
-
-_LINE = 64  # bytes: the greatest vector, and a line of the cache
+from moo_bnas.models.fast.program import CHANNELS, CONVS, STEP, WINDOWS, Op
 
 
 class Constants:
@@ -18,6 +17,7 @@ class Constants:
 
     def __init__(self, plan: Plan) -> None:
         self.steps = plan.steps
+        self.places, self.size = places(plan)
         self.arrays = [
             {name: _aligned(array) for name, array in {**step.arrays, **_places(step)}.items()}
             for step in plan.steps
@@ -35,8 +35,9 @@ class Program:
 
     def __init__(self, constants: Constants) -> None:
         self._constants = constants
-        self._memory: dict[Grid, NDArray[np.uint8]] = {}
         self._own: list[NDArray[Any]] = []
+        # Packing reads whole vectors, which may end behind the last pixel.
+        self._memory = self._room(constants.size + 4 * CHANNELS)
         self.scratch = self._room(2048)
         self.steps = np.zeros(len(constants.steps), STEP)
         for row, step, arrays in zip(self.steps, constants.steps, constants.arrays, strict=True):
@@ -53,6 +54,8 @@ class Program:
             row["other"], row["other_border"] = self._address(step.other), step.other.border
         row["in_channels"], row["channels"] = step.source.channels, step.out.channels
         row["pooled"] = step.pooled
+        if step.out.bits or step.out.border:
+            row["clear"] = -(-step.out.pixels * step.out.bytes // 8)
         for name, array in arrays.items():
             row[name] = array.ctypes.data
         if step.op in CONVS:
@@ -69,10 +72,7 @@ class Program:
             row["kernel"], row["stride"], row["padding"] = pool.kernel, pool.stride, pool.padding
 
     def _address(self, grid: Grid) -> int:
-        if grid not in self._memory:
-            # Packing reads whole vectors, which may end behind the last pixel.
-            self._memory[grid] = _aligned(np.zeros(grid.pixels * grid.bytes + _LINE, np.uint8))
-        return int(self._memory[grid].ctypes.data)
+        return self._memory + self._constants.places[grid]
 
     def _room(self, size: int) -> int:
         self._own.append(_aligned(np.zeros(size, np.uint8)))
@@ -127,8 +127,8 @@ def _pixels(grid: Grid, y: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
 
 def _aligned(array: NDArray[Any]) -> NDArray[Any]:
     """A copy that begins at a line of the cache."""
-    room = np.zeros(array.nbytes + _LINE, np.uint8)
-    start = -room.ctypes.data % _LINE
+    room = np.zeros(array.nbytes + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
     copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy

@@ -51,6 +51,7 @@ STEP = np.dtype(
             "out_size",
             "out_border",
             "out_bytes",
+            "clear",  # words of 64 bits of the output that are set to 0 before the step
             "in_channels",
             "channels",
             # Convs: blocks of 32 channels, tiles (see TILE), bytes from the start of a window to

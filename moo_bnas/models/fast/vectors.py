@@ -13,14 +13,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from moo_bnas.models.fast.processor import PATH
+from moo_bnas.models.fast.program import CHANNELS, WINDOWS
 
-WINDOWS = 4
-CHANNELS = 32
+kernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Compiles a function that only compiled functions call."""
 
 _BIT, _I8, _I32, _I64, _F32 = (
     ir.IntType(1),
