@@ -31,7 +31,7 @@ from moo_bnas.networks.binarizers import check_binarizer
 from moo_bnas.networks.cost import COSTS, FLOPS, MEMORY, LayerCost
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
-from moo_bnas.recipe import Recipe
+from moo_bnas.recipe import CandidateRecipe, ParentRecipe, Recipe
 from moo_bnas.section import AtLeastOne, Positive, Section
 
 _PACKAGE = Path(__file__).parent
@@ -140,8 +140,8 @@ class Definition(Section):
     network: NetworkOptions
     space: SpaceOptions = SpaceOptions()
     data: DataSet
-    recipe: Recipe
-    parent: Recipe | None = None
+    recipe: CandidateRecipe
+    parent: ParentRecipe | None = None
     final: Recipe | None = None
     search: SearchOptions = SearchOptions()
 
@@ -154,6 +154,15 @@ class Definition(Section):
                     f"{gene} would have int({base} * {space.ratios[0]:g}) = 0 channels; raise "
                     "[network] base_width, or the smallest of [space] ratios"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _candidates_have_weights(self) -> Definition:
+        if self.recipe.epochs == 0 and self.parent is None:
+            raise ValueError(
+                "got [recipe] epochs 0 without [parent], expected 1 or more, since random weights "
+                "cannot be scored; raise it, or add [parent]"
+            )
         return self
 
     def make_network(self) -> Network:
