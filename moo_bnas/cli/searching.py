@@ -140,8 +140,8 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--from",
             "source",
             metavar="STUDY",
-            help="Take over the evaluations of another run in the same storage, which must have "
-            "the same network, data and recipe.",
+            help="Begin with what another run in the same storage found: its evaluations or, if "
+            "they are of another recipe, data or network, a prior mean for the model.",
         ),
         click.option(
             "--seed",
@@ -182,6 +182,7 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
         StorageError: Where the storage cannot be opened.
     """
     from moo_bnas.driver.run import check_run, default_name, open_run
+    from moo_bnas.driver.warm_start import known_before
     from moo_bnas.report.files import make_folder
     from moo_bnas.storage import Storage
 
@@ -192,6 +193,11 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     folder = driver.out or default_out(name)
     make_folder(folder)
+    if before := known_before(run.study):
+        click.echo(
+            f"{len(before)} evaluations of {run.study.attributes['from']} guide the model: they "
+            "are of another recipe, data or network"
+        )
     return run, folder
 
 

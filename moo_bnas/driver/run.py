@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
+
+import numpy as np
 
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.driver.warm_start import origin
@@ -15,7 +17,9 @@ from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.cost import Budget
 from moo_bnas.evolution.model_screen import ModelScreen
-from moo_bnas.evolution.scoring import Mode
+from moo_bnas.evolution.prior import Prior
+from moo_bnas.evolution.scoring import Mode, Objective
+from moo_bnas.evolution.space import Genotype
 from moo_bnas.storage import (
     SCALAR_METRICS,
     Storage,
@@ -106,8 +110,8 @@ def open_run(
         seed: Seed of the search.
         artifacts_url: Store of the parent's weights, if there is a parent; None: the one that the
             run has had so far, at first a folder beside an SQLite file.
-        source: Name of the run whose evaluations a new run takes over; None: of none, or as the
-            run began.
+        source: Name of the run whose evaluations a new run takes over, or begins with as a prior
+            mean where they are of another recipe; None: of none, or as the run began.
 
     Raises:
         DefinitionError: Where the stored run differs in more than being shorter, where no network
@@ -149,8 +153,17 @@ def open_run(
     return run
 
 
-def make_search(definition: Definition, mode: Mode, seed: int) -> Search:
+def make_search(
+    definition: Definition, mode: Mode, seed: int, before: Sequence[tuple[Genotype, float]] = ()
+) -> Search:
     """The search of a definition.
+
+    Args:
+        definition: Definition that says what to search.
+        mode: Scalar or pareto.
+        seed: Seed of the search.
+        before: Genotypes and accuracies that another search found, by another recipe or on other
+            data, for a prior mean; none: there is no prior.
 
     Raises:
         DefinitionError: Where no network is within its budgets, or one to start with is not.
@@ -158,17 +171,27 @@ def make_search(definition: Definition, mode: Mode, seed: int) -> Search:
     network, space, options = definition.make_network(), definition.make_space(), definition.search
     costs = {name: cost.over(network, space) for name, cost in definition.costs().items()}
     choices = [len(space.ratios)] * len(space.genes)
+    objective = Objective(
+        mode, costs[definition.cost.name], definition.reference_cost(), options.trade_off
+    )
+    start = [space.encode(ratios) for ratios in options.start_with]
+    prior = None
+    if before:
+        genotypes, accuracies = zip(*before, strict=True)
+        prior = Prior(choices, np.array(genotypes), np.array(accuracies))
+        first = prior.promising(objective, options.population // 2)
+        start += [genotype for genotype in first if genotype not in start]
     return Search(
         choices,
-        costs[definition.cost.name],
+        objective.cost,
         mode=mode,
         population=options.population,
         seed=seed,
-        reference_cost=definition.reference_cost(),
-        trade_off=options.trade_off,
+        reference_cost=objective.reference_cost,
+        trade_off=objective.trade_off,
         budgets=[Budget(costs[name], limit) for name, limit in options.limits.items()],
-        start=[space.encode(ratios) for ratios in options.start_with],
-        screen=ModelScreen(choices) if options.model == "gp" else None,
+        start=start,
+        screen=ModelScreen(choices, prior) if options.model == "gp" else None,
     )
 
 

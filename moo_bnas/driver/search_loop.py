@@ -21,7 +21,7 @@ from moo_bnas.driver.progress import Progress, Shown
 from moo_bnas.driver.run import Run, make_search
 from moo_bnas.driver.steady import Steady
 from moo_bnas.driver.upkeep import Upkeep, pause
-from moo_bnas.driver.warm_start import taken_over
+from moo_bnas.driver.warm_start import known_before, taken_over
 from moo_bnas.errors import ParentError
 from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.space import Genotype
@@ -77,7 +77,7 @@ class Driver:
             taken = [t.genotype for t in trials if t.generation == 0]
             self._total += len(taken)
             if not taken or self._wait(taken, 0):
-                search = make_search(run.definition, run.mode, run.seed)
+                search = make_search(run.definition, run.mode, run.seed, known_before(run.study))
                 self._tell(search, taken)
                 own = trials[len(taken) :]
                 if run.definition.search.schedule == "steady":

@@ -1,25 +1,31 @@
-"""Evaluations that a new run takes over from another run of the same storage.
+"""What a new run takes from another run of the same storage.
 
-They become the new run's generation 0: trials that workers finish with copies. The name of the
-other run is stored with the new one, and its data are those of the other.
+Evaluations of the same recipe and data become the new run's generation 0: trials that workers
+finish with copies. Those of another recipe, other data or another network with the same genes and
+ratios are a prior mean of the model. The name of the other run is stored with the new one, and so
+is what a prior rests on, so that a run resumes whatever becomes of the other one.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.driver.candidates import binary_candidates
-from moo_bnas.errors import DefinitionError
+from moo_bnas.errors import DefinitionError, StorageError
+from moo_bnas.evolution.space import Genotype
 from moo_bnas.storage import Candidate, Storage, Study
 
-_FROM = "from"
+_FROM, _PRIOR = "from", "prior"
+_AT_MOST = 640  # evaluations of a prior: the time of a prediction grows with them
 
 
 def origin(
     storage: Storage, study_name: str, source: str, definition: Definition
 ) -> dict[str, Any]:
-    """The attributes of a study that takes over the evaluations of another run.
+    """The attributes of a study that begins with what another run found.
 
     Args:
         storage: Storage that holds both.
@@ -29,7 +35,7 @@ def origin(
 
     Raises:
         DefinitionError: If the run exists and was begun in another way, if there is no such other
-            run, or if that has no evaluation with the fingerprint of this one.
+            run, or if none of its evaluations is of use here.
     """
     if study_name in storage.studies.names():
         begun = storage.studies.open(study_name).attributes
@@ -45,16 +51,24 @@ def origin(
             f"got --from {source}, but {storage.shown_url} holds no such study, only "
             f"{', '.join(storage.studies.names()) or 'none'}; give one of these"
         )
-    if _identity(stored_definition(other.attributes["definition"])) != _identity(definition):
+    theirs = stored_definition(other.attributes["definition"])
+    found = _evaluated(storage, other, definition) if _genes(theirs) == _genes(definition) else {}
+    if not found:
+        raise DefinitionError(
+            f"study {source!r} has no finished evaluation of the same genes and ratios within the "
+            "budgets; leave --from out"
+        )
+    if _identity(theirs) == _identity(definition):
+        return {_FROM: source, "data_hash": other.attributes["data_hash"]}
+    if definition.search.model == "none":
         raise DefinitionError(
             f"study {source!r} evaluated other networks, data or recipes, so its accuracies do not "
-            "hold here; give a run with the same [network], [space], [data], [recipe] and [parent]"
+            "hold here; give --model gp, which learns from them, or a run with the same [network], "
+            "[data], [recipe] and [parent]"
         )
-    if not _evaluated(storage, other, definition):
-        raise DefinitionError(
-            f"study {source!r} has no finished evaluation within the budgets; leave --from out"
-        )
-    return {_FROM: source, "data_hash": other.attributes["data_hash"]}
+    some = np.unique(np.linspace(0, len(found) - 1, min(len(found), _AT_MOST)).astype(np.int64))
+    pairs = [list(found.items())[i] for i in some]
+    return {_FROM: source, _PRIOR: [[list(genotype), accuracy] for genotype, accuracy in pairs]}
 
 
 def taken_over(storage: Storage, study: Study, definition: Definition) -> list[Candidate]:
@@ -67,17 +81,49 @@ def taken_over(storage: Storage, study: Study, definition: Definition) -> list[C
     """
     source = study.attributes.get(_FROM)
     other = None if source is None else storage.studies.find(source)
-    return [] if other is None else _evaluated(storage, other, definition)
+    if other is None or _PRIOR in study.attributes:
+        return []
+    return binary_candidates(definition, [*_evaluated(storage, other, definition)], 0)
 
 
-def _evaluated(storage: Storage, other: Study, definition: Definition) -> list[Candidate]:
-    complete = [t.genotype for t in storage.trials.read(other) if t.state == "complete"]
+def known_before(study: Study) -> list[tuple[Genotype, float]]:
+    """Genotypes and accuracies that the prior mean of a run rests on; empty without a prior.
+
+    Args:
+        study: Study of the run.
+
+    Raises:
+        StorageError: If they are damaged.
+    """
+    stored = study.attributes.get(_PRIOR, [])
+    try:
+        found = [(tuple(int(i) for i in genotype), float(a)) for genotype, a in stored]
+    except (TypeError, ValueError) as error:
+        raise StorageError(
+            f"the attribute {_PRIOR!r} of study {study.name!r} is damaged ({error}); begin another "
+            "run with --from"
+        ) from error
+    return found
+
+
+def _evaluated(storage: Storage, other: Study, definition: Definition) -> dict[Genotype, float]:
+    """Accuracies of the other run's genotypes that are within the budgets, in their order."""
+    complete = {
+        t.genotype: t.result.accuracy
+        for t in storage.trials.read(other)
+        if t.state == "complete" and t.precision == "binary"
+    }
     limits = definition.search.limits.items()
-    return [
-        candidate
-        for candidate in binary_candidates(definition, complete, 0)
+    return {
+        candidate.genotype: complete[candidate.genotype]
+        for candidate in binary_candidates(definition, [*complete], 0)
         if all(candidate.costs[name] <= limit for name, limit in limits)
-    ]
+    }
+
+
+def _genes(definition: Definition) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    space = definition.make_space()
+    return tuple(space.genes), tuple(space.ratios)
 
 
 def _identity(definition: Definition) -> tuple[str, str | None]:

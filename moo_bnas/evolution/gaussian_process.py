@@ -7,7 +7,7 @@ priors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,14 +21,18 @@ from moo_bnas.evolution.space import FloatArray, IntArray
 _STEPS = 15  # of the optimizer, each time hyperparameters are fitted
 _CLOSE_ENOUGH = 1e-4  # relative change of the loss below which the optimizer stops
 _FIT_AT_MOST = 500  # evaluations that hyperparameters are fitted to: five numbers need no more
-_GROWTH = 1.25  # hyperparameters are fitted again once there are this many times the evaluations
-_FEWEST = 8
 _JITTER = 1e-8
 
-_START = Hyperparameters(*np.log([1.0, 3.0, 1.0, 0.05, 0.02]).tolist())
-_SPREAD = np.array([1.0, 1.5, 1.5, 1.5, 2.0])  # standard deviations of the priors around `_START`
+START = Hyperparameters(*np.log([1.0, 3.0, 1.0, 0.05, 0.02]).tolist())
+"""Hyperparameters before any evaluation."""
+
+_SPREAD = np.array([1.0, 1.5, 1.5, 1.5, 2.0])  # standard deviations of the priors around `START`
 _LOWEST = np.log([0.2, 1e-2, 1e-3, 1e-4, 1e-4])
 _HIGHEST = np.log([6.0, 300.0, 100.0, 10.0, 1.0])
+
+
+MeanFunction = Callable[[IntArray], FloatArray]
+"""Accuracies in percent that genotypes of shape (n, genes) are expected to have; shape (n,)."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,12 @@ class GaussianProcess:
     _weights: FloatArray  # inverse covariance times standardised accuracies
     _centre: float
     _scale: float
+    _mean_function: MeanFunction | None
 
     def mean(self, genotypes: IntArray) -> FloatArray:
         """Expected accuracy of genotypes of shape (m, genes); shape (m,)."""
-        return self._mean(self._kernel.one_hot(genotypes))
+        above = self._centre + self._scale * self._expected.of(self._kernel.one_hot(genotypes))
+        return above if self._mean_function is None else above + self._mean_function(genotypes)
 
     def deviation(self, genotypes: IntArray) -> FloatArray:
         """Standard deviation of the expected accuracy, without noise; shape (m,)."""
@@ -67,7 +73,7 @@ class GaussianProcess:
         return Outlook(
             self,
             rows,
-            self._mean(rows),
+            self.mean(genotypes),
             solve_triangular(self._factor, covariance, lower=True, check_finite=False),
         )
 
@@ -97,9 +103,6 @@ class GaussianProcess:
         # Rasmussen and Williams 2006, equations 5.10 to 5.12.
         densities = 0.5 * (np.log(precisions / (2 * np.pi)) - self._weights**2 / precisions)
         return float(densities.mean() - np.log(self._scale))
-
-    def _mean(self, rows: FloatArray) -> FloatArray:
-        return self._centre + self._scale * self._expected.of(rows)
 
     def _covariance(self, one: FloatArray, other: FloatArray) -> FloatArray:
         return self._kernel.covariance(one, other, self.hyperparameters)
@@ -151,6 +154,7 @@ def fit(
     genotypes: IntArray,
     accuracies: FloatArray,
     hyperparameters: Hyperparameters | None = None,
+    mean_function: MeanFunction | None = None,
 ) -> GaussianProcess:
     """Conditions a process on evaluations.
 
@@ -160,8 +164,12 @@ def fit(
             may be repeated.
         accuracies: Their accuracies in percent, shape (n,), all finite.
         hyperparameters: Hyperparameters to use; None: fit them (see `fitted`).
+        mean_function: What is expected before any evaluation: the process is of the rest. None:
+            the mean of the accuracies.
     """
     kernel, rows = _kernel_of(choices, genotypes)
+    if mean_function is not None:
+        accuracies = accuracies - mean_function(genotypes)
     if hyperparameters is None:
         hyperparameters = fitted(choices, genotypes, accuracies)
     centre, scale, values = _standardised(accuracies)
@@ -179,6 +187,7 @@ def fit(
         _weights=weights,
         _centre=centre,
         _scale=scale,
+        _mean_function=mean_function,
     )
 
 
@@ -186,7 +195,7 @@ def fitted(
     choices: Sequence[int],
     genotypes: IntArray,
     accuracies: FloatArray,
-    start: Hyperparameters = _START,
+    start: Hyperparameters = START,
 ) -> Hyperparameters:
     """The most likely hyperparameters, by gradient steps from `start`.
 
@@ -210,35 +219,6 @@ def fitted(
         options={"maxiter": _STEPS, "ftol": _CLOSE_ENOUGH},
     )
     return Hyperparameters(*found.x.tolist())
-
-
-class Fits:
-    """Hyperparameters of a growing list of evaluations, fitted now and then.
-
-    They are fitted at sizes that depend on nothing but the size, each time from those of the size
-    before; so they are a function of the evaluations alone, whatever was asked for earlier.
-
-    Args:
-        choices: The number of choices of each gene.
-    """
-
-    def __init__(self, choices: Sequence[int]) -> None:
-        self._choices = choices
-        self._known: dict[int, tuple[bytes, Hyperparameters]] = {}
-
-    def of(self, genotypes: IntArray, accuracies: FloatArray) -> Hyperparameters:
-        """The hyperparameters for evaluations, in their order; see `fitted`."""
-        current, size = _START, _FEWEST
-        while size <= len(genotypes):
-            key = genotypes[:size].tobytes() + accuracies[:size].tobytes()
-            known = self._known.get(size)
-            if known is None or known[0] != key:
-                current = fitted(self._choices, genotypes[:size], accuracies[:size], current)
-                self._known[size] = key, current
-            else:
-                current = known[1]
-            size = int(size * _GROWTH) + 1
-        return current
 
 
 def _loss(
@@ -276,7 +256,7 @@ def _loss(
             noise * (trace - weights @ weights),
         ]
     )
-    away = (theta - np.array(_START)) / _SPREAD
+    away = (theta - np.array(START)) / _SPREAD
     loss = 0.5 * values @ weights + np.log(np.diag(factor)).sum() + 0.5 * away @ away
     return float(loss), gradient + away / _SPREAD
 

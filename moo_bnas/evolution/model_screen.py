@@ -16,7 +16,9 @@ from scipy.special import ndtr
 
 from moo_bnas.evolution.candidates import Candidates
 from moo_bnas.evolution.cost import Cost
-from moo_bnas.evolution.gaussian_process import Fits, GaussianProcess, fit
+from moo_bnas.evolution.fits import Fits
+from moo_bnas.evolution.gaussian_process import GaussianProcess, fit
+from moo_bnas.evolution.prior import Prior
 from moo_bnas.evolution.scoring import Objective, front, unclipped_fitness
 from moo_bnas.evolution.screening import History
 from moo_bnas.evolution.space import FloatArray, IntArray
@@ -35,11 +37,12 @@ class ModelScreen:
 
     Args:
         choices: The number of choices of each gene.
+        prior: What another search found, as a prior mean.
     """
 
-    def __init__(self, choices: Sequence[int]) -> None:
+    def __init__(self, choices: Sequence[int], prior: Prior | None = None) -> None:
         self._choices = choices
-        self._fits = Fits(choices)
+        self._fits = Fits(choices, prior)
 
     def choose(
         self,
@@ -73,14 +76,14 @@ class ModelScreen:
         costs: FloatArray,
         objective: Objective,
     ) -> GaussianProcess:
-        theta = self._fits.of(genotypes, accuracies)
+        hyperparameters, mean_function = self._fits.of(genotypes, accuracies)
         if len(genotypes) > _CONDITION_ON:
             order = _by_promise(accuracies, costs, objective)
             rest = order[_CONDITION_ON // 2 :]
             some = np.linspace(0, len(rest) - 1, _CONDITION_ON // 2).astype(np.int64)
             chosen = np.sort(np.concatenate([order[: _CONDITION_ON // 2], rest[some]]))
             genotypes, accuracies = genotypes[chosen], accuracies[chosen]
-        return fit(self._choices, genotypes, accuracies, theta)
+        return fit(self._choices, genotypes, accuracies, hyperparameters, mean_function)
 
 
 class _HypervolumeGains:

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import optuna
 import pytest
@@ -220,7 +221,9 @@ def test_proposals_that_differ_from_the_stored_ones_discard_nothing(
     before = run.generations()
     make_search = moo_bnas.driver.run.make_search
     monkeypatch.setattr(  # as another version of pymoo would
-        search_loop, "make_search", lambda definition, mode, seed: make_search(definition, mode, 99)
+        search_loop,
+        "make_search",
+        lambda definition, mode, seed, before: make_search(definition, mode, 99),
     )
     with caplog.at_level(logging.WARNING):
         run.drive(tiny)
@@ -281,8 +284,8 @@ def test_a_steady_run_resumes_from_the_state_before_it_was_stopped(
 ) -> None:
     searches: list[Search] = []
 
-    def made(definition: Definition, mode: Mode, seed: int) -> Search:
-        searches.append(make_search(definition, mode, seed))
+    def made(definition: Definition, mode: Mode, seed: int, before: Any) -> Search:
+        searches.append(make_search(definition, mode, seed, before))
         return searches[-1]
 
     make_search = moo_bnas.driver.run.make_search
@@ -392,18 +395,52 @@ def test_a_run_takes_over_the_evaluations_of_another(
         assert run.generations("killed") == found
 
 
-def test_evaluations_that_do_not_hold_are_not_taken_over(run: Run, tiny: Definition) -> None:
+@pytest.mark.parametrize("schedule", ["barrier", "steady"])
+def test_evaluations_by_another_recipe_guide_the_search(
+    run: Run, tiny: Definition, schedule: str
+) -> None:
+    run.drive(override(tiny, generations=3))
+    evaluated = {genotype for generation in run.generations().values() for genotype in generation}
+    other = override(_with_epochs(tiny, 2), schedule=schedule, model="gp")
+    for name, source, stop_at in (("whole", "s", None), ("killed", "s", 8), ("plain", None, None)):
+        opened = open_run(run.storage, name, other, "pareto", 0, source=source)
+
+        def show(progress: Progress, stop_at: int | None = stop_at) -> None:
+            if stop_at is not None and progress.done >= stop_at:
+                raise KeyboardInterrupt
+
+        with fake_worker(run.url, name, accuracy_of), suppress(KeyboardInterrupt):
+            search_driver(opened, show).drive()
+    optuna.delete_study(study_name="s", storage=run.storage.optuna)  # it is not needed any more
+    run.drive(other, name="killed")
+    found, plain = run.generations("whole"), run.generations("plain")
+    assert set(found) == set(plain) == {1, 2, 3}  # nothing counts as evaluated
+    assert found[1] != plain[1]
+    if schedule == "barrier":
+        assert run.generations("killed") == found
+    assert set(found[1][:3]) <= evaluated  # half of the population is from the other run's front
+
+
+def test_a_run_that_nothing_can_be_learned_from_is_refused(run: Run, tiny: Definition) -> None:
     run.drive(override(tiny, generations=1))
-    changed = tiny.model_dump()
-    changed["recipe"]["epochs"] = 2
-    other = parse_definition(changed, "test")
-    with pytest.raises(DefinitionError, match="study 's' evaluated other networks, data or"):
-        open_run(run.storage, "t", other, "pareto", 0, source="s")
+    other = _with_epochs(tiny, 2)
+    with pytest.raises(DefinitionError, match="other networks, data or recipes.* --model gp"):
+        open_run(run.storage, "t", override(other, model="none"), "pareto", 0, source="s")
+    space = other.model_dump()
+    space["space"]["ratios"] = [0.25, 1.0, 4.0]
+    with pytest.raises(DefinitionError, match="no finished evaluation of the same genes and"):
+        open_run(run.storage, "t", parse_definition(space, "test"), "pareto", 0, source="s")
     with pytest.raises(DefinitionError, match="got --from u, but .* holds no such study, only s"):
         open_run(run.storage, "t", tiny, "pareto", 0, source="u")
     with pytest.raises(DefinitionError, match="was not begun with --from t"):
         open_run(run.storage, "s", override(tiny, generations=1), "pareto", 0, source="t")
     assert run.storage.studies.names() == ["s"]
+
+
+def _with_epochs(definition: Definition, epochs: int) -> Definition:
+    changed = definition.model_dump()
+    changed["recipe"]["epochs"] = epochs
+    return parse_definition(changed, "test")
 
 
 def test_trials_that_were_enqueued_with_optuna_are_refused_aloud(

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from moo_bnas.evolution import gaussian_process
-from moo_bnas.evolution.gaussian_process import Fits, fit, fitted
+from moo_bnas.evolution.gaussian_process import fit, fitted
 from moo_bnas.evolution.kernel import Hyperparameters
 from moo_bnas.evolution.space import FloatArray, IntArray
 
@@ -118,16 +118,20 @@ def test_fitted_noise_is_that_of_the_data() -> None:
     assert np.abs(process.mean(every) - smooth).mean() < 0.15  # a third of the noise's 0.4
 
 
-def test_fits_do_not_depend_on_what_was_asked_before() -> None:
-    genotypes, accuracies = _data(60)
-    asked = Fits(CHOICES)
-    for size in (9, 20, 33, 60):
-        fresh = Fits(CHOICES).of(genotypes[:size], accuracies[:size])
-        assert asked.of(genotypes[:size], accuracies[:size]) == fresh
-    # Other evaluations of the same sizes are not mixed up with those before.
-    other = accuracies[::-1].copy()
-    assert asked.of(genotypes, other) == Fits(CHOICES).of(genotypes, other)
-    assert asked.of(genotypes, other) != asked.of(genotypes, accuracies)
+def test_a_mean_function_is_added_to_the_process_of_the_rest() -> None:
+    genotypes, accuracies = _data()
+    every = np.indices(CHOICES).reshape(3, -1).T
+
+    def slope(genotypes: IntArray) -> FloatArray:
+        return np.asarray(genotypes @ np.array([3.0, 0.0, -1.0]))
+
+    process = fit(CHOICES, genotypes, accuracies, THETA, slope)
+    rest = fit(CHOICES, genotypes, accuracies - slope(genotypes), THETA)
+    np.testing.assert_allclose(process.mean(every), rest.mean(every) + slope(every))
+    np.testing.assert_allclose(process.outlook(every).mean, process.mean(every))
+    np.testing.assert_allclose(process.deviation(every), rest.deviation(every))
+    supposed = process.supposing(every[:2])
+    np.testing.assert_allclose(supposed.mean(every), process.mean(every))
 
 
 def test_many_evaluations_are_fitted_on_some_of_them() -> None:
