@@ -13,13 +13,13 @@ from moo_bnas.evolution.space import Genotype, SearchSpace
 from moo_bnas.networks.module import set_progress
 from moo_bnas.training.inheritance import first_channels
 
-_RANDOM = 1  # random networks per step
+_RANDOM = 2  # random networks per step
 
 
 class Sandwich:
     """The narrower networks that each step of a parent's training run trains, too.
 
-    In each step these are the narrowest network and a random one, each made of the first channels
+    In each step these are the narrowest network and two random ones, each made of the first channels
     of the widest one's layers, as `inherit` takes them. They learn the probabilities that the
     widest network gives (Yu and Huang, Universally Slimmable Networks, ICCV 2019). Their batch norm
     statistics are those of the batch and are kept nowhere; the scale of a binary layer is computed
