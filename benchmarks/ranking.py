@@ -6,7 +6,8 @@ The truth of an architecture is its mean accuracy over `--long-seeds` training r
 epochs from random weights, by the recipe of the definition's [parent]. Beside it stand scores as a
 search makes them: candidates that inherit from a plain parent or from a sandwich parent and train
 for `--epochs` epochs by [recipe] (0: recalibrated and scored only), and candidates that train for
-`--scratch` epochs from random weights by the parent's recipe. Each rule has `--parents` parents.
+`--scratch` epochs from random weights by the parent's recipe. There are `--parents` parents of each
+kind.
 
 `kendall_tau` is the rank correlation of the scores with the truth (1: the same order), averaged
 over parents and seeds. `seed_sd` is the standard deviation, in points, of an architecture's score
@@ -16,7 +17,7 @@ of this process, on a GPU wall seconds; the parent's share is its seconds divide
 `tau_per_second` divides the two.
 
 Training runs are kept in the folder `--keep`: a benchmark that was stopped continues there, and
-the truth is used again.
+the truth is used again. Give another folder after a change of the training code.
 """
 
 from __future__ import annotations
@@ -60,9 +61,9 @@ def parse() -> argparse.Namespace:
     add("--architectures", type=int, default=24, help="number of architectures")
     add("--long", type=int, default=30, help="epochs of the truth")
     add("--long-seeds", type=int, default=3, help="seeds of the truth")
-    add("--plain", type=int, default=30, help="epochs of plain parents; 0: none")
-    add("--sandwich", type=int, default=18, help="epochs of sandwich parents; 0: none")
-    add("--parents", type=int, default=2, help="parents of each rule")
+    add("--plain", type=int, nargs="*", default=[30], help="epochs of plain parents")
+    add("--sandwich", type=int, nargs="*", default=[30, 100], help="epochs of sandwich parents")
+    add("--parents", type=int, default=2, help="parents of each kind")
     add("--epochs", type=int, nargs="*", default=[0, 1, 2, 6], help="epochs of candidates")
     add("--scratch", type=int, nargs="*", default=[6, 12], help="the same, from random weights")
     add("--seeds", type=int, default=2, help="seeds of the scores")
@@ -91,7 +92,8 @@ class Runs:
         """A definition whose candidates train from random weights, by the parent's recipe."""
         parent = self.definition.model_dump()["parent"]
         del parent["rule"]
-        return self._variant(parent=None, recipe={**parent, "epochs": epochs})
+        seed = self.definition.recipe.seed  # also that of the split
+        return self._variant(parent=None, recipe={**parent, "epochs": epochs, "seed": seed})
 
     def inheriting(self, rule: str, parent_epochs: int, seed: int, epochs: int) -> Definition:
         """A definition whose candidates inherit."""
@@ -158,9 +160,8 @@ def main() -> None:
         for g in genotypes
     ]
     rows: list[dict[str, Any]] = []
-    for rule, parent_epochs in (("plain", options.plain), ("sandwich", options.sandwich)):
-        if not parent_epochs:
-            continue
+    rules = [("plain", n) for n in options.plain] + [("sandwich", n) for n in options.sandwich]
+    for rule, parent_epochs in rules:
         parents = [
             runs.parent(runs.inheriting(rule, parent_epochs, p, 1)) for p in range(options.parents)
         ]

@@ -19,11 +19,11 @@ _RANDOM = 2  # random networks per step
 class Sandwich:
     """The narrower networks that each step of a parent's training run trains, too.
 
-    In each step these are the narrowest network and two random ones, each made of the first channels
-    of the widest one's layers, as `inherit` takes them. They learn the probabilities that the
-    widest network gives (Yu and Huang, Universally Slimmable Networks, ICCV 2019). Their batch norm
-    statistics are those of the batch and are kept nowhere; the scale of a binary layer is computed
-    from the slice.
+    In each step these are the narrowest network and two random ones, each made of the first
+    channels of the widest one's layers, as `inherit` takes them. They learn the probabilities that
+    the widest network gives (Yu and Huang, Universally Slimmable Networks, ICCV 2019). Their batch
+    norm statistics are those of the batch and are kept nowhere; the scale of a binary layer is
+    computed from the slice.
 
     Args:
         space: Search space whose networks are trained.
