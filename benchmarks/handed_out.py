@@ -3,10 +3,10 @@
     python benchmarks/handed_out.py --searches 5 --candidates 120 --seeds 9
 
 Each search of a definition hands out one network per uniform ratio: the one that it holds to be the
-most accurate of those with at most the FLOPs of that uniform network, by the estimate of the
-Gaussian process and by the measured accuracy. These and the uniform networks are trained again, by
-the recipe of the search and with seeds that no search has used, and scored on the test images,
-which have chosen nothing. `ahead@R` is the mean difference to uniform R over all searches, in
+most accurate of those with at most the FLOPs of that uniform network, by its estimate, as in a
+report, and by the measured accuracy. These and the uniform networks are trained again, by the
+recipe of the search and with seeds that no search has used, and scored on the test images, which
+have chosen nothing. `ahead@R` is the mean difference to uniform R over all searches, in
 points; its spread is the standard error, from the deviation between searches and that of the
 uniform network's training runs. `optimism@R` is what the search said minus what came of it on the
 validation images.
@@ -29,7 +29,8 @@ import torch
 
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.driver.run import make_search
-from moo_bnas.evolution.gaussian_process import fit
+from moo_bnas.evolution.candidates import tuples
+from moo_bnas.evolution.estimates import estimates
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.fingerprint import candidate_seed
 from moo_bnas.networks.module import build
@@ -110,14 +111,15 @@ def main() -> None:
                 searching.tell({g: known[g] for g in asked})
             history = searching.history
             choices = [len(space.ratios)] * len(space.genes)
-            process = fit(choices, history.genotypes, history.accuracies)
-            views = {"estimate": process.mean(history.genotypes), "measured": history.accuracies}
+            evaluated = tuples(history.genotypes)
+            pairs = list(zip(evaluated, history.accuracies.tolist(), strict=True))
+            believed = np.array([e.accuracy for e in estimates(choices, pairs, evaluated) or ()])
+            views = {"estimate": believed, "measured": history.accuracies}
             for ratio, limit in limits.items():
                 within = np.flatnonzero(history.costs <= limit)
                 for name, accuracies in views.items():
                     best = within[np.argmax(accuracies[within])]
-                    genotype = tuple(history.genotypes[best].tolist())
-                    chosen.setdefault((ratio, name), []).append((genotype, accuracies[best]))
+                    chosen.setdefault((ratio, name), []).append((evaluated[best], accuracies[best]))
         wanted = {g for some in chosen.values() for g, _ in some} | set(uniform.values())
         tasks = [(g, first + k) for g in sorted(wanted) for k in range(1, options.seeds + 1)]
         again: dict[Genotype, list[tuple[float, float]]] = {}

@@ -15,8 +15,8 @@ their standard error as spread.
 - `smoothed_hypervolume@B`, `smoothed_regret@B`: the same, with boosted trees over all training runs
   of the table as the truth, since a part of the table's front is luck of its training runs.
 - `front_share@B`: share of the true front that was evaluated.
-- `estimated_*@B`, where the signal is not the truth: what is handed back is chosen by the mean of a
-  Gaussian process over the evaluations. `optimism@B` is how far the front's measured (or
+- `estimated_*@B`, where the signal is not the truth: what is handed back is chosen by the estimates
+  that a report has. `optimism@B` is how far the front's measured (or
   estimated) accuracies are above the true ones, in points.
 - `hypervolume@raw1600`, `regret@raw1600`: of fast peers after 1,600 evaluations with the repeated
   ones. `evaluations_to_hypervolume_of_NAME`: evaluations of this project's search until it is as
@@ -43,7 +43,8 @@ import optuna
 from search_peers import RAW, SLOW, SYSTEMS, BudgetSpentError, Memory
 from tables import Table, Truth, read
 
-from moo_bnas.evolution.gaussian_process import fit
+from moo_bnas.evolution.candidates import tuples
+from moo_bnas.evolution.estimates import estimates
 from moo_bnas.evolution.scoring import Mode, front
 from moo_bnas.evolution.space import FloatArray, IntArray
 
@@ -185,12 +186,13 @@ def scored(setting: Setting, mode: Mode, evaluated: IntArray) -> dict[str, float
 def _estimated(
     setting: Setting, mode: Mode, rows: IntArray, metric: str, budget: int
 ) -> dict[str, float]:
-    genotypes = setting.table.genotypes()[rows]
-    process = fit(setting.table.choices, genotypes, setting.signal[rows])
-    estimates = process.mean(genotypes)
-    scores = {f"estimated_{metric}@{budget}": _score(setting.truth, mode, rows, estimates)}
+    genotypes = tuples(setting.table.genotypes()[rows])
+    measured = list(zip(genotypes, setting.signal[rows].tolist(), strict=True))
+    found = estimates(setting.table.choices, measured, genotypes) or ()
+    believed = np.array([estimate.accuracy for estimate in found])
+    scores = {f"estimated_{metric}@{budget}": _score(setting.truth, mode, rows, believed)}
     if mode == "pareto":
-        for prefix, values in (("", setting.signal[rows]), ("estimated_", estimates)):
+        for prefix, values in (("", setting.signal[rows]), ("estimated_", believed)):
             on = front(values, setting.table.costs[rows])
             above = values[on] - setting.truth.accuracies[rows[on]]
             scores[f"{prefix}optimism@{budget}"] = float(above.mean())

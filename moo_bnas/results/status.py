@@ -136,9 +136,10 @@ class Status:
         best = "none yet" if self.best is None else f"{self.best:.4f}"
         if self.best_estimate is not None:
             best = f"{self.best_estimate:.4f} estimated, {self.best:.4f} measured"
+        early = self.finished and self.generation < self.generations
         lines = [
             f"{self.study} ({self.mode}): {'finished' if self.finished else 'not finished'}",
-            f"generation   {self.generation} of {self.generations}",
+            f"generation   {self.generation} of {self.generations}{', and ended there' * early}",
             f"evaluations  {self.evaluations} of {self.total}: {counts}",
             f"{self.score_name:<12} {best}",
         ]

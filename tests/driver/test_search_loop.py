@@ -22,6 +22,7 @@ from moo_bnas.evolution.scoring import Mode
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect
+from moo_bnas.results.status import read_status
 from moo_bnas.storage import Storage
 from tests.driving import search_driver
 from tests.fakes import accuracy_of, fake_worker
@@ -309,6 +310,7 @@ def test_the_number_of_evaluations_is_exact_and_may_be_raised(run: Run, tiny: De
     run.drive(override(tiny, max_evaluations=10))
     assert {n: len(g) for n, g in run.generations().items()} == {1: 6, 2: 4}
     assert run.shown[-1].total == run.shown[-1].done == 10
+    assert "generation   2 of 3, and ended there" in read_status(run.storage, "s").as_text()
     with pytest.raises(DefinitionError, match=r"search\.max_evaluations was 10, now 9"):
         open_run(run.storage, "s", override(tiny, max_evaluations=9), "pareto", 0)
     assert open_run(run.storage, "s", override(tiny, max_evaluations=10), "pareto", 0).is_over
