@@ -6,6 +6,7 @@ worker needs no file of the driver's.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from dataclasses import asdict
@@ -29,11 +30,15 @@ from moo_bnas.fingerprint import fingerprint
 from moo_bnas.networks import make_network, source_of
 from moo_bnas.networks.binarizers import check_binarizer
 from moo_bnas.networks.cost import COSTS, FLOPS, MEMORY, LayerCost
+from moo_bnas.networks.fitting import check_fit
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
+from moo_bnas.output import one_line
+from moo_bnas.reading import read_file
 from moo_bnas.recipe import CandidateRecipe, ParentRecipe, Recipe
 from moo_bnas.section import AtLeastOne, Positive, Section
 
+_MOST_BYTES = 2**20  # of a file
 _PACKAGE = Path(__file__).parent
 
 
@@ -47,7 +52,7 @@ class NetworkOptions(Section):
 
     name: str
     binarizer: Annotated[str, AfterValidator(check_binarizer)] = "dorefa"
-    base_width: AtLeastOne | None = None
+    base_width: Annotated[int, Field(ge=1, le=2**16)] | None = None
     stem: Literal["imagenet", "small"] | None = None
 
     def make(self, image: ImageShape) -> Network:
@@ -57,10 +62,15 @@ class NetworkOptions(Section):
         )
 
 
+Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+
+
 class SpaceOptions(Section):
     """Which expansion ratios each gene may take."""
 
-    ratios: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = PAPER_RATIOS
+    ratios: Annotated[tuple[Ratio, ...], Field(strict=False, min_length=1, max_length=100)] = (
+        PAPER_RATIOS
+    )
 
     @field_validator("ratios")
     @classmethod
@@ -69,7 +79,7 @@ class SpaceOptions(Section):
         return ratios
 
 
-_Ratios = Annotated[tuple[Positive, ...], Field(strict=False)]
+_Ratios = Annotated[tuple[Ratio, ...], Field(strict=False)]
 
 
 class SearchOptions(Section):
@@ -94,7 +104,7 @@ class SearchOptions(Section):
         max_memory: The same limit on memory, in bits.
     """
 
-    population: Annotated[int, Field(ge=2)] = 32
+    population: Annotated[int, Field(ge=2, le=10_000)] = 32
     generations: AtLeastOne = 50
     schedule: Literal["barrier", "steady"] = "barrier"
     max_evaluations: AtLeastOne | None = None
@@ -154,6 +164,15 @@ class Definition(Section):
                     f"{gene} would have int({base} * {space.ratios[0]:g}) = 0 channels; raise "
                     "[network] base_width, or the smallest of [space] ratios"
                 )
+        if network.module is None:  # another package's module may do more than its specs say
+            widest = [int(base * space.ratios[-1]) for base in network.base_widths]
+            try:
+                check_fit(network.layers(widest, "binary"), network.image)
+            except ValueError as error:
+                raise ValueError(
+                    f"the widest network of the space cannot be built: {error}; lower [network] "
+                    "base_width, [space] ratios, or the size of the images"
+                ) from error
         return self
 
     @model_validator(mode="after")
@@ -284,17 +303,23 @@ def load_definition(name_or_path: str) -> Definition:
     path = shipped().get(name_or_path)
     if path is None:
         path = Path(name_or_path)
-        if not path.is_file():
+        if not os.path.isfile(path):  # Path.is_file raises if a name is too long
             raise DefinitionError(
-                f"got the definition {name_or_path!r}, expected one of {', '.join(shipped())} "
+                f"got the definition {name_or_path!r:.300}, expected one of {', '.join(shipped())} "
                 "or the path of a .toml file"
             )
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_file(path, _MOST_BYTES).decode())
     except UnicodeDecodeError as error:
         raise DefinitionError(f"{path} is no text file (UTF-8); give a .toml file") from error
     except tomllib.TOMLDecodeError as error:
         raise DefinitionError(f"{path}: not valid TOML: {error}; correct that line") from error
+    except RecursionError as error:
+        raise DefinitionError(
+            f"{path}: nested too deeply; give a .toml file as in studies/"
+        ) from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise DefinitionError(f"{path}: {error}; correct that number") from error
     except OSError as error:
         raise DefinitionError(
             f"cannot read {path}: {error.strerror}; check its permissions"
@@ -347,5 +372,5 @@ def _fault(fault: Any) -> str:
         context = fault["ctx"]
         message = f"got name {context['tag']!r}, expected one of {context['expected_tags']}"
     elif fault["type"] != "value_error":
-        message += f", got {fault['input']!r}"
-    return f"  {where}: {message}"
+        message += f", got {fault['input']!r:.200}"
+    return one_line(f"  {where:.200}: {message}")

@@ -40,7 +40,7 @@ class Recipe(Section):
     """
 
     epochs: AtLeastOne
-    batch_size: Annotated[int, Field(ge=2)]  # batch norm needs two
+    batch_size: Annotated[int, Field(ge=2, le=2**24)]  # batch norm needs two
     learning_rate: Positive
     schedule: Literal["one_cycle", "steps"] = "one_cycle"
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.2
@@ -49,7 +49,7 @@ class Recipe(Section):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    shift: Annotated[int, Field(ge=0)] = 0
+    shift: Annotated[int, Field(ge=0, le=4096)] = 0
     flip: bool = False
     random_resized_crop: bool = False
     dtype: Literal["fp32", "bf16"] = "fp32"
@@ -112,4 +112,4 @@ class CandidateRecipe(Recipe):
             inherits, after its batch norm statistics are recalibrated.
     """
 
-    epochs: Annotated[int, Field(ge=0)]
+    epochs: Annotated[int, Field(ge=0, le=2**31 - 1)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -148,3 +150,49 @@ def test_where_data_lie_does_not_change_what_an_evaluation_is(tmp_path: Path) ->
     )
     assert here == there
     assert here != other
+
+
+DIGITS = shipped()["digits"].read_text()
+HOSTILE = {
+    "deep arrays": ("x = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+    "deep tables": (f"[{'.'.join('a' * 5000)}]", "fault|nested too deeply"),
+    "an integer of 5,000 digits": (f"x = {'9' * 5000}", "digits"),
+    "400 digits": (DIGITS.replace("generations = ", "generations = 9" + "9" * 400), "generations"),
+    "a width": (
+        re.sub("base_width = .*", f"base_width = {10**18}", DIGITS),
+        "base_width",
+    ),
+    "a ratio": (re.sub("ratios = .*", "ratios = [1, 1e300]", DIGITS), "ratios"),
+    "infinity": (re.sub("ratios = .*", "ratios = [1, inf]", DIGITS), "ratios"),
+    "not a number": (re.sub("learning_rate = .*", "learning_rate = nan", DIGITS), "learning_rate"),
+    "an epoch": (re.sub("(?m)^epochs = .*", "epochs = 99999999999999999999", DIGITS), "epochs"),
+    "a seed": (re.sub("(?m)^seed = .*", "seed = -1", DIGITS), "seed"),
+    "a key that steers": (DIGITS + '\n["\\u001b[2J\\nx"]\n', r"\\x1b\[2J\\nx: unknown key"),
+    "no text": ("\0\0\0", "not valid TOML"),
+}
+
+
+@pytest.mark.parametrize("lie", HOSTILE)
+def test_a_hostile_definition_is_refused_in_clear_lines(tmp_path: Path, lie: str) -> None:
+    text, told = HOSTILE[lie]
+    path = tmp_path / "hostile.toml"
+    path.write_text(text)
+    with pytest.raises(DefinitionError, match=told) as error:
+        load_definition(str(path))
+    assert len(str(error.value)) < 2000
+    assert str(error.value).replace("\n", "").isprintable()
+
+
+@pytest.mark.timeout(20)
+def test_what_is_no_file_is_no_definition(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    for name in ("", "/dev/zero", str(tmp_path / "pipe.toml"), "x" * 5000, "a\0b", str(tmp_path)):
+        with pytest.raises(DefinitionError, match=r"got the definition .*, expected one of"):
+            load_definition(name)
+
+
+def test_a_network_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large.toml"
+    path.write_text(re.sub("base_width = .*", "base_width = 65536", DIGITS))
+    with pytest.raises(DefinitionError, match="the widest network of the space cannot be built: "):
+        load_definition(str(path))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from moo_bnas.output import write_whole
+import moo_bnas
+from moo_bnas.output import one_line, printable, show, write_whole
 
 
 def test_a_file_is_there_whole_or_as_it_was(
@@ -23,3 +25,31 @@ def test_a_file_is_there_whole_or_as_it_was(
         write_whole(path, b"second")
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07a\rb\x9bc\u202ed\u2028e\udcfff\0g"
+ESCAPED = r"\x1b[2J\x1b]0;title\x07a\rb\x9bc\u202ed\u2028e\udcfff\x00g"
+
+
+def test_what_is_printed_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert one_line(f"{HOSTILE}\nmoo-bnas: x") == rf"{ESCAPED}\nmoo-bnas: x"
+    assert printable(f"one\n{HOSTILE}\nélève ✓") == f"one\n{ESCAPED}\nélève ✓"
+    show(HOSTILE)
+    show(f"{HOSTILE}\n", err=True)
+    assert capsys.readouterr() == (f"{ESCAPED}\n", f"{ESCAPED}\n\n")
+
+
+def test_nothing_is_printed_in_another_way() -> None:
+    package = Path(moo_bnas.__file__).parent
+    others = [
+        f"{path.relative_to(package)}: {line.strip()}"
+        for path in package.rglob("*.py")
+        for line in path.read_text().split("\n")
+        if re.search(r"\bprint\(|click\.s?echo|sys\.std(out|err)\.write", line)
+    ]
+    assert sorted(others) == [
+        "cli/status.py: console.print()",
+        'driver/local_workers.py: [sys.executable, "-c", "import torch; '
+        'print(torch.cuda.device_count())"],',
+        "output.py: print(printable(text), file=sys.stderr if err else sys.stdout, flush=True)",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -22,10 +23,12 @@ from moo_bnas.cli.status import status
 from moo_bnas.cli.studies import studies
 from moo_bnas.cli.train import train
 from moo_bnas.cli.worker import worker
-from moo_bnas.errors import MooBnasError
+from moo_bnas.errors import DefinitionError, MooBnasError
+from moo_bnas.output import one_line, show
 from moo_bnas.passwords import hide_from_ps
 
 EXIT_INTERRUPTED = 130
+_LONGEST = 1000  # letters in a line of an error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,7 +59,9 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False, prog_name="moo-bnas")
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        show(_shortened(shown.getvalue().rstrip("\n")), err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(EXIT_INTERRUPTED)
@@ -67,14 +72,25 @@ def main() -> None:
     except MooBnasError as error:
         if debug:
             traceback.print_exc()
-        click.echo(f"moo-bnas: {error}", err=True)
+        # Only the faults of a definition are listed, one on each line.
+        text = str(error) if isinstance(error, DefinitionError) else one_line(str(error))
+        show(_shortened(f"moo-bnas: {text}"), err=True)
         sys.exit(error.exit_code)
     except Exception as error:
         if debug:
             raise
-        click.echo(
-            f"moo-bnas: unexpected {type(error).__name__}: {error}; this is a fault of moo-bnas, "
-            "run again with --debug and report what it prints",
+        what = f"{type(error).__name__}: {one_line(str(error))}"
+        show(
+            f"moo-bnas: unexpected {what}; this is a fault of moo-bnas, run again with --debug and "
+            "report what it prints",
             err=True,
         )
         sys.exit(1)
+
+
+def _shortened(text: str) -> str:
+    """An error in which no line is absurdly long: what is wrong and what to do are at its ends."""
+    return "\n".join(
+        line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+        for line in text.split("\n")
+    )

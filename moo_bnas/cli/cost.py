@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moo_bnas.cli.options import general_options, parse_ratios
+from moo_bnas.cli.options import MOST, general_options, parse_ratios
+from moo_bnas.output import show
 
 if TYPE_CHECKING:
     from moo_bnas.evaluation import Precision
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 @click.option(
     "--base-width", type=click.IntRange(1, 65536), help="Channels of the first layer at 1x."
 )
-@click.option("--image-size", type=click.IntRange(1), help="Height and width of the images.")
-@click.option("--channels", type=click.IntRange(1), help="Channels of the images.")
-@click.option("--classes", type=click.IntRange(2), help="Number of classes.")
+@click.option("--image-size", type=click.IntRange(1, MOST), help="Height and width of the images.")
+@click.option("--channels", type=click.IntRange(1, MOST), help="Channels of the images.")
+@click.option("--classes", type=click.IntRange(2, MOST), help="Number of classes.")
 @click.option(
     "--stem",
     type=click.Choice(["imagenet", "small"]),
@@ -107,7 +108,7 @@ def cost(
         "layers": layers,
     }
     if as_json:
-        click.echo(json.dumps(document))
+        show(json.dumps(document))
         return
     summary = {
         "ratios": " ".join(f"{r:g}" for r in space.decode(genotype)),
@@ -115,19 +116,19 @@ def cost(
         **{c.title: c.amount(totals[name]) for name, c in COSTS.items()},
         "speedup": f"{document['speedup']:.1f}x",
     }
-    click.echo(
+    show(
         f"{network.name}, {precision} precision, {image.size}x{image.size}x{image.channels}, "
         f"{image.classes} classes"
     )
     wide = max(len(title) for title in summary)
-    click.echo("".join(f"{title:<{wide}}  {text}\n" for title, text in summary.items()))
-    click.echo(
+    show("".join(f"{title:<{wide}}  {text}\n" for title, text in summary.items()))
+    show(
         f"{'layer':<16} {'kind':<12} {'precision':<9} {'in':>5} {'out':>5} {'size':>5}"
         + "".join(f" {c.title:>12}" for c in COSTS.values())
     )
     for entry in layers:
         if any(entry[name] for name in COSTS):
-            click.echo(
+            show(
                 f"{entry['name']:<16} {entry['kind']:<12} {entry['precision']:<9}"
                 f" {entry['in_channels']:>5} {entry['out_channels']:>5} {entry['out_size']:>5}"
                 + "".join(f" {c.amount(entry[name]):>12}" for name, c in COSTS.items())

@@ -10,6 +10,7 @@ import click
 
 from moo_bnas.cli.options import general_options, storage_option
 from moo_bnas.errors import DashboardError
+from moo_bnas.output import show
 
 
 class _ThreadedServer(socketserver.ThreadingMixIn, WSGIServer):
@@ -68,8 +69,8 @@ def dashboard(storage_url: str, host: str, port: int) -> None:
         raise DashboardError(
             f"cannot listen on {host} port {port}: {error.strerror}; give another --port or --host"
         ) from error
-    click.echo(f"{storage.shown_url}: http://{host}:{server.server_port}/dashboard", err=True)
-    click.echo(
+    show(f"{storage.shown_url}: http://{host}:{server.server_port}/dashboard", err=True)
+    show(
         "it has no login: whoever reaches this address can change and delete studies; Ctrl-C ends "
         "it",
         err=True,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from moo_bnas.cli.options import data_root_option, general_options
+from moo_bnas.output import show
 
 
 @click.command(short_help="Check the data of a definition, and download them if asked.")
@@ -37,7 +38,7 @@ def data(definition_name: str, data_root: Path, download: bool) -> None:
         options.download(data_root)
     found = options.load(data_root, definition.recipe.seed, "search")
     names = found.classes[:10] + (("...",) if len(found.classes) > 10 else ())
-    click.echo(
+    show(
         f"data       {options.name} in {data_root}\n"
         f"images     {len(found.train.rows)} train, {len(found.scoring.rows)} validation, "
         f"{found.test_images} test\n"

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moo_bnas.cli.options import (
+    MOST,
+    PathType,
     artifacts_option,
     data_root_option,
     device_option,
@@ -21,6 +23,7 @@ from moo_bnas.cli.options import (
     options_as,
     storage_option,
 )
+from moo_bnas.output import show
 from moo_bnas.passwords import STORAGE_VARIABLE
 
 if TYPE_CHECKING:
@@ -53,6 +56,13 @@ class DriverOptions:
     data_root: Path
     out: Path | None
 
+    def __post_init__(self) -> None:
+        """Refuses a device that this machine does not have, before anything is made."""
+        from moo_bnas.driver.local_workers import check_local_device
+
+        if self.workers != 0 and self.device.startswith("cuda"):
+            check_local_device(self.device)
+
     def local(
         self, log_folder: Path, *, only_final: bool = False, processes: int = 1
     ) -> LocalOptions:
@@ -67,6 +77,7 @@ class DriverOptions:
             heartbeat=self.heartbeat,
             only_final=only_final,
             processes=processes,
+            artifacts_url=self.artifacts_url,
         )
 
 
@@ -85,7 +96,7 @@ def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any
         click.option("--study-name", metavar="NAME", help=study),
         click.option(
             "--workers",
-            type=click.IntRange(0),
+            type=click.IntRange(0, MOST),
             metavar="N",
             help=f"Number of local workers; 0 waits for others to join.  [default: {workers}]",
         ),
@@ -95,7 +106,7 @@ def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any
         heartbeat_option,
         click.option(
             "--out",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=PathType(folder=True),
             metavar="FOLDER",
             help=f"{out}  [default: runs/<study>]",
         ),
@@ -149,15 +160,21 @@ def working(local: LocalWorkers) -> Iterator[Display]:
 
 def notify(line: str) -> None:
     """Prints a line for people: on standard error, which pipes do not read."""
-    click.echo(line, err=True)
+    show(line, err=True)
 
 
 def _join_command(storage: Storage, study: Study) -> str:
     """The command by which a worker joins; its user puts in the password, if there is one."""
+    from moo_bnas.storage.artifacts import must_be_named
+
     url, command = storage.shown_url, ["moo-bnas", "worker"]
+    command += ["--storage", url] if "***" not in url else []
+    command += ["--study-name", study.name]
+    if place := must_be_named(study.attributes.get("artifacts"), storage.url):
+        command += ["--artifacts", place]
     if "***" not in url:
-        return shlex.join([*command, "--storage", url, "--study-name", study.name])
-    joined = shlex.join([*command, "--study-name", study.name])
+        return shlex.join(command)
+    joined = shlex.join(command)
     return f"{STORAGE_VARIABLE}={shlex.quote(url)} {joined}  (with the password instead of ***)"
 
 

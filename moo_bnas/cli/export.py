@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moo_bnas.cli.options import general_options
+from moo_bnas.cli.options import PathType, general_options
+from moo_bnas.output import show
 
 if TYPE_CHECKING:
     from moo_bnas.models.writing import Format
 
 
 @click.command(short_help="Write a trained network as packed bits, ONNX or a torch module.")
-@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@click.argument("model", metavar="MODEL", type=PathType())
 @click.option(
     "--format",
     "form",
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="PATH",
     help="File to write.  [default: beside MODEL, as MODEL.packed.safetensors, .onnx or "
     ".plain.safetensors]",
@@ -45,7 +46,7 @@ def export(model: Path, form: Format, out: Path | None) -> None:
 
     done = write(model, form, out)
     for path, size in done.files.items():
-        click.echo(f"written: {path}, {size:,} bytes")
+        show(f"written: {path}, {size:,} bytes")
     if done.sizes is None:
         return
     sizes = done.sizes
@@ -58,4 +59,4 @@ def export(model: Path, form: Format, out: Path | None) -> None:
         ("header", sizes.header, "the card, and the position of each tensor"),
         ("file", sizes.total, ""),
     ):
-        click.echo(f"{name:<10} {size:>13,} bytes  {note}".rstrip())
+        show(f"{name:<10} {size:>13,} bytes  {note}".rstrip())

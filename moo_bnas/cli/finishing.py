@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
-from moo_bnas.cli.options import default_out, options_as
+from moo_bnas.cli.options import MOST, PathType, default_out, options_as
+from moo_bnas.output import show
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -61,12 +62,12 @@ def final_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("definition_name", metavar="[DEFINITION]", required=False),
         click.option(
             "--epochs",
-            type=click.IntRange(1),
+            type=click.IntRange(1, MOST),
             help="Epochs instead of those of [final]; its milestones move in proportion.",
         ),
         click.option(
             "--processes",
-            type=click.IntRange(1),
+            type=click.IntRange(1, MOST),
             default=1,
             show_default=True,
             metavar="N",
@@ -79,7 +80,7 @@ def final_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--tensorboard",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=PathType(folder=True),
             metavar="FOLDER",
             help="Folder to write TensorBoard event files to.",
         ),
@@ -143,12 +144,12 @@ def train_all(
         workers = LocalWorkers(finals.run.name, local)
         with working(workers) as display:
 
-            def show(progress: FinalProgress) -> None:
+            def show_progress(progress: FinalProgress) -> None:
                 display.show(progress)
                 if events:
                     events.write(progress)
 
-            trials = FinalDriver(finals, workers, show, renew_lease).train(chosen)
+            trials = FinalDriver(finals, workers, show_progress, renew_lease).train(chosen)
     titles = [finals.title(*each) for each in chosen]
     paths = [
         finals.fetch(trial, folder / folder_name(title))
@@ -157,7 +158,7 @@ def train_all(
     if events:
         for title, trial in zip(titles, trials, strict=True):
             events.end(title, trial)
-    click.echo(_table(titles, trials, paths))
+    show(_table(titles, trials, paths))
 
 
 def _table(titles: Sequence[str], trials: Sequence[Trial], paths: Sequence[Path]) -> str:

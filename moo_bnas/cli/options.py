@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
+import math
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
@@ -12,11 +13,40 @@ from typing import Any, TypeVar
 
 import click
 
+from moo_bnas.output import one_line, show
 from moo_bnas.passwords import STORAGE_VARIABLE, with_password
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 LEVELS = ("debug", "info", "warning", "error")
+
+
+MOST = 2**31 - 1
+"""The greatest number that any option takes."""
+
+
+class Numbers(click.FloatRange):
+    """Finite numbers of a range; `click.FloatRange` takes what is not a number, too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number that a text stands for."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"got {value}, expected a finite number", param, ctx)
+        return number
+
+
+class PathType(click.Path):
+    """A path, as `Path`; refuses texts that name none."""
+
+    def __init__(self, *, folder: bool = False) -> None:
+        super().__init__(path_type=Path, file_okay=not folder)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path that a text names."""
+        if not str(value) or "\0" in str(value):
+            self.fail(f"got {str(value)!r}, expected a path", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def options_as(name: str, record: type, *options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -45,7 +75,8 @@ class _ToStandardError(logging.Handler):
     """Writes to the current standard error, which rich replaces while it shows something live."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        text = self.format(record)
+        show(text if record.exc_info else one_line(text), err=True)
 
 
 def _set_up_log(context: click.Context, parameter: click.Parameter, level: str) -> str:
@@ -113,7 +144,7 @@ device_option = click.option(
 
 heartbeat_option = click.option(
     "--heartbeat",
-    type=click.FloatRange(0.1, 600),
+    type=Numbers(0.1, 600),
     default=10,  # storage.HEARTBEAT, which takes long to import
     show_default=True,
     metavar="SECONDS",
@@ -122,9 +153,10 @@ heartbeat_option = click.option(
 
 data_root_option = click.option(
     "--data-root",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathType(folder=True),
     envvar="MOO_BNAS_DATA",
-    callback=lambda context, parameter, path: path.expanduser(),
+    # Unlike Path.expanduser, this leaves ~name as it is if there is no such user.
+    callback=lambda context, parameter, path: Path(os.path.expanduser(path)),
     default="~/.cache/moo-bnas",
     show_default=True,
     show_envvar=True,
@@ -145,7 +177,7 @@ artifacts_option = click.option(
 
 out_option = click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathType(folder=True),
     metavar="FOLDER",
     help="Folder for the report.  [default: runs/<study>]",
 )
@@ -154,14 +186,20 @@ out_option = click.option(
 def check_device(name: str) -> str:
     """The name of a device, if it has the form that --device accepts."""
     kind, _, index = name.partition(":")
-    if name in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdigit()):
+    if name in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdecimal()):
         return name
     raise click.BadParameter(f"got {name!r}, expected auto, cpu or cuda:N")
 
 
 def default_out(study_name: str) -> Path:
-    """The default folder for what is written about a run."""
-    return Path("runs") / study_name
+    """The default folder for what is written about a run.
+
+    Raises:
+        DefinitionError: If the name, which the storage may hold, is not that of a run.
+    """
+    from moo_bnas.storage.names import check_name
+
+    return Path("runs") / check_name(study_name)
 
 
 def parse_ratios(text: str) -> list[float]:

@@ -7,6 +7,7 @@ import click
 from moo_bnas.cli.driving import DriverOptions, resumable
 from moo_bnas.cli.options import general_options
 from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
+from moo_bnas.output import show
 
 
 @click.command(short_help="Train the parent of a run ahead of its search.")
@@ -35,7 +36,7 @@ def parent(search: RunOptions, driver: DriverOptions) -> None:
         trial = drive_search(opened, folder, driver, Driver.make_parent)
         if trial is not None:
             found = trial.result
-            click.echo(
+            show(
                 f"parent of {opened.study.name}: {found.accuracy:.2f} % after "
                 f"{found.epochs} epochs, weights {found.kept.sha256[:12]}"
             )

@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moo_bnas.cli.options import general_options
+from moo_bnas.cli.options import MOST, PathType, general_options
+from moo_bnas.output import one_line, show
 
 if TYPE_CHECKING:
     from moo_bnas.models.prediction import Prediction
 
 
 @click.command(short_help="Classes of images, by a trained or exported network.")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=PathType())
 @click.argument(
     "images",
     metavar="IMAGE_OR_FOLDER...",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path),
+    type=PathType(),
 )
 @click.option(
     "--top",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST),
     default=5,
     show_default=True,
     help="Number of classes to print for each image, most likely first.",
@@ -46,19 +47,19 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
     import numpy as np
 
     from moo_bnas.errors import DataError
-    from moo_bnas.models.prediction import BATCH, Predictor, find_images
+    from moo_bnas.models.prediction import Predictor, find_images
 
     predictor = Predictor(file)
     paths = find_images(images)
     predicted: list[dict[str, Any]] = []
     broken: list[dict[str, str]] = []
-    for i in range(0, len(paths), BATCH):
+    for i in range(0, len(paths), predictor.batch):
         read = {}
-        for path in paths[i : i + BATCH]:
+        for path in paths[i : i + predictor.batch]:
             try:
                 read[path] = predictor.read(path)
             except DataError as error:
-                click.echo(f"moo-bnas: {error}", err=True)
+                show(one_line(f"moo-bnas: {error}"), err=True)
                 broken.append({"path": str(path), "error": str(error)})
         if not read:
             continue
@@ -67,7 +68,7 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
                 predicted.append(_entry(one, top))
             else:
                 likeliest = "  ".join(f"{name} {100 * p:.2f} %" for name, p in one.top(top))
-                click.echo(f"{one.path}  {likeliest}")
+                show(one_line(f"{one.path}  {likeliest}"))
     if as_json:
         document = {
             "file": str(file),
@@ -76,7 +77,7 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
             "predictions": predicted,
             "broken": broken,
         }
-        click.echo(json.dumps(document))
+        show(json.dumps(document))
     if broken:
         raise DataError(
             f"{len(broken)} of {len(paths)} images could not be read, as reported above; fix "

@@ -14,6 +14,7 @@ from moo_bnas.cli.options import (
     storage_option,
     study_option,
 )
+from moo_bnas.output import show
 
 
 @click.command(short_help="Write the report of a run, finished or not.")
@@ -53,8 +54,8 @@ def report(
     collected = collect(storage, name)
     folder = out or default_out(name)
     paths = write(collected, folder)
-    click.echo(as_table(collected))
-    click.echo("\nwritten: " + ", ".join(str(p) for p in paths))
+    show(as_table(collected))
+    show("\nwritten: " + ", ".join(str(p) for p in paths))
     if images:
         drawn = write_images(collected, folder, images)
-        click.echo("images: " + ", ".join(str(p) for p in drawn))
+        show("images: " + ", ".join(str(p) for p in drawn))

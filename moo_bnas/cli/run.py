@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from moo_bnas.cli.driving import DriverOptions, resumable
-from moo_bnas.cli.options import default_out, general_options
+from moo_bnas.cli.options import MOST, default_out, general_options
 from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
+from moo_bnas.output import show
 
 if TYPE_CHECKING:
     from moo_bnas.results.points import Report
@@ -19,16 +20,20 @@ if TYPE_CHECKING:
 
 def _parse_seeds(context: click.Context, parameter: click.Parameter, text: str | None) -> list[int]:
     parts = [] if text is None else text.split(",")
-    if not all(part.strip().isdigit() for part in parts) or len(set(parts)) != len(parts):
-        raise click.BadParameter(f"got {text!r}, expected different whole numbers, such as 0,1,2")
-    return [int(part) for part in parts]
+    whole = all(part.strip().isdecimal() and len(part) < 20 for part in parts)
+    seeds = [int(part) for part in parts] if whole else []
+    if not whole or len(set(seeds)) != len(seeds) or not all(seed < 2**32 for seed in seeds):
+        raise click.BadParameter(
+            f"got {text!r:.200}, expected different whole numbers below 2**32, such as 0,1,2"
+        )
+    return seeds
 
 
 @click.command(short_help="Search: make or resume a run.")
 @run_options
 @click.option(
     "--confirm",
-    type=click.IntRange(0),
+    type=click.IntRange(0, MOST),
     default=0,
     metavar="N",
     help="After the search, train the N networks that matter, and the uniform ones, again with "
@@ -36,7 +41,7 @@ def _parse_seeds(context: click.Context, parameter: click.Parameter, text: str |
 )
 @click.option(
     "--confirm-seeds",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST),
     default=3,
     show_default=True,
     metavar="S",
@@ -82,7 +87,7 @@ def run(
         together = joined(reports)
         path = folder / "seeds.json"
         write_whole(path, (json.dumps(together.as_document(), indent=1) + "\n").encode())
-        click.echo(f"\n{together.as_text()}\n\nwritten: {path}")
+        show(f"\n{together.as_text()}\n\nwritten: {path}")
 
 
 def _run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: int) -> Report:
@@ -107,10 +112,10 @@ def _run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds:
         drive_search(opened, folder, driver, drive)
     collected = collect(opened.storage, opened.study.name)
     paths = write(collected, folder)
-    click.echo(as_table(collected))
+    show(as_table(collected))
     if lines := confirmed(collected):
-        click.echo("\n" + "\n".join(lines))
+        show("\n" + "\n".join(lines))
     if collected.failed:
-        click.echo(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
-    click.echo("\nwritten: " + ", ".join(str(p) for p in paths))
+        show(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
+    show("\nwritten: " + ", ".join(str(p) for p in paths))
     return collected

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
-from moo_bnas.cli.options import default_out, options_as, parse_ratios
+from moo_bnas.cli.options import MOST, Numbers, default_out, options_as, parse_ratios
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -99,10 +99,12 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="scalar: the paper's fitness (GA); pareto: accuracy against FLOPs (NSGA-II).",
         ),
-        click.option("--population", type=click.IntRange(2), help="Candidates per generation."),
+        click.option(
+            "--population", type=click.IntRange(2, MOST), help="Candidates per generation."
+        ),
         click.option(
             "--generations",
-            type=click.IntRange(1),
+            type=click.IntRange(1, MOST),
             help="Number of generations; may be raised later.",
         ),
         click.option(
@@ -113,19 +115,19 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--max-evaluations",
-            type=click.IntRange(1),
+            type=click.IntRange(1, MOST),
             metavar="N",
             help="End after this many candidates, whatever the workers; may be raised later.",
         ),
         click.option(
             "--max-hours",
-            type=click.FloatRange(0, min_open=True),
+            type=Numbers(0, min_open=True),
             metavar="H",
             help="Begin no candidate once the run was driven for so long; may be raised later.",
         ),
         click.option(
             "--plateau",
-            type=click.IntRange(1),
+            type=click.IntRange(1, MOST),
             metavar="N",
             help="End once N evaluations have raised the hypervolume, or best fitness, by less "
             "than a thousandth; may be raised later.",
@@ -145,7 +147,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--seed",
-            type=click.IntRange(0),
+            type=click.IntRange(0, 2**32 - 1),
             default=0,
             show_default=True,
             help="Seed of the search.",
@@ -157,12 +159,18 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--trade-off",
-            type=click.FloatRange(0),
+            type=Numbers(0),
             help="Weight of the cost in the fitness: lambda of Eq. 4.",
         ),
-        click.option("--max-flops", type=float, help="Train no candidate above this many FLOPs."),
         click.option(
-            "--max-memory", type=float, help="Train no candidate above this many bits of weights."
+            "--max-flops",
+            type=Numbers(0, min_open=True),
+            help="Train no candidate above this many FLOPs.",
+        ),
+        click.option(
+            "--max-memory",
+            type=Numbers(0, min_open=True),
+            help="Train no candidate above this many bits of weights.",
         ),
     )
     driver = driver_options(

@@ -9,6 +9,7 @@ import time
 import click
 
 from moo_bnas.cli.options import general_options, storage_option, study_option
+from moo_bnas.output import show
 
 _WATCH_SECONDS = 2.0  # between two looks
 
@@ -36,10 +37,10 @@ def status(storage_url: str, study_name: str | None, as_json: bool, watch: bool)
     name = storage.studies.choose(study_name)
     found = read_status(storage, name)
     if as_json:
-        click.echo(json.dumps(found.as_document()))
+        show(json.dumps(found.as_document()))
         return
     if not watch:
-        click.echo(found.as_text())
+        show(found.as_text())
         return
 
     from rich.console import Console

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from moo_bnas.cli.options import general_options
+from moo_bnas.output import show
 
 
 @click.command(short_help="List the definitions that come with moo-bnas.")
@@ -22,7 +23,7 @@ def studies() -> None:
         definition = load_definition(name)
         options, needs = definition.search, definition.data.needs.replace("DEFINITION", name)
         parent = "" if definition.parent is None else ", after a parent"
-        click.echo(
+        show(
             f"{name}: {definition.network.name} on {definition.data.name}, "
             f"{options.population} x {options.generations} candidates of "
             f"{definition.recipe.epochs} epochs{parent}\n  {definition.description}\n"

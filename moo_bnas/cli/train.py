@@ -8,7 +8,7 @@ import click
 
 from moo_bnas.cli.driving import DriverOptions, resumable
 from moo_bnas.cli.finishing import FinalOptions, final_options, open_final, train_all
-from moo_bnas.cli.options import general_options, parse_ratios
+from moo_bnas.cli.options import MOST, Numbers, general_options, parse_ratios
 
 if TYPE_CHECKING:
     from moo_bnas.driver.finals import Finals
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 @click.command(short_help="Train a chosen network to the end, and score it on the test images.")
 @final_options
 @click.option(
-    "--trial", type=click.IntRange(0), metavar="N", help="Number of a trial of the search."
+    "--trial", type=click.IntRange(0, MOST), metavar="N", help="Number of a trial of the search."
 )
 @click.option("--best", is_flag=True, help="The fittest network of the search, by Eq. 4.")
 @click.option("--knee", is_flag=True, help="The knee of the front of the search.")
 @click.option(
     "--max-flops",
-    type=click.FloatRange(0, min_open=True),
+    type=Numbers(0, min_open=True),
     metavar="X",
     help="The most accurate network of the search with at most X FLOPs.",
 )

@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 
 from moo_bnas.cli.options import (
+    MOST,
+    Numbers,
     artifacts_option,
     data_root_option,
     device_option,
@@ -28,16 +30,18 @@ from moo_bnas.cli.options import (
 @artifacts_option
 @device_option
 @heartbeat_option
-@click.option("--stop-after", type=click.IntRange(1), metavar="N", help="Leave after N candidates.")
+@click.option(
+    "--stop-after", type=click.IntRange(1, MOST), metavar="N", help="Leave after N candidates."
+)
 @click.option(
     "--max-hours",
-    type=click.FloatRange(0, min_open=True),
+    type=Numbers(0, min_open=True),
     metavar="H",
     help="Start no candidate after H hours.",
 )
 @click.option(
     "--max-idle",
-    type=click.FloatRange(0, min_open=True),
+    type=Numbers(0, min_open=True),
     default=60,
     show_default=True,
     metavar="MINUTES",
@@ -85,7 +89,7 @@ def worker(
     definition = stored_definition(study.attributes["definition"])
     storage.rest()
     if definition.parent is not None:
-        join_artifacts(study.attributes["artifacts"], artifacts_url)
+        join_artifacts(study.attributes.get("artifacts"), artifacts_url, storage.url)
 
     # torch takes seconds to import: a wrong name is reported before
     from moo_bnas.training.evaluator import Evaluator

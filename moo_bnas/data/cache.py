@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -33,10 +33,12 @@ from numpy.typing import NDArray
 
 from moo_bnas.errors import DataError
 from moo_bnas.processes import here
+from moo_bnas.reading import open_file, read_file
 
 log = logging.getLogger(__name__)
 
 _LOG_SECONDS = 10.0  # between two lines of progress in the log
+_MOST_ABOUT = 2**24  # bytes of about.json; that of ImageNet has 20,000
 _CHUNK = 2**24  # bytes hashed at once: few calls, little memory
 
 
@@ -216,24 +218,47 @@ def _open(folder: Path, source: Source) -> Entry:
         _DamagedError: If the entry is incomplete, changed or missing.
     """
     try:
-        about = json.loads((folder / "about.json").read_text())
+        about = json.loads(read_file(folder / "about.json", _MOST_ABOUT))
         expected = str(about["content_hash"])
-        labels = np.load(folder / "labels.npy")
+        labels = _load_labels(folder / "labels.npy")
         digest = _digest(source, labels)
         # Read from the file once: in a memory map, a read error kills the process (SIGBUS).
-        with (folder / "images.npy").open("rb") as file:
-            npy.read_magic(file)
-            npy.read_array_header_1_0(file)  # the hash is of the pixels alone
+        with open_file(folder / "images.npy") as file:
+            _skip_header(file)  # the hash is of the pixels alone
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
         images = np.load(folder / "images.npy", mmap_mode="r")
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        belongs = about["key"] == source.key
+    except MemoryError:
+        raise
+    except Exception as error:  # numpy's parser of damaged headers raises many kinds
         raise _DamagedError(str(error)) from error
-    if (about["key"], images.shape) != (source.key, (len(labels), *source.shape)):
+    if not belongs or images.shape != (len(labels), *source.shape) or images.dtype != np.uint8:
         raise _DamagedError("it belongs to another entry")
     if digest.hexdigest() != expected:
         raise _DamagedError("the hash of its content differs from the one recorded")
     return Entry(images, labels, expected)
+
+
+def _load_labels(path: Path) -> NDArray[np.int64]:
+    """Reads labels, without making an array of the size that a damaged header may name.
+
+    Raises:
+        Exception: If they are damaged; many kinds.
+    """
+    with open_file(path) as file:
+        shape, dtype = _skip_header(file)
+        content = file.read()
+    if (dtype, shape) != (np.dtype(np.int64), (len(content) // 8,)):
+        raise ValueError(f"the labels are {dtype} of shape {shape}")
+    return np.frombuffer(content, np.int64).copy()  # torch wants arrays that may be written to
+
+
+def _skip_header(file: BinaryIO) -> tuple[tuple[int, ...], Any]:
+    """Reads the header of a .npy file; returns shape and type of the array that follows."""
+    npy.read_magic(file)
+    shape, _, dtype = npy.read_array_header_1_0(file)
+    return shape, dtype
 
 
 def _digest(source: Source, labels: NDArray[np.int64]) -> Any:

@@ -34,7 +34,7 @@ class Folder(Section):
     path: PathOption
     image_size: AtLeastOne
     channels: Literal[1, 3] = 3
-    classes: Annotated[int, Field(ge=2)]
+    classes: Annotated[int, Field(ge=2, le=2**20)]
     stored_size: AtLeastOne | None = None
     validation: AmountOption = 0.1
     test: AmountOption = 0.1

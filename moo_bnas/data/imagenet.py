@@ -32,7 +32,7 @@ class ImageNet(Section):
     name: Literal["imagenet"] = "imagenet"
     path: PathOption = "imagenet"
     image_size: AtLeastOne = 224
-    classes: Annotated[int, Field(ge=2)] = 1000
+    classes: Annotated[int, Field(ge=2, le=2**20)] = 1000
     stored_size: AtLeastOne = 256
     validation: AmountOption = 10
     train_per_class: AtLeastOne | None = 50

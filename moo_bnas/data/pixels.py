@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from moo_bnas.errors import DataError
+from moo_bnas.reading import read_file
 
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
 )
 READER_VERSION = 1
 """Increased whenever a change here changes the decoded pixels."""
+
+# Pillow knows many more, and runs Ghostscript for some of them, whatever the file is called.
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+_MOST_PIXELS = 2**27  # 1.5 GB while it is converted; the largest cameras make 1.5e8, as JPEG
+_MOST_BYTES = 2**29
+
+# `read_image` counts the pixels itself, and Pillow's warning would be two more lines for each file.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _MODES = {1: "L", 3: "RGB"}
 
@@ -36,13 +47,20 @@ def read_image(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
         Pixels, uint8, channels x size x size.
 
     Raises:
-        DataError: If the file cannot be read, or its pixels are 32-bit integers or floats; the
-            message names the file.
+        DataError: If the file cannot be read, is of another format than `SUFFIXES` name, has more
+            than 2**27 pixels, or its pixels are 32-bit integers or floats; the message names it.
     """
     try:
-        with Image.open(path) as opened:
+        # Whole, because Pillow asks a file for as many bytes as its header says, up to 4 GB.
+        content = io.BytesIO(read_file(path, _MOST_BYTES))
+        with Image.open(content, formats=_FORMATS) as opened:
             # A JPEG more than twice as large is decoded at 1/2, 1/4 or 1/8, which is far faster.
             opened.draft(None, (size, size))
+            if opened.width * opened.height > _MOST_PIXELS:
+                raise ValueError(
+                    f"it has {opened.width} x {opened.height} pixels, expected at most "
+                    f"{_MOST_PIXELS:,}"
+                )
             image = _convert(ImageOps.exif_transpose(opened), _MODES[channels])
         if image.size != (size, size):
             side = min(image.size)  # crop and resize in one pass, so pixels are resampled once
@@ -55,6 +73,11 @@ def read_image(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
         raise
     except FileNotFoundError as error:
         raise DataError(f"there is no image {path}; check the path") from error
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"cannot read the image {path}: it is damaged, or none of {', '.join(_FORMATS)}; "
+            "replace or remove that file"
+        ) from error
     except Exception as error:  # each of Pillow's decoders raises errors of its own
         raise DataError(
             f"cannot read the image {path}: {error}; replace or remove that file"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from types import TracebackType
 
@@ -12,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from moo_bnas.driver.progress import Shown
+from moo_bnas.output import one_line, show
 
 
 class Display:
@@ -61,12 +61,12 @@ class Display:
 
     def _print(self, progress: Shown) -> None:
         self._printed = progress.line()
-        print(self._printed, file=sys.stderr, flush=True)
+        show(self._printed, err=True)
         self._last_time = time.monotonic()
 
 
 def _bar(progress: Shown) -> Table:
     table = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=max(progress.total, 1), completed=progress.done, width=30)
-    table.add_row(bar, progress.line())
+    table.add_row(bar, one_line(progress.line()))
     return table

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from moo_bnas.storage import (
     pareto_metrics,
     training_of,
 )
-from moo_bnas.storage.artifacts import Artifacts, agree_on_artifacts, join_artifacts
+from moo_bnas.storage.artifacts import Artifacts, agree_on_artifacts
 from moo_bnas.storage.checkpoints import Checkpoints
 
 Chosen = tuple[Genotype, Precision]
@@ -167,7 +168,7 @@ class Finals:
 
 def folder_name(title: str) -> str:
     """The folder of a network of this title."""
-    return title.replace(",", "").replace(" ", "-")
+    return re.sub(r"[^A-Za-z0-9.+_-]", "-", title.replace(",", ""))
 
 
 def open_finals(
@@ -204,7 +205,7 @@ def open_finals(
     study = storage.studies.ensure(
         final_of(run.name), pareto_metrics(definition.cost.name), attributes
     )
-    finals = Finals(storage, run, study, definition, join_artifacts(place, None))
+    finals = Finals(storage, run, study, definition, Artifacts(place["url"]))
     _agree_on_recipe(finals, restart)
     return replace(finals, study=storage.studies.open(study.name))
 

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from moo_bnas.errors import EXIT_NO_RESTART, WorkersError
+from moo_bnas.errors import EXIT_NO_RESTART, DefinitionError, WorkersError
 from moo_bnas.passwords import STORAGE_VARIABLE
 from moo_bnas.processes import count_cores
 from moo_bnas.storage import HEARTBEAT
@@ -34,6 +34,7 @@ class LocalOptions:
         only_final: Whether they train final networks only.
         processes: Processes per worker, which share a final training; torchrun starts more than
             one.
+        artifacts_url: Where the artifact store is; None: at the default of the storage.
     """
 
     storage_url: str
@@ -43,6 +44,7 @@ class LocalOptions:
     heartbeat: float = HEARTBEAT
     only_final: bool = False
     processes: int = 1
+    artifacts_url: str | None = None
 
 
 class LocalWorkers:
@@ -114,6 +116,8 @@ class LocalWorkers:
         command += ["moo_bnas", "worker", "--until-stdin-closes"]
         command += ["--only-final"] * options.only_final
         command += ["--study-name", self._study_name, "--device", options.devices[i]]
+        if options.artifacts_url is not None:
+            command += ["--artifacts", options.artifacts_url]
         command += ["--heartbeat", str(options.heartbeat), "--data-root", str(options.data_root)]
         environment = {
             **os.environ,
@@ -157,6 +161,21 @@ def local_devices(count: int | None, device: str, processes: int = 1) -> tuple[s
     if count is None:
         count = gpus or count_cores()
     return tuple(f"cuda:{i % gpus}" if gpus else device for i in range(count))
+
+
+def check_local_device(device: str) -> None:
+    """Checks that this machine has a device, before workers are started that need it.
+
+    Raises:
+        DefinitionError: If it is a GPU that this machine does not have.
+    """
+    kind, _, index = device.partition(":")
+    gpus = _count_gpus() if kind == "cuda" else 0
+    if kind == "cuda" and int(index or 0) >= gpus:
+        raise DefinitionError(
+            f"got --device {device:.100}, but this machine has {gpus} CUDA devices; give one of "
+            "those, cpu, or --workers 0 for workers on other machines"
+        )
 
 
 def _count_gpus() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -25,14 +24,13 @@ from moo_bnas.storage import (
     Storage,
     Study,
     baselines_of,
-    is_sibling,
     parent_of,
     pareto_metrics,
 )
 from moo_bnas.storage.artifacts import agree_on_artifacts
+from moo_bnas.storage.names import check_name
 
 _MAY_BE_RAISED = ("generations", "max_evaluations", "max_hours", "plateau")
-_STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # it names a folder, too
 
 
 @dataclass(frozen=True)
@@ -82,12 +80,7 @@ def check_run(study_name: str, definition: Definition, mode: Mode, seed: int) ->
         DefinitionError: Where the name cannot be that of a run, or no network is within the
             budgets.
     """
-    if not _STUDY_NAME.fullmatch(study_name) or is_sibling(study_name):
-        raise DefinitionError(
-            f"got the study name {study_name!r}, expected letters, digits, '.', '_' and '-', not "
-            "beginning with '.' and not ending in '.baselines', '.parent', '.confirm' or "
-            "'.final'; choose another --study-name"
-        )
+    check_name(study_name)
     make_search(definition, mode, seed)
 
 

@@ -42,13 +42,13 @@ def encoding_of(card: Card, source: str) -> Encoding:
     encoding = card.encoding or (known.encoding if known else None)
     if encoding is None:
         raise ModelFileError(
-            f"{source} has the binarizer {card.binarizer!r}, expected one of "
+            f"{source} has the binarizer {card.binarizer!r:.100}, expected one of "
             f"{', '.join(BINARIZERS)}, or a card that describes it; use the version of moo-bnas "
             "that made it"
         )
     if encoding.bits > 1:
         raise ModelFileError(
-            f"{source} has activations of {encoding.bits} bits (binarizer {card.binarizer}), "
+            f"{source} has activations of {encoding.bits} bits (binarizer {card.binarizer:.100}), "
             "expected 1 bit, because exported files support no more; run the trained network"
         )
     return encoding

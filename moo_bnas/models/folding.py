@@ -37,13 +37,13 @@ def check_trained(model: Model, source: str) -> None:
         )
     if card.own_module:
         raise ModelFileError(
-            f"{source} holds the network {card.network}, whose module another package made, so "
-            "its layer specs may not describe all of it; expected a network made from its specs "
+            f"{source} holds the network {card.network:.100}, whose module another package made, "
+            "so its layer specs may not describe all of it; expected a network made from its specs "
             "only; run it with that package, from the tensors in this file"
         )
     if card.binarizer not in BINARIZERS:
         raise ModelFileError(
-            f"{source} has the binarizer {card.binarizer!r}, expected one of "
+            f"{source} has the binarizer {card.binarizer!r:.100}, expected one of "
             f"{', '.join(BINARIZERS)}; use the version of moo-bnas that trained it"
         )
     check_arrays(model.arrays, trained_shapes(card), source)

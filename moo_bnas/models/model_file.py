@@ -1,7 +1,8 @@
 """The file of a trained network: its weights, and what is needed to run or reproduce it.
 
-It is a safetensors file; its metadata hold a `Card` as JSON under the key `moo_bnas`. Nothing in it
-is ever unpickled or executed. Files that version 0.1 wrote can be read.
+It is a safetensors file; its metadata hold a `Card` as JSON under the key `moo_bnas`, and a seal
+(see `seal`). Nothing in it is ever unpickled or executed. Files that version 0.1 wrote can be read.
+Whoever made a file may have made it lie: the card is checked before anything is made of it.
 """
 
 from __future__ import annotations
@@ -11,26 +12,39 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
-from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.evaluation import Precision
+from moo_bnas.models.seal import CARD, SEAL, UNSEALED, card_in, seal
 from moo_bnas.networks.binarizers import Encoding
-from moo_bnas.networks.layers import Kind, LayerSpec
+from moo_bnas.networks.fitting import MOST_CHANNELS, MOST_IMAGE, check_fit
+from moo_bnas.networks.layers import ImageShape, Kind, LayerSpec
+from moo_bnas.reading import read_file
 from moo_bnas.section import Section
 
 FileKind = Literal["trained", "plain", "packed", "onnx"]
 """Kind of network in a file, see `Card`."""
 
-KEY = "moo_bnas"
-"""Key of the card in the metadata of a file."""
+MOST_BYTES = 2**32
+"""Bytes of a file; the weights of the largest shipped network take 2**30."""
 
+_MOST_CARD = 2**22  # that of a ResNet-18 for ImageNet has 60,000
+
+Name = Annotated[str, Field(max_length=1000)]
+Number = Annotated[int, Field(ge=0, le=2**53)]
+Size = Annotated[int, Field(ge=0, le=MOST_CHANNELS)]
+Pixels = Annotated[int, Field(ge=1, le=MOST_IMAGE)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+# of pixels in 0..255; a deviation that float32 rounds to 0 would divide by it
+Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
+Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -40,14 +54,14 @@ class Layer(Section):
     name: str
     kind: Kind
     inputs: tuple[str, ...]
-    in_channels: int
-    out_channels: int
-    out_size: int
-    kernel: int
-    stride: int
-    padding: int
+    in_channels: Size
+    out_channels: Size
+    out_size: Size
+    kernel: Size
+    stride: Size
+    padding: Size
     precision: Precision
-    extra_ops: int
+    extra_ops: Number
 
     @classmethod
     def of(cls, spec: LayerSpec) -> Layer:
@@ -74,11 +88,11 @@ class Image(Section):
         std: Standard deviation of the training images, one number per channel, in 0..255.
     """
 
-    size: int
-    stored_size: int
-    channels: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    size: Pixels
+    stored_size: Pixels
+    channels: Annotated[int, Field(ge=1, le=3)]
+    mean: tuple[Mean, ...]
+    std: tuple[Deviation, ...]
 
 
 class Card(Section):
@@ -113,21 +127,21 @@ class Card(Section):
 
     version: Literal[1] = 1
     kind: FileKind = "trained"
-    network: str
-    binarizer: str
+    network: Name
+    binarizer: Name
     encoding: Encoding | None = None
     precision: Precision
     ratios: tuple[float, ...]
-    widths: tuple[int, ...]
+    widths: tuple[Number, ...]
     layers: tuple[Layer, ...]
     own_module: bool
     image: Image
-    classes: tuple[str, ...]
-    flops: float
-    memory_bits: int
-    speedup: float
-    accuracy: float
-    top5: float
+    classes: tuple[Name, ...]
+    flops: Finite
+    memory_bits: Number
+    speedup: Finite
+    accuracy: Finite
+    top5: Finite
     made: dict[str, Any]
     sha256: str = ""
 
@@ -149,17 +163,22 @@ class Model:
 
 
 def metadata(card: Card) -> dict[str, str]:
-    """The metadata of a file that holds this card."""
-    return {KEY: card.model_dump_json()}
+    """The metadata of a file that holds this card, with a seal that is still to be set."""
+    return {CARD: card.model_dump_json(), SEAL: UNSEALED}
 
 
 def to_bytes(model: Model) -> bytes:
     """The content of the file of a model."""
     # np.ascontiguousarray would turn a scalar into a vector.
     arrays = {name: np.asarray(array, order="C") for name, array in model.arrays.items()}
-    # The hash is in the card, because safetensors writes several metadata keys in random order.
     card = model.card.model_copy(update={"sha256": _digest(arrays)})
-    return safetensors.numpy.save(arrays, metadata(card))
+    content = safetensors.numpy.save(arrays, {CARD: ""})
+    size, header = _header(content)
+    # By hand, because safetensors writes several metadata keys in random order.
+    header["__metadata__"] = metadata(card)
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return seal(len(text).to_bytes(8, "little") + text + content[8 + size :])
 
 
 def read_model(path: Path) -> Model:
@@ -169,7 +188,7 @@ def read_model(path: Path) -> Model:
         ModelFileError: If it is missing, damaged, or another kind of file.
     """
     try:
-        return parse_model(path.read_bytes(), str(path))
+        return parse_model(read_file(path, MOST_BYTES), str(path))
     except OSError as error:
         raise ModelFileError(
             f"cannot read {path}: {error.strerror}; give the .safetensors file that `moo-bnas "
@@ -189,20 +208,27 @@ def parse_model(content: bytes, source: str) -> Model:
     """
     try:
         arrays = safetensors.numpy.load(content)
-        size = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8 : 8 + size])
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        _, header = _header(content)
+    except MemoryError:
+        raise
+    except Exception as error:  # safetensors has no common base for all that is wrong
         raise ModelFileError(
             f"{source} is not a safetensors file, or it is incomplete or damaged ({error}); make "
             "it again, or fetch a complete copy"
         ) from error
-    card = parse_card(header.get("__metadata__", {}).get(KEY), source)
+    card = parse_card(card_in(content, header.get("__metadata__") or {}, source), source)
     if card.sha256 != _digest(arrays):
         raise ModelFileError(
             f"{source} is damaged: its tensors are not those that were written; make it again, or "
             "fetch a complete copy"
         )
     return Model(card.model_copy(update={"sha256": ""}), arrays)
+
+
+def _header(content: bytes) -> tuple[int, dict[str, Any]]:
+    """Length of the header of a safetensors file, and what it says."""
+    size = int.from_bytes(content[:8], "little")
+    return size, json.loads(content[8 : 8 + size])
 
 
 def _digest(arrays: Arrays) -> str:
@@ -214,27 +240,60 @@ def _digest(arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-def parse_card(text: str | None, source: str) -> Card:
-    """Reads a card.
+def parse_card(text: str, source: str) -> Card:
+    """Reads a card, and checks that a network can be what it says.
 
     Args:
-        text: Value of `KEY` in the metadata of a file; None where there is none.
+        text: Value of `CARD` in the metadata of a file.
         source: Name of the file, shown in errors.
 
     Raises:
-        ModelFileError: If there is no card, or this version cannot read it.
+        ModelFileError: If this version cannot read it, or there is no such network.
     """
-    if text is None:
+    if len(text) > _MOST_CARD:
         raise ModelFileError(
-            f"{source} was not made by moo-bnas: it has no card; give a file that `moo-bnas train` "
-            "or `moo-bnas export` wrote"
+            f"{source} has a card of {len(text):,} letters, expected at most {_MOST_CARD:,}; fetch "
+            "a copy from where you trust it"
         )
     try:
-        return Card.model_validate_json(text)
+        card = Card.model_validate_json(text)
     except ValidationError as error:
         fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
+        where = ".".join(str(part) for part in fault["loc"])[:100]
         raise ModelFileError(
             f"{source} has a card that this version of moo-bnas cannot read ({where}: "
             f"{fault['msg']}); use the version that made it, or make it again"
         ) from error
+    try:
+        activations(card)
+    except ValueError as error:
+        raise ModelFileError(
+            f"{source} has a card that describes no network: {error}; make it again, or fetch a "
+            "copy from where you trust it"
+        ) from error
+    return card
+
+
+def activations(card: Card) -> int:
+    """Numbers that a network gives out for one image, those of the image as it is stored included.
+
+    Raises:
+        ValueError: If the parts of the card do not fit each other, or the network is too large.
+    """
+    image = card.image
+    stored = image.channels * image.stored_size**2
+    if image.size > image.stored_size:
+        raise ValueError(f"images of size {image.stored_size} are cut to {image.size}")
+    if image.channels == 2:
+        raise ValueError("images have 2 channels, expected 1 or 3")
+    if not len(image.mean) == len(image.std) == image.channels:
+        raise ValueError(
+            f"got {len(image.mean)} means and {len(image.std)} deviations of {image.channels} "
+            "channels"
+        )
+    if card.own_module:  # made by another package, and run by that package only
+        if card.kind != "trained":
+            raise ValueError("its module is of another package, and such networks are not exported")
+        return stored
+    shape = ImageShape(image.size, image.channels, len(card.classes))
+    return stored + check_fit([layer.spec() for layer in card.layers], shape)

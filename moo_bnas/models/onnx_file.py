@@ -12,6 +12,7 @@ from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import is_binary
 from moo_bnas.models.encoding import encoding_of, exported
 from moo_bnas.models.model_file import Arrays, Card, Layer, metadata
+from moo_bnas.models.seal import seal
 from moo_bnas.networks.binarizers import Encoding
 from moo_bnas.networks.layers import INPUT
 
@@ -49,6 +50,16 @@ def to_onnx(card: Card, folded: Arrays) -> bytes:
         import onnx
     except ImportError as error:
         raise missing("onnx") from error
+    model = make_model(card, folded)
+    onnx.helper.set_model_props(model, metadata(exported(card, "onnx")))
+    onnx.checker.check_model(model, full_check=True)
+    return seal(model.SerializeToString(deterministic=True))
+
+
+def make_model(card: Card, folded: Arrays) -> onnx.ModelProto:
+    """The model of a network, without metadata; arguments as of `to_onnx`."""
+    import onnx
+
     graph = _Graph(folded, encoding_of(card, "the network"))
     last = card.layers[-1].name
     names = {INPUT: IMAGES, last: LOGITS}
@@ -57,7 +68,7 @@ def to_onnx(card: Card, folded: Arrays) -> bytes:
         graph.add(layer, inputs, names.get(layer.name, layer.name))
     image, floats = card.image, onnx.TensorProto.FLOAT
     shape: list[str | int | None] = ["batch", image.channels, image.size, image.size]
-    model = onnx.helper.make_model(
+    return onnx.helper.make_model(
         onnx.helper.make_graph(
             graph.nodes,
             card.network,
@@ -69,10 +80,6 @@ def to_onnx(card: Card, folded: Arrays) -> bytes:
         ir_version=_IR,
         producer_name="moo-bnas",
     )
-    onnx.helper.set_model_props(model, metadata(exported(card, "onnx")))
-    onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
 
 
 class _Graph:

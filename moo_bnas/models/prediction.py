@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 
 from moo_bnas.data.pixels import SUFFIXES, read_image
 from moo_bnas.errors import DataError, ModelFileError
-from moo_bnas.models.model_file import KEY, Card, Model, parse_card, read_model
+from moo_bnas.models.model_file import MOST_BYTES, Card, Model, activations, read_model
+from moo_bnas.reading import read_file
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 Runner = Callable[[Floats], Floats]
 """From normalised images, n x channels x size x size, to logits, n x classes."""
 
-BATCH = 64
-"""Number of images that are read and run at once."""
+_MOST_IMAGES = 64
+_MOST_ACTIVATIONS = 2**30  # of all images that are run at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,23 +52,25 @@ class Prediction:
 class Predictor:
     """A network that was read from its file.
 
-    Trained and plain networks run with torch, ONNX ones (`*.onnx`) with onnxruntime, packed ones
-    with numpy only.
+    Trained and plain networks run with torch, ONNX ones (`*.onnx`) with onnxruntime (and onnx),
+    packed ones with numpy only.
 
     Args:
         file: File that `moo-bnas train` or `moo-bnas export` wrote.
 
     Attributes:
         card: Card of the file.
+        batch: Number of images to read and run at once, which bounds the memory.
 
     Raises:
-        ModelFileError: If the file is missing, damaged or of another kind, or if onnxruntime is
-            needed and not installed.
+        ModelFileError: If the file is missing, damaged or of another kind, if its card describes
+            no network or another one, or if a package that it needs is not installed.
     """
 
     def __init__(self, file: str | Path) -> None:
         path = Path(file)
         self.card, self._run = _open(path)
+        self.batch = max(1, min(_MOST_IMAGES, _MOST_ACTIVATIONS // activations(self.card)))
         image = self.card.image
         self._mean = np.array(image.mean, np.float32)[:, None, None]
         self._std = np.array(image.std, np.float32)[:, None, None]
@@ -99,9 +102,10 @@ class Predictor:
         if top < 0 or left < 0:
             raise _misfit(images, self.card)
         middle = images[:, :, top : top + size, left : left + size].astype(np.float32)
-        logits = self._run((middle - self._mean) / self._std).astype(np.float64)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        found: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        with np.errstate(all="ignore"):  # weights may be damaged, or infinite
+            logits = self._run((middle - self._mean) / self._std).astype(np.float64)
+            powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+            found: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
         return found
 
     def predict(
@@ -119,9 +123,11 @@ class Predictor:
         paths = [None] * len(images) if paths is None else paths
         return [
             Prediction(path, self.card.classes, row)
-            for i in range(0, len(images), BATCH)
+            for i in range(0, len(images), self.batch)
             for path, row in zip(
-                paths[i : i + BATCH], self.probabilities(images[i : i + BATCH]), strict=True
+                paths[i : i + self.batch],
+                self.probabilities(images[i : i + self.batch]),
+                strict=True,
             )
         ]
 
@@ -151,8 +157,8 @@ def predict(
     given = [images] if isinstance(images, str | Path) else images
     paths = find_images([Path(path) for path in given])
     found: list[Prediction] = []
-    for i in range(0, len(paths), BATCH):
-        some = paths[i : i + BATCH]
+    for i in range(0, len(paths), predictor.batch):
+        some = paths[i : i + predictor.batch]
         found += predictor.predict(np.stack([predictor.read(path) for path in some]), some)
     return found
 
@@ -214,8 +220,8 @@ def _trained(model: Model, source: str) -> Runner:
     from moo_bnas.networks.module import build
 
     check_trained(model, source)
-    network = build([layer.spec() for layer in model.card.layers], model.card.binarizer)
-    return _with_torch(network, model)
+    specs = [layer.spec() for layer in model.card.layers]
+    return _with_torch(lambda: build(specs, model.card.binarizer), model, source)
 
 
 def _plain(model: Model, source: str) -> Runner:
@@ -226,13 +232,21 @@ def _plain(model: Model, source: str) -> Runner:
     shapes = run_shapes(model.card, encoding_of(model.card, source))
     shapes = {f"{PREFIX}{name}": shape for name, shape in shapes.items()}
     check_arrays(model.arrays, shapes, source)
-    return _with_torch(PlainNetwork(model.card.model_dump(mode="json")), model)
+    card = model.card.model_dump(mode="json")
+    return _with_torch(lambda: PlainNetwork(card), model, source)
 
 
-def _with_torch(network: Any, model: Model) -> Runner:
+def _with_torch(make: Callable[[], Any], model: Model, source: str) -> Runner:
     import torch
 
-    network.load_state_dict({name: torch.tensor(a) for name, a in model.arrays.items()})
+    try:
+        network = make()
+        network.load_state_dict({name: torch.tensor(a) for name, a in model.arrays.items()})
+    except (KeyError, RuntimeError) as error:  # a layer may be called like a method of torch's
+        raise ModelFileError(
+            f"{source} has a card that torch makes no network of: {error}; make it again, or "
+            "fetch a copy from where you trust it"
+        ) from error
     network.eval()
 
     def run(images: Floats) -> Floats:
@@ -245,28 +259,23 @@ def _with_torch(network: Any, model: Model) -> Runner:
 
 def _onnx(path: Path) -> tuple[Card, Runner]:
     from moo_bnas.models.onnx_file import IMAGES, LOGITS, missing
+    from moo_bnas.models.onnx_reading import read_card
 
     try:
         import onnxruntime
     except ImportError as error:
         raise missing("onnxruntime") from error
     try:
-        content = path.read_bytes()
+        content = read_file(path, MOST_BYTES)
     except OSError as error:
         raise ModelFileError(
             f"cannot read {path}: {error.strerror}; give the file that `moo-bnas export --format "
             "onnx` wrote"
         ) from error
+    card = read_card(content, str(path))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
-    try:
-        session = onnxruntime.InferenceSession(content, options)
-    except Exception as error:  # the exceptions of onnxruntime have no common base
-        raise ModelFileError(
-            f"{path} is not an ONNX file, or it is incomplete or damaged ({error}); make it again, "
-            "or fetch a complete copy"
-        ) from error
-    card = parse_card(session.get_modelmeta().custom_metadata_map.get(KEY), str(path))
+    session = onnxruntime.InferenceSession(content, options)
 
     def run(images: Floats) -> Floats:
         logits: Floats = session.run([LOGITS], {IMAGES: images})[0]

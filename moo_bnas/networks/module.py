@@ -110,7 +110,8 @@ class SpecModule(nn.Module):
         self._inputs = {spec.name: spec.inputs for spec in specs}
         last_read = {name: spec.name for spec in specs for name in spec.inputs}
         self._done_with = {
-            spec.name: tuple(n for n in spec.inputs if last_read[n] == spec.name) for spec in specs
+            spec.name: tuple(n for n in dict.fromkeys(spec.inputs) if last_read[n] == spec.name)
+            for spec in specs
         }
         for spec in specs:
             self.layers[spec.name] = _layer(spec, binarizer)
@@ -140,18 +141,23 @@ class SpecModule(nn.Module):
         activations start inside the window. In a sum the first input is the branch and the second
         the shortcut: the outputs of the shortcut are around `middle`, those of the branch around 0.
         """
-        step = steps[name]
-        if step.kind == "batch_norm":
-            batch_norm = cast("nn.BatchNorm2d", self.layers[name])
-            nn.init.constant_(batch_norm.weight, binarizer.half_width)
-            nn.init.constant_(batch_norm.bias, middle)
-        elif step.kind == "max_pool":
-            middle -= _RISE_OF_MAXIMUM * binarizer.half_width
-            self._balance(steps, step.inputs[0], binarizer, middle)
-        elif step.kind == "add":
-            branch, shortcut = step.inputs
-            self._balance(steps, branch, binarizer, 0.0)
-            self._balance(steps, shortcut, binarizer, middle)
+        left, done = [(name, middle)], set()
+        while left:
+            name, middle = left.pop()
+            if name == INPUT or (name, middle) in done:
+                continue  # without this, sums of sums would be walked through exponentially often
+            done.add((name, middle))
+            step = steps[name]
+            if step.kind == "batch_norm":
+                batch_norm = cast("nn.BatchNorm2d", self.layers[name])
+                nn.init.constant_(batch_norm.weight, binarizer.half_width)
+                nn.init.constant_(batch_norm.bias, middle)
+            elif step.kind == "max_pool":
+                lower = middle - _RISE_OF_MAXIMUM * binarizer.half_width
+                left.append((step.inputs[0], lower))
+            elif step.kind == "add":
+                branch, shortcut = step.inputs
+                left += [(shortcut, middle), (branch, 0.0)]
 
 
 def build(specs: Sequence[LayerSpec], binarizer: str = "dorefa") -> SpecModule:

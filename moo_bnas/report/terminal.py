@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from moo_bnas.output import one_line
 from moo_bnas.report.tables import (
     believing,
     confirmed_as,
@@ -44,7 +45,7 @@ def as_table(report: Report) -> str:
             )
             costs = _amounts(report, row.costs)
             lines.append([row.model, *accuracies, *costs, "-", _shortly(row.ratios)])
-    return "\n".join([_aligned(lines), *_remarks(report)])
+    return "\n".join([_aligned(lines), *map(one_line, _remarks(report))])
 
 
 def _shown(report: Report) -> list[_Network]:

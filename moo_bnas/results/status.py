@@ -8,6 +8,7 @@ from statistics import mean
 from typing import Any
 
 from moo_bnas.definition import stored_definition
+from moo_bnas.output import one_line
 from moo_bnas.processes import has_exited
 from moo_bnas.results.estimates import believed, measured_elsewhere
 from moo_bnas.results.score import score_of
@@ -176,7 +177,7 @@ class Status:
                 f"{duration(w.row.idle_seconds) + ' ago':>13} {w.row.evaluations:>11} {speed:>9}"
             )
         lines += [f"failed {times}x: {reason}" for reason, times in self.failures.items()]
-        return "\n".join(lines)
+        return "\n".join(map(one_line, lines))
 
 
 def _name(host: str) -> str:

@@ -5,12 +5,14 @@ Their bytes are in the artifact store, their names in attributes of the study.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from typing import Any
 
+from moo_bnas.errors import ArtifactsError
 from moo_bnas.evaluation import Artifact
 from moo_bnas.storage import Storage, Study
-from moo_bnas.storage.artifacts import Artifacts
+from moo_bnas.storage.artifacts import Artifacts, artifact_of
 
 
 class Checkpoints:
@@ -61,12 +63,15 @@ class Checkpoints:
         known = self._read()
         if known:
             self._write({})
-        kept = _checkpoint(known)
+        kept = None
+        with contextlib.suppress(ArtifactsError):  # of a damaged row no file is known
+            kept = _checkpoint(known)
         if kept is not None:
             self._artifacts.remove(kept)
 
     def _read(self) -> dict[str, Any]:
-        return self._storage.studies.open(self._study.name).attributes.get(self._key) or {}
+        known = self._storage.studies.open(self._study.name).attributes.get(self._key)
+        return known if isinstance(known, dict) else {}
 
     def _write(self, values: dict[str, Any]) -> None:
         self._storage.studies.set_attributes(self._study, {self._key: values})
@@ -74,4 +79,4 @@ class Checkpoints:
 
 
 def _checkpoint(known: dict[str, Any]) -> Artifact | None:
-    return Artifact(**known["checkpoint"]) if "checkpoint" in known else None
+    return artifact_of(known["checkpoint"]) if "checkpoint" in known else None

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
+from moo_bnas.errors import DefinitionError
+
 TRAINING = "training"
 """Attribute of a study that holds progress and checkpoint of its long training run."""
 
 _SIBLINGS = _BASELINES, _PARENT, _CONFIRM, _FINAL = ".baselines", ".parent", ".confirm", ".final"
+
+_RUN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
 
 def baselines_of(study_name: str) -> str:
@@ -31,6 +37,21 @@ def final_of(study_name: str) -> str:
 def training_of(number: int) -> str:
     """The attribute that holds progress and checkpoint of one of a study's long training runs."""
     return f"{TRAINING} {number}"
+
+
+def check_name(study_name: str) -> str:
+    """Returns the name of a run, which is a part of paths, too.
+
+    Raises:
+        DefinitionError: If it cannot be that of a run.
+    """
+    if not _RUN.fullmatch(study_name) or is_sibling(study_name):
+        raise DefinitionError(
+            f"got the study name {study_name!r:.300}, expected 1 to 200 letters, digits, '.', '_' "
+            "and '-', not beginning with '.' and not ending in '.baselines', '.parent', "
+            "'.confirm' or '.final'; choose another --study-name"
+        )
+    return study_name
 
 
 def run_of(study_name: str) -> str:

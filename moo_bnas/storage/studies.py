@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, in
 from moo_bnas.errors import DataError, StorageError
 from moo_bnas.storage.database import Database, waiting_out
 from moo_bnas.storage.engine import utc_now
-from moo_bnas.storage.names import is_sibling, run_of
+from moo_bnas.storage.names import check_name, is_sibling, run_of
 from moo_bnas.storage.records import CLAIMS_UNTIL, RunState, Study
 from moo_bnas.storage.tables import driver_rows, queue, worker_rows
 
@@ -76,6 +76,7 @@ class Studies:
         Raises:
             StorageError: If the name is that of a sibling, or if none was given and there is no
                 run, or more than one.
+            DefinitionError: If the name is one that no run of moo-bnas has, such as a path.
         """
         if name is not None:
             if is_sibling(name):
@@ -83,7 +84,7 @@ class Studies:
                     f"got the study {name!r}, which belongs to the run {run_of(name)!r}; give "
                     f"--study-name {run_of(name)}"
                 )
-            return name
+            return check_name(name)
         names = self.names()
         if not names:
             raise self._none()
@@ -92,7 +93,7 @@ class Studies:
                 f"{self._db.shown_url} holds {len(names)} studies ({', '.join(names)}); give one "
                 "with --study-name"
             )
-        return names[0]
+        return check_name(names[0])
 
     @waiting_out
     def find(self, name: str) -> Study | None:

@@ -139,5 +139,5 @@ class Jobs:
             return None
 
     def _join_artifacts(self) -> Artifacts:
-        known = self._storage.studies.open(self._study.name).attributes["artifacts"]
-        return join_artifacts(known, self._options.artifacts_url)
+        known = self._storage.studies.open(self._study.name).attributes.get("artifacts")
+        return join_artifacts(known, self._options.artifacts_url, self._storage.url)

@@ -41,7 +41,8 @@ class WorkerOptions:
     """How a worker serves a run.
 
     Attributes:
-        artifacts_url: Where the run's artifact store is on this machine; None: the run's own URL.
+        artifacts_url: Where the run's artifact store is on this machine; None: at the default of
+            the storage.
         only_final: Whether it serves the final trainings of the run alone, not its search.
         heartbeat: Seconds between two heartbeats; after six without one it counts as lost.
         limits: When it leaves before the run is over.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,12 @@ def folder_path(tmp_path: Path) -> Path:
     path = tmp_path / "folder.toml"
     path.write_text(TINY.replace('name = "digits"', FOLDER).replace("128", "8"))
     return path
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """Commands that run in the process of the tests take over what Ctrl-C and SIGTERM do."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -7,9 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
+from moo_bnas.cli import cli as cli_group
 from moo_bnas.definition import Definition
 from moo_bnas.driver.run import open_run
+from moo_bnas.errors import DefinitionError
 from moo_bnas.storage import Storage
 from tests.conftest import Cli, start_cli
 from tests.driving import search_driver
@@ -56,3 +59,37 @@ def test_a_report_of_a_run_without_a_finished_candidate_says_so(
     assert status["counts"]["waiting"] == 6
     assert status["best"] is None
     assert status["driver"] is None
+
+
+OUTSIDE = ["../../elsewhere", "{tmp}/elsewhere", "..", ".", "a/b", "", "x" * 300, "\x1b[2J", "a\nb"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE, ids=repr)
+def test_nothing_is_written_where_the_stored_name_of_a_study_says(
+    tmp_path: Path, tiny: Definition, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    name = name.format(tmp=tmp_path)
+    here = tmp_path / "deep" / "here"
+    here.mkdir(parents=True)
+    url = f"sqlite:///{tmp_path}/moo-bnas.db"
+    run = open_run(Storage(url, create=True), "s", tiny, "pareto", 0)
+    with fake_worker(run.storage.url, "s"):
+        search_driver(run).drive()
+    rename(url, "s", name)
+    monkeypatch.chdir(here)
+    before = sorted(tmp_path.rglob("*"))
+    commands = (["report"], ["train", "--best"], ["baseline"], ["train", "--ratios", "1"])
+    for command in commands:
+        for given in ([], ["--study-name", name]):
+            with pytest.raises(DefinitionError, match="got the study name .*, expected 1 to 200"):
+                cli_group.main([*command, "--storage", url, *given], standalone_mode=False)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def rename(url: str, name: str, forged: str) -> None:
+    """Gives a study another name, as whoever can write to the storage may do."""
+    with create_engine(url).begin() as connection:
+        connection.execute(
+            text("UPDATE studies SET study_name = :forged WHERE study_name = :name"),
+            {"forged": forged, "name": name},
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -174,6 +175,38 @@ def _replace(folder: Path) -> None:
 
 def _lose(folder: Path) -> None:
     (folder / "images.npy").unlink()
+
+
+@pytest.mark.parametrize("name", ["labels.npy", "images.npy", "about.json"])
+def test_whichever_bit_of_an_entry_flips_it_is_right_or_made_again(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    open_entry(tmp_path, source())
+    whole = (_folder(tmp_path) / name).read_bytes()
+    for bit in range(0, 8 * len(whole), 3):  # of each byte some, of each header every kind
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (_folder(tmp_path) / name).write_bytes(flipped)
+        assert _is_right(open_entry(tmp_path, source()))
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_an_entry_is_not_waited_for(tmp_path: Path) -> None:
+    for name in ("labels.npy", "images.npy", "about.json"):
+        open_entry(tmp_path, source())
+        (_folder(tmp_path) / name).unlink()
+        os.mkfifo(_folder(tmp_path) / name)
+        assert _is_right(open_entry(tmp_path, source()))
+
+
+def test_labels_that_claim_to_be_many_take_no_memory(tmp_path: Path) -> None:
+    open_entry(tmp_path, source())
+    labels = _folder(tmp_path) / "labels.npy"
+    whole = labels.read_bytes()
+    labels.write_bytes(whole.replace(b"(6,), }         ", b"(999999999999,)}"))
+    assert labels.read_bytes() != whole
+    assert _is_right(open_entry(tmp_path, source()))
 
 
 @pytest.mark.parametrize(

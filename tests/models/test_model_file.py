@@ -20,7 +20,7 @@ def test_a_file_gives_back_what_was_written() -> None:
 def test_a_bit_that_changed_is_noticed() -> None:
     content = bytearray(to_bytes(trained("vgg_small dorefa")))
     content[-5] ^= 1
-    with pytest.raises(ModelFileError, match="m is damaged: its tensors are not those"):
+    with pytest.raises(ModelFileError, match="m is damaged: it is not what was written"):
         parse_model(bytes(content), "m")
 
 

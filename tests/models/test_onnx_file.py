@@ -10,7 +10,7 @@ import pytest
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.encoding import exported
 from moo_bnas.models.folding import fold
-from moo_bnas.models.model_file import KEY, Model, parse_card
+from moo_bnas.models.model_file import Model, parse_card
 from moo_bnas.models.onnx_file import to_onnx
 from tests.models.trained import assert_same, inputs_of, trained
 
@@ -40,7 +40,7 @@ def test_the_graph_says_what_it_takes_and_carries_the_card(model: Model) -> None
     assert sizes == ["batch", 1, 8, 8]
     assert [d.dim_param or d.dim_value for d in out.type.tensor_type.shape.dim] == ["batch", 10]
     metadata = {p.key: p.value for p in graph.metadata_props}
-    card = parse_card(metadata[KEY], "graph")
+    card = parse_card(metadata["moo_bnas"], "graph")
     assert card == exported(model.card, "onnx")
     signs = [c for c in graph.graph.initializer if c.name.endswith(".signs")]
     assert all(c.data_type == onnx.TensorProto.INT8 for c in signs)

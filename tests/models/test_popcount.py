@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from moo_bnas.models.folding import fold
-from moo_bnas.models.model_file import Layer, Model, parse_model, to_bytes
+from moo_bnas.models.model_file import Image, Layer, Model, parse_model, to_bytes
 from moo_bnas.models.packed import pack
 from moo_bnas.models.popcount import Bits, PopcountNetwork, binary_sums, words
 from moo_bnas.networks.layers import ImageShape, LayerList
@@ -141,7 +141,7 @@ def test_how_many_images_go_in_at_once_changes_nothing() -> None:
 @pytest.mark.parametrize("binarizer", ONE_BIT)
 def test_a_binary_conv_of_what_is_no_longer_bits(binarizer: str) -> None:
     """Networks of other packages may have a pool between binarizer and conv."""
-    net = LayerList(ImageShape(8, 2, 10), "binary")
+    net = LayerList(ImageShape(8, 3, 10), "binary")
     net.batch_norm("bn")
     net.activation("act")
     net.max_pool("pool", kernel=3, stride=2, padding=1)
@@ -152,9 +152,13 @@ def test_a_binary_conv_of_what_is_no_longer_bits(binarizer: str) -> None:
     module = build(net.specs, binarizer).eval()
     layers = tuple(Layer.of(spec) for spec in net.specs)
     card = trained("vgg_small dorefa").card.model_copy(
-        update={"layers": layers, "binarizer": binarizer}
+        update={
+            "layers": layers,
+            "binarizer": binarizer,
+            "image": Image(size=8, stored_size=8, channels=3, mean=(0.0,) * 3, std=(1.0,) * 3),
+        }
     )
-    images = np.random.default_rng(0).normal(size=(9, 2, 8, 8)).astype(np.float32)
+    images = np.random.default_rng(0).normal(size=(9, 3, 8, 8)).astype(np.float32)
     model = Model(card, {k: v.numpy() for k, v in module.state_dict().items()})
     with torch.inference_mode():
         expected = module(torch.from_numpy(images)).numpy()

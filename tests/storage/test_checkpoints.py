@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +69,28 @@ def test_a_checkpoint_cut_short_is_told_and_can_be_dropped(
         checkpoints.load()
     checkpoints.forget()
     assert checkpoints.load() == (None, None)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"checkpoint": {"id": "../victim", "sha256": hashlib.sha256(b"precious").hexdigest()}},
+        {"checkpoint": {"id": 7, "sha256": 8}},
+        {"checkpoint": ["id"]},
+        {"checkpoint": None},
+        {"checkpoint": {}},
+    ],
+    ids=str,
+)
+def test_a_forged_row_removes_and_reads_no_file(
+    study: tuple[Storage, Study], checkpoints: Checkpoints, tmp_path: Path, row: Any
+) -> None:
+    storage, its = study
+    (tmp_path / "victim").write_bytes(b"precious")
+    storage.studies.set_attributes(its, {"training 3": row})
+    for use in (checkpoints.load, lambda: checkpoints.save(b"1", 1)):
+        with pytest.raises(ArtifactsError, match="this row is damaged"):
+            use()
+    checkpoints.forget()  # which is the remedy
+    assert checkpoints.load() == (None, None)
+    assert (tmp_path / "victim").read_bytes() == b"precious"

@@ -283,9 +283,12 @@ def test_a_server_needs_a_place_for_artifacts_from_the_start(
     with pytest.raises(DefinitionError, match="give --artifacts: a folder that all machines mount"):
         open_run(Storage(url, create=True), "s", heirs, "pareto", 0)
     assert Storage(url).studies.names() == []
-    open_run(Storage(url, create=True), "s", heirs, "pareto", 0, str(tmp_path / "shared"))
-    again = open_run(Storage(url, create=True), "s", heirs, "pareto", 0)  # known from now on
-    assert again.study.attributes["artifacts"]["url"] == str(tmp_path / "shared")
+    shared = str(tmp_path / "shared")
+    open_run(Storage(url, create=True), "s", heirs, "pareto", 0, shared)
+    with pytest.raises(ArtifactsError, match=f"names is not opened; .* give --artifacts {shared}"):
+        open_run(Storage(url, create=True), "s", heirs, "pareto", 0)
+    again = open_run(Storage(url, create=True), "s", heirs, "pareto", 0, shared)
+    assert again.study.attributes["artifacts"]["url"] == shared
 
 
 def test_a_parent_that_fails_ends_the_run(url: str, heirs: Definition, tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""Every option and argument of every command, with values that make no sense."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from moo_bnas.cli import cli, main
+from tests.conftest import Cli
+
+NUMBERS = (
+    *("nan", "-nan", "inf", "-inf", "1e400", "-1e400", "-1", "9" * 400, "9" * 5000),
+    *("", " ", "x", "0x10", "\x1b[2J", "1\n2"),
+)
+TEXTS = (
+    *("", " ", "\0", "\x1b[2J", "a\nb", "x" * 5000, "\udcff", "../../x", "-1", "nan", "9" * 400),
+    *("s3://", "s3://key:secret@bucket", "/dev/zero", "/dev/null/x", "~nobody-here/x"),
+)
+NEEDED = {
+    "cost": ["vgg_small"],
+    "data": ["digits"],
+    "export": ["none.safetensors", "--format", "packed"],
+    "predict": ["none.safetensors", "x.png"],
+    "run": ["digits", "--workers", "0"],
+    "parent": ["digits_inherited", "--workers", "0"],
+}
+# A value may make sense where it names a place, or is not used by this command line.
+SENSIBLE = {("data", "data_root")}
+
+
+def _is_number(parameter: click.Parameter) -> bool:
+    return isinstance(
+        parameter.type,
+        click.IntRange | click.FloatRange | click.types.IntParamType | click.types.FloatParamType,
+    )
+
+
+def _cases() -> list[tuple[str, click.Parameter]]:
+    return [
+        (name, parameter)
+        for name, command in cli.commands.items()
+        for parameter in command.params
+        if not (isinstance(parameter, click.Option) and parameter.is_flag)
+    ]
+
+
+def _line(name: str, parameter: click.Parameter, value: str) -> list[str]:
+    """A command line with this value, which reaches no database that could be used."""
+    needed = list(NEEDED.get(name, []))
+    if isinstance(parameter, click.Option):
+        needed.append(f"{parameter.opts[0]}={value}")
+    else:
+        names = [p.name for p in cli.commands[name].params if isinstance(p, click.Argument)]
+        place = names.index(parameter.name)
+        needed[place : place + 1] = ["--", value] if place == len(names) - 1 else [value]
+        if needed[-2:] != ["--", value] and "--" in needed:  # options stand before it
+            at = needed.index("--")
+            needed = [*needed[at + 2 :], *needed[:at], *needed[at : at + 2]]
+    takes_storage = any(p.name == "storage_url" for p in cli.commands[name].params)
+    if takes_storage and parameter.name != "storage_url":
+        needed = ["--storage", "sqlite:////dev/null/none.db", *needed]
+    return [name, *needed]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"), _cases(), ids=lambda each: each if isinstance(each, str) else each.name
+)
+def test_a_value_that_makes_no_sense_gets_a_clear_line(
+    name: str,
+    parameter: click.Parameter,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable in ("MOO_BNAS_STORAGE", "MOO_BNAS_DATA", "MOO_BNAS_ARTIFACTS"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("moo_bnas.cli.hide_from_ps", lambda: None)  # starts itself again
+    for value in NUMBERS if _is_number(parameter) else TEXTS:
+        monkeypatch.setattr("sys.argv", ["moo-bnas", *_line(name, parameter, value)])
+        with pytest.raises(SystemExit) if (name, parameter.name) not in SENSIBLE else _Either():
+            main()
+        out, err = capsys.readouterr()
+        told = f"{name} {parameter.name} {value!r:.60}: {err:.500}"
+        assert "unexpected" not in err, told
+        assert "Traceback" not in err, told
+        assert parameter.name != "artifacts_url" or "secret" not in err, told
+        assert (out + err).replace("\n", "").isprintable(), told
+        assert all(len(line) < 1100 for line in err.split("\n")), told
+        if _is_number(parameter):
+            assert "Usage: " in err, told  # it is refused for itself, and not for the storage
+            assert f"'--{parameter.name.replace('_', '-')}'" in err, told
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+class _Either:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *told: object) -> bool:
+        return told[0] is None or told[0] is SystemExit
+
+
+def test_a_gpu_that_is_not_there_is_refused_at_once(cli: Cli, tmp_path: Path) -> None:
+    began = time.monotonic()
+    for command in ("run", "parent"):
+        done = cli(command, "--device", "cuda:99", "--workers", "2")
+        assert done.returncode == 2
+        assert "got --device cuda:99, but this machine has" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+    assert time.monotonic() - began < 60  # it was 75 seconds, of workers that died in a row
