@@ -62,7 +62,7 @@ def parse() -> argparse.Namespace:
     add("--long", type=int, default=30, help="epochs of the truth")
     add("--long-seeds", type=int, default=3, help="seeds of the truth")
     add("--plain", type=int, nargs="*", default=[30], help="epochs of plain parents")
-    add("--sandwich", type=int, nargs="*", default=[30, 100], help="epochs of sandwich parents")
+    add("--sandwich", type=int, nargs="*", default=[30], help="epochs of sandwich parents")
     add("--parents", type=int, default=2, help="parents of each kind")
     add("--epochs", type=int, nargs="*", default=[0, 1, 2, 6], help="epochs of candidates")
     add("--scratch", type=int, nargs="*", default=[6, 12], help="the same, from random weights")
