@@ -17,7 +17,7 @@ from moo_bnas.errors import (
     MooBnasError,
 )
 from moo_bnas.fingerprint import candidate_seed
-from moo_bnas.training import evaluator
+from moo_bnas.training import evaluations
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.training.loop import Training
 
@@ -26,7 +26,7 @@ def test_an_evaluation_says_how_it_came_about(
     tiny: Definition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([100.0, 102.5])  # before and after the training run
-    monkeypatch.setattr(evaluator, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(evaluations, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     genotype = tiny.make_space().uniform(0.5)
     found = Evaluator(tiny, "cpu", Path()).evaluate(genotype, "binary", lambda: False)
     assert found.accuracy == found.accuracy_per_epoch[-1]
