@@ -153,16 +153,18 @@ static void put_bits(const struct conv *c, const struct grid *out, const struct 
 static void put_floats(const struct conv *c, const struct grid *out, const struct grid *other,
                        const struct tile *t, int block, float sums[4][32]) {
     const int first = 32 * block, n = out->channels - first < 32 ? out->channels - first : 32;
+    const float *restrict scale = c->scale + first;
     for (int i = 0; i < 4; i++) {
-        float *to = (float *)(void *)pixel(out, t->out_y[i], t->out_x[i]) + first;
-        for (int o = 0; o < n; o++) {
-            const float x = sums[i][o] * c->scale[first + o];
-            to[o] = c->multiplier ? (float)((double)x * c->multiplier[first + o] +
-                                            (double)c->offset[first + o])
-                                  : x;
+        float *restrict to = (float *)(void *)pixel(out, t->out_y[i], t->out_x[i]) + first;
+        for (int o = 0; o < n; o++) to[o] = sums[i][o] * scale[o];
+        if (c->multiplier) {
+            const float *restrict multiplier = c->multiplier + first;
+            const float *restrict offset = c->offset + first;
+            for (int o = 0; o < n; o++)
+                to[o] = (float)((double)to[o] * (double)multiplier[o] + (double)offset[o]);
         }
         if (other) {
-            const float *more = (float *)(void *)pixel(other, t->out_y[i], t->out_x[i]) + first;
+            const float *restrict more = (float *)(void *)pixel(other, t->out_y[i], t->out_x[i]) + first;
             for (int o = 0; o < n; o++) to[o] += more[o];
         }
     }
