@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from moo_bnas.models.fast.memory import LINE, places
 from moo_bnas.models.fast.plan import Grid, Plan, Step
-from moo_bnas.models.fast.program import CHANNELS, CONVS, STEP, WINDOWS, Op
+from moo_bnas.models.fast.program import CONVS, STEP, WINDOWS, Op
 
 
 class Constants:
@@ -36,8 +36,7 @@ class Program:
     def __init__(self, constants: Constants) -> None:
         self._constants = constants
         self._own: list[NDArray[Any]] = []
-        # Packing reads whole vectors, which may end behind the last pixel.
-        self._memory = self._room(constants.size + 4 * CHANNELS)
+        self._memory = self._room(constants.size)
         self.scratch = self._room(2048)
         self.steps = np.zeros(len(constants.steps), STEP)
         for row, step, arrays in zip(self.steps, constants.steps, constants.arrays, strict=True):
