@@ -37,7 +37,7 @@ from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
 from moo_bnas.reading import read_file
-from moo_bnas.recipe import Recipe
+from moo_bnas.recipe import CandidateRecipe, ParentRecipe, Recipe
 from moo_bnas.section import AtLeastOne, Positive, Section
 from moo_bnas.shipped import shipped
 
@@ -152,8 +152,8 @@ class Definition(Section):
     network: NetworkOptions
     space: SpaceOptions = SpaceOptions()
     data: DataSet
-    recipe: Recipe
-    parent: Recipe | None = None
+    recipe: CandidateRecipe
+    parent: ParentRecipe | None = None
     final: Recipe | None = None
     search: SearchOptions = SearchOptions()
 
@@ -175,6 +175,15 @@ class Definition(Section):
                     f"the widest network of the space cannot be built: {error}; lower [network] "
                     "base_width, [space] ratios, or the size of the images"
                 ) from error
+        return self
+
+    @model_validator(mode="after")
+    def _candidates_have_weights(self) -> Definition:
+        if self.recipe.epochs == 0 and self.parent is None:
+            raise ValueError(
+                "got [recipe] epochs 0 without [parent], expected 1 or more, since random weights "
+                "cannot be scored; raise it, or add [parent]"
+            )
         return self
 
     def make_network(self) -> Network:

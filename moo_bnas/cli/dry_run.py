@@ -92,10 +92,12 @@ def _measure(
         f"{len(loaded.train.rows):,} train, {len(loaded.scoring.rows):,} validation, "
         f"{loaded.test_images:,} test"
     )
-    found = [
-        seconds_per_epoch(definition, definition.recipe, data, genotype, _LIMIT)
-        for genotype in chosen
-    ]
+    found = [0.0]
+    if definition.recipe.epochs:  # without, candidates are scored with what they inherit
+        found = [
+            seconds_per_epoch(definition, definition.recipe, data, genotype, _LIMIT)
+            for genotype in chosen
+        ]
     parent = 0.0
     if definition.parent is not None:
         space = definition.make_space()

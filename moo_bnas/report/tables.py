@@ -163,7 +163,8 @@ def note(report: Report) -> str:
         "Search top-1: percent of the validation images, after training in the search (epochs: "
         f"{epochs}); it is optimistic, as the search has chosen networks on these images.",
         believing(report),
-        f"Speedup: {report.cost.title} of full precision 1x over {report.cost.title}.",
+        f"Speedup: counted, not measured: {report.cost.title} of full precision 1x over "
+        f"{report.cost.title}.",
     ]
     if report.confirmed:
         parts.insert(-1, confirming(report))
@@ -175,10 +176,7 @@ def note(report: Report) -> str:
             f"Final top-1 and top-5: percent of the test images, after final training{epochs_of}.",
         )
     if report.definition.parent is not None:
-        parts.append(
-            "In the search, binary networks inherited the weights of a parent; full precision "
-            f"began from scratch, and also had {epochs} epochs."
-        )
+        parts.append(f"In the search, {inheriting(report)}")
     return " ".join(parts)
 
 
@@ -198,6 +196,17 @@ def how_to_fill(report: Report) -> str:
         else (" Accuracies over several seeds: moo-bnas run with --confirm 4.")
     )
     return f"To fill the empty cells of Final top-1 and top-5: {'; '.join(commands)}.{several}"
+
+
+def inheriting(report: Report) -> str:
+    """What the networks of a search with a parent began with: the end of a sentence."""
+    epochs = report.definition.recipe.epochs
+    if not epochs:
+        return "binary networks were scored with the weights of a parent, without training."
+    return (
+        "binary networks inherited the weights of a parent; full precision began from scratch, and "
+        f"also had {epochs} epochs."
+    )
 
 
 def confirming(report: Report) -> str:

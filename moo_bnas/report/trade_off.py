@@ -29,7 +29,7 @@ from moo_bnas.report.style import (
     use_accuracy_axis,
     use_cost_axis,
 )
-from moo_bnas.report.tables import Row, estimated, rows
+from moo_bnas.report.tables import Row, estimated, inheriting, rows
 from moo_bnas.results.points import Point, Report
 
 
@@ -43,7 +43,9 @@ def front_note(report: Report) -> str:
     failed = f", {report.failed} failed" if report.failed else ""
     inherited = ""
     if report.definition.parent is not None:
-        inherited = ", from the weights of a parent (full precision: from scratch)"
+        inherited = ", from the weights of a parent"
+        if report.definition.recipe.epochs:  # else no full-precision network was trained
+            inherited += " (full precision: from scratch)"
     return (
         f"{report.definition.network.name} on {report.definition.data.name}, {report.mode} "
         f"search{failed}; validation accuracy after {report.definition.recipe.epochs} "
@@ -73,7 +75,7 @@ def front_figure(report: Report) -> Figure:
         number = "" if report.test_images is None else f"{report.test_images:,} "
         caption += f" Filled hexagons: accuracy on {number}test images after final training."
     if report.definition.parent is not None:
-        caption += " Binary networks inherited a parent's weights; full precision did not."
+        caption += f" In the search, {inheriting(report)}"
     return Figure("front", "The front", caption, _draw_front(report))
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 
 import torch
+from torch import nn
 
 from moo_bnas.definition import Definition
 from moo_bnas.errors import Interrupted
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.networks.module import build
-from moo_bnas.recipe import Recipe
+from moo_bnas.recipe import ParentRecipe, Recipe
 from moo_bnas.training.device_data import DeviceData
 from moo_bnas.training.loop import Training
+from moo_bnas.training.sandwich import Sandwich
 
 _BRIEF = 2.0  # seconds of an epoch in which starting up counts for much
 
@@ -33,13 +35,18 @@ def seconds_per_epoch(
         DivergenceError: If the loss is not finite.
     """
     torch.set_num_threads(1)  # as workers do
-    network = definition.make_network()
-    widths = definition.make_space().widths_of(genotype, network.base_widths)
+    network, space = definition.make_network(), definition.make_space()
+
+    def build_one(genotype: Genotype) -> nn.Module:
+        specs = network.layers(space.widths_of(genotype, network.base_widths), "binary")
+        made: nn.Module = (network.module or build)(specs, definition.network.binarizer)
+        return made
+
     torch.manual_seed(0)
-    module = (network.module or build)(
-        network.layers(widths, "binary"), definition.network.binarizer
-    )
-    training = Training(module, data, recipe, 0)
+    sandwich = None
+    if isinstance(recipe, ParentRecipe) and recipe.rule == "sandwich":
+        sandwich = Sandwich(space, build_one)
+    training = Training(build_one(genotype), data, recipe, 0, sandwich=sandwich)
     found = _epoch(training, recipe, data, limit)
     if found < _BRIEF and not training.is_over:
         found = _epoch(training, recipe, data, limit)  # without what only the first one does
