@@ -39,14 +39,24 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
     chosen = [order[0], order[len(order) // 2], order[-1]]
     notify(f"training {len(chosen)} networks for up to {_LIMIT:g} s each, to measure the pace")
     images, pace, parent_pace = _measure(definition, driver, devices[0], chosen)
-    references = len(space.ratios) + (1.0 in space.ratios)
+    twin = 1.0 in space.ratios and definition.recipe.epochs > 0
+    references = len(space.ratios) + twin
     trainings, workers = options.candidates + references, len(devices)
     seconds = pace * definition.recipe.epochs * trainings / workers
-    parent = []
+    rows = [
+        (
+            "candidates",
+            f"{options.candidates} of {definition.recipe.epochs} epochs, and "
+            f"{references} references",
+        )
+    ]
     if definition.parent is not None:
         before = parent_pace * definition.parent.epochs
         seconds += before
-        parent = [("parent", f"{definition.parent.epochs} epochs, about {duration(before)}")]
+        rows.append(("parent", f"{definition.parent.epochs} epochs, about {duration(before)}"))
+    time = f"about {duration(seconds)}, while nothing else uses the machine"
+    if not definition.recipe.epochs:
+        time += f"; scoring {options.candidates} networks comes on top"
     cheapest, dearest = (definition.cost.amount(c) for c in definition.cost_range())
     show(
         aligned(
@@ -58,19 +68,14 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
                     f"{quantity(space.size, 1).strip()} networks, {cheapest} to {dearest} "
                     f"{definition.cost.title}",
                 ),
-                (
-                    "candidates",
-                    f"{options.candidates} of {definition.recipe.epochs} epochs, and "
-                    f"{references} references",
-                ),
-                *parent,
+                *rows,
                 ("data", f"{definition.data.name}: {images}"),
                 ("workers", f"{workers} on {', '.join(dict.fromkeys(devices))}"),
                 (
                     "an epoch",
                     f"{pace:.2g} s, the mean of {len(chosen)} networks of the first generation",
                 ),
-                ("time", f"about {duration(seconds)}, while nothing else uses the machine"),
+                ("time", time),
             ]
         )
     )
