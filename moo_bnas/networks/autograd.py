@@ -40,7 +40,7 @@ class _Activation(Function):
         (x,) = ctx.saved_tensors
         binarizer: Binarizer = ctx.binarizer
         if binarizer.activation_gradient is not None:
-            return binarizer.activation_gradient(gradient, x, ctx.progress), None, None
+            gradient = binarizer.activation_gradient(gradient, x, ctx.progress, **binarizer.values)
         return torch.ops.aten.hardtanh_backward(gradient, x, *binarizer.window), None, None
 
 
@@ -58,7 +58,7 @@ class _Weight(Function):
         (w,) = ctx.saved_tensors
         binarizer: Binarizer = ctx.binarizer
         if binarizer.weight_gradient is not None:
-            return binarizer.weight_gradient(gradient, w, ctx.progress), None, None
+            gradient = binarizer.weight_gradient(gradient, w, ctx.progress, **binarizer.values)
         return gradient, None, None
 
 
