@@ -54,16 +54,21 @@ CASES = {
 @cache
 def trained(name: str) -> Model:
     """The network of a case, trained on digits for three epochs, with its card."""
+    return train(CASES[name])
+
+
+def train(case: Case, epochs: int = 3) -> Model:
+    """A network trained on digits, with its card."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    case, digits = CASES[name], Digits()
+    digits = Digits()
     network = make_network(case.network, digits.shape, base_width=case.base_width, stem=case.stem)
     widths = case.widths or network.base_widths
     specs = network.layers(widths, case.precision)
     loaded = digits.load(Path(), 0, "final")
     data = to_device(loaded, 8, torch.device("cpu"))
     module = build(specs, case.binarizer)
-    Training(module, data, Recipe(epochs=3, batch_size=64, learning_rate=0.1), 0).run()
+    Training(module, data, Recipe(epochs=epochs, batch_size=64, learning_rate=0.1), 0).run()
     used = flops(network, widths, case.precision)
     card = Card(
         network=case.network,

@@ -219,7 +219,7 @@ def test_gradients_of_bf16_are_finite_and_close(name: str) -> None:
     x = _activations().float()
     exact, rounded = x.clone().requires_grad_(), x.bfloat16().requires_grad_()
     for one in (exact, rounded):
-        binarize_activation(one, BINARIZERS[name], torch.tensor(0.5)).float().sum().backward()
+        binarize_activation(one, BINARIZERS[name], torch.tensor(0.5)).float().sum().backward()  # type: ignore[no-untyped-call]
     assert rounded.grad is not None
     assert rounded.grad.dtype == torch.bfloat16
     assert exact.grad is not None
