@@ -90,8 +90,8 @@ class Binarizer:
         weights: Maps the weights of a conv, out x in x kernel x kernel, to a tensor of the same
             shape, of which the signs are taken, and to their scales: a scalar, or of shape (out,)
             where `encoding.scales` is "channel".
-        activation_gradient: Gradient of activations inside of the window, given that of the levels;
-            None: the same.
+        activation_gradient: Gradient of activations inside of the window, given that of the levels,
+            as a tensor of its own; None: the same.
         weight_gradient: Gradient of the weights, given that of the scaled signs; None: the same.
         constants: What the gradients depend on, by name. Values do not: a file of a network needs
             no constants.

@@ -23,12 +23,9 @@ if TYPE_CHECKING:
 _FILTER = (1, 2, 3)
 
 
-def polynomial(gradient: Tensor, x: Tensor, _progress: Tensor) -> Tensor:
-    """`g (2 - 2 |x|)`: the derivative of two parabolas that approximate the sign, inside of -1..1.
-
-    Eq. 7 of Liu et al., Bi-Real Net, ECCV 2018.
-    """
-    return gradient.addcmul(gradient, x.abs(), value=-1).mul_(2)
+def _polynomial(gradient: Tensor, x: Tensor, _progress: Tensor) -> Tensor:
+    """`g (2 - 2 |x|)`."""
+    return x.abs().mul_(-2).add_(2).mul_(gradient)
 
 
 def _magnitude_aware(gradient: Tensor, w: Tensor, _progress: Tensor) -> Tensor:
@@ -78,14 +75,14 @@ BIREAL = Binarizer(
     SIGNS_PER_CHANNEL,
     window=(-1.0, 1.0),
     weights=mean_magnitude_per_channel,
-    activation_gradient=polynomial,
+    activation_gradient=_polynomial,
     weight_gradient=_magnitude_aware,
 )
 """Liu et al., Bi-Real Net, ECCV 2018: its binarizer, without its real-valued shortcuts.
 
 Forward: activations `sign(x)`, weights `sign(w) E(|w|)` with one scale per filter.
-Gradient: `g (2 - 2 |x|)` where |x| < 1; weights `E(|w|) g` where |w| <= 1, as in the paper (the
-authors' PyTorch code leaves the factor `E(|w|)` out).
+Gradient: `g (2 - 2 |x|)` where |x| < 1, the derivative of two parabolas (Eq. 7); weights
+`E(|w|) g` where |w| <= 1, as in the paper (the authors' PyTorch code has no factor `E(|w|)`).
 """
 
 XNOR = Binarizer(

