@@ -24,6 +24,7 @@ class NetworkOptions(Section):
         binarizer_constants: Constants of the binarizer by name; those left out are the paper's.
         base_width: Channels of the first layer at ratio 1.
         stem: First layers of a ResNet-18.
+        downsampling: Precision of the shortcuts of a ResNet-18 that change the shape.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -33,6 +34,7 @@ class NetworkOptions(Section):
     binarizer_constants: dict[str, float] = Field(default_factory=dict)
     base_width: Annotated[int, Field(ge=1, le=2**16)] | None = None
     stem: Literal["imagenet", "small"] | None = None
+    downsampling: Literal["binary", "real"] | None = None
 
     def make(self, image: ImageShape) -> Network:
         """The network for such images."""

@@ -11,7 +11,10 @@ from moo_bnas.cli.options import MOST, general_options, parse_ratios
 from moo_bnas.output import show
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from moo_bnas.evaluation import Precision
+    from moo_bnas.networks.network import Network
 
 
 @click.command(short_help="FLOPs, memory and widths of a network, without training it.")
@@ -35,11 +38,21 @@ if TYPE_CHECKING:
     help="First layers of a resnet18.  [default: imagenet]",
 )
 @click.option(
+    "--downsampling",
+    type=click.Choice(["binary", "real"]),
+    help="Shortcuts of a resnet18 that change the shape.  [default: binary]",
+)
+@click.option(
     "--precision",
     type=click.Choice(["binary", "full"]),
     default="binary",
     show_default=True,
     help="The binary network, or its full-precision twin.",
+)
+@click.option(
+    "--published",
+    is_flag=True,
+    help="Add the published networks in the shape of a resnet18 that the paper compares with.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @general_options
@@ -51,7 +64,9 @@ def cost(
     channels: int | None,
     classes: int | None,
     stem: str | None,
+    downsampling: str | None,
     precision: Precision,
+    published: bool,
     as_json: bool,
 ) -> None:
     """Show FLOPs, memory, speedup and widths of NETWORK (vgg_small or resnet18), layer by layer.
@@ -74,7 +89,13 @@ def cost(
     if stem == "small":
         image = replace(image, size=32)
     image = replace(image, **{k: v for k, v in sizes.items() if v is not None})
-    network = make_network(network_name, image, base_width=base_width, stem=stem)
+
+    def make(downsampling: str | None) -> Network:
+        return make_network(
+            network_name, image, base_width=base_width, stem=stem, downsampling=downsampling
+        )
+
+    network = make(downsampling)
     space = SearchSpace(network.genes)
     given = parse_ratios(ratios)
     genotype = space.encode(given * len(network.genes) if len(given) == 1 else given)
@@ -107,6 +128,8 @@ def cost(
         "speedup": twin / totals[FLOPS.name],
         "layers": layers,
     }
+    if published:
+        document["published"] = _published(network_name, make, twin)
     if as_json:
         show(json.dumps(document))
         return
@@ -133,3 +156,22 @@ def cost(
                 f" {entry['in_channels']:>5} {entry['out_channels']:>5} {entry['out_size']:>5}"
                 + "".join(f" {c.amount(entry[name]):>12}" for name, c in COSTS.items())
             )
+    if published:
+        show("\npublished networks at 1x")
+    for each in document.get("published", ()):
+        show(f"{each['name']:<16} {FLOPS.amount(each['flops']):>10} {each['speedup']:>7.1f}x")
+
+
+def _published(
+    network_name: str, make: Callable[[str | None], Network], twin: float
+) -> list[dict[str, Any]]:
+    """The entries of the published networks; `twin` is the FLOPs of the full-precision one."""
+    from moo_bnas.networks.published import PUBLISHED
+
+    if network_name != "resnet18":
+        raise click.BadParameter(
+            f"got --published with {network_name}, expected resnet18, whose shape the published "
+            "networks have; leave --published out"
+        )
+    flops = {each.name: each.flops(make) for each in PUBLISHED}
+    return [{"name": name, "flops": n, "speedup": twin / n} for name, n in flops.items()]

@@ -21,3 +21,16 @@ def test_cost_prints_the_papers_figures(cli: Cli) -> None:
     full = json.loads(cli("cost", "resnet18", "--precision", "full", "--json").stdout)
     assert round(full["flops"] / 1e6, 2) == 1818.36
     assert full["speedup"] == 1
+
+
+def test_cost_prints_published_networks_in_the_shape_of_a_resnet18(cli: Cli) -> None:
+    text = cli("cost", "resnet18", "--published").stdout
+    assert "PCNN               169.03 M    10.8x" in text  # Table 2
+    assert "ABC-Net {5/3}      520.21 M     3.5x" in text
+    assert "ABC-Net {5/5}      785.14 M     2.3x" in text
+    shown = json.loads(cli("cost", "resnet18", "--published", "--json").stdout)
+    assert [each["name"] for each in shown["published"]][:2] == ["PCNN", "ABC-Net {5/3}"]
+    assert "published" not in json.loads(cli("cost", "resnet18", "--json").stdout)
+    refused = cli("cost", "vgg_small", "--published")
+    assert refused.returncode == 2
+    assert "got --published with vgg_small, expected resnet18" in refused.stderr

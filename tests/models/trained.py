@@ -32,6 +32,7 @@ class Case:
     base_width: int
     precision: Precision = "binary"
     stem: str | None = None
+    downsampling: str | None = None
     widths: tuple[int, ...] | None = None
 
 
@@ -47,6 +48,7 @@ CASES = {
     ),
     "vgg_small per_channel": Case("vgg_small", "per_channel", 8, widths=(7, 9, 11, 13, 5, 15)),
     "resnet18 small per_channel": Case("resnet18", "per_channel", 4, stem="small"),
+    "resnet18 small real bireal": Case("resnet18", "bireal", 4, stem="small", downsampling="real"),
     "vgg_small uneven": Case("vgg_small", "uneven", 8),
 }
 
@@ -62,7 +64,13 @@ def train(case: Case, epochs: int = 3) -> Model:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     digits = Digits()
-    network = make_network(case.network, digits.shape, base_width=case.base_width, stem=case.stem)
+    network = make_network(
+        case.network,
+        digits.shape,
+        base_width=case.base_width,
+        stem=case.stem,
+        downsampling=case.downsampling,
+    )
     widths = case.widths or network.base_widths
     specs = network.layers(widths, case.precision)
     loaded = digits.load(Path(), 0, "final")
