@@ -1,15 +1,17 @@
 """Measures whether the networks that a search hands out beat uniform widening once trained again.
 
-    python benchmarks/handed_out.py --searches 5 --candidates 120 --seeds 9
+    python benchmarks/handed_out.py --searches 10 --candidates 120 --seeds 9 --json > FOUND.json
+    python benchmarks/handed_out.py --found FOUND.json --recipe final --seeds 5
 
 Each search of a definition hands out one network per uniform ratio: the one that it holds to be the
 most accurate of those with at most the FLOPs of that uniform network, by its estimate, as in a
 report, and by the measured accuracy. These and the uniform networks are trained again, by the
 recipe of the search and with seeds that no search has used, and scored on the test images, which
-have chosen nothing. `ahead@R` is the mean difference to uniform R over all searches, in
-points; its spread is the standard error, from the deviation between searches and that of the
-uniform network's training runs. `optimism@R` is what the search said minus what came of it on the
-validation images.
+have chosen nothing. `--recipe final` trains them as `moo-bnas train` does instead, on validation
+images, too; `--found` takes the networks from an earlier result. `ahead@R` is the mean difference
+to uniform R over all searches, in points; its spread is the standard error, from the deviation
+between searches and that of the uniform network's training runs. `optimism@R` is what the search
+said minus what came of it on the validation images.
 """
 
 from __future__ import annotations
@@ -27,15 +29,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from moo_bnas.data import Purpose
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.driver.run import make_search
 from moo_bnas.evolution.candidates import tuples
 from moo_bnas.evolution.estimates import estimates
-from moo_bnas.evolution.space import Genotype
+from moo_bnas.evolution.space import Genotype, SearchSpace
 from moo_bnas.fingerprint import candidate_seed
 from moo_bnas.networks.module import build
 from moo_bnas.training.device_data import DeviceData, to_device
 from moo_bnas.training.loop import Training, score
+
+Chosen = dict[tuple[float, str], list[tuple[Genotype, float]]]
+"""Genotypes and claimed accuracies by uniform ratio and way of choosing, one per search."""
 
 
 def parse() -> argparse.Namespace:
@@ -49,6 +55,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--searches", type=int, default=5, help="searches, with seeds from 0")
     parser.add_argument("--candidates", type=int, default=120, help="candidates of each search")
     parser.add_argument("--seeds", type=int, default=9, help="training runs of each network after")
+    parser.add_argument("--recipe", choices=["search", "final"], default="search")
+    parser.add_argument("--found", type=Path, help="result whose networks are trained again")
     parser.add_argument("--ratios", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -56,31 +64,31 @@ def parse() -> argparse.Namespace:
 
 
 @cache
-def _data(definition: Definition, root: Path) -> tuple[DeviceData, DeviceData]:
-    """The training images of the search, to be scored on its validation and on the test images."""
+def _data(definition: Definition, root: Path, purpose: Purpose) -> DeviceData:
     size, cpu = definition.make_network().image.size, torch.device("cpu")
-    search, final = (
-        to_device(definition.data.load(root, definition.recipe.seed, purpose), size, cpu)
-        for purpose in ("search", "final")
-    )
-    return search, replace(search, scoring=final.scoring)
+    return to_device(definition.data.load(root, definition.recipe.seed, purpose), size, cpu)
 
 
-def train(definition: Definition, root: Path, task: tuple[Genotype, int]) -> tuple[float, float]:
-    """Accuracies on the validation and on the test images, of a genotype and a recipe seed."""
+def train(
+    definition: Definition, root: Path, purpose: Purpose, task: tuple[Genotype, int]
+) -> tuple[float, float]:
+    """Accuracies on the validation and on the test images, of a genotype and a recipe seed.
+
+    After final training there are no validation images: the first one is NaN.
+    """
     torch.set_num_threads(1)
     genotype, recipe_seed = task
-    network, space, seed = (
-        definition.make_network(),
-        definition.make_space(),
-        candidate_seed(recipe_seed, genotype),
-    )
+    network, space = definition.make_network(), definition.make_space()
+    recipe = definition.recipe if purpose == "search" else definition.final_recipe()
+    seed = candidate_seed(recipe_seed, genotype)
     specs = network.layers(space.widths_of(genotype, network.base_widths), "binary")
     torch.manual_seed(seed)
     module = build(specs, definition.network.binarizer)
-    validation, test = _data(definition, root)
-    accuracies = Training(module, validation, definition.recipe, seed).run()
-    return accuracies[-1], score(module, test)
+    data, final = _data(definition, root, purpose), _data(definition, root, "final")
+    training = Training(module, data, recipe, seed, scores=purpose == "search")
+    accuracies = training.run()
+    test = score(training.network, replace(data, scoring=final.scoring))
+    return accuracies[-1] if purpose == "search" else float("nan"), test
 
 
 def main() -> None:
@@ -92,37 +100,20 @@ def main() -> None:
     search = given.search.model_copy(update={"model": "gp", "generations": generations})
     definition = given.model_copy(update={"search": search})
     space, cost = definition.make_space(), definition.cost
-    task = partial(train, definition, options.data_root)
     uniform = {ratio: space.uniform(ratio) for ratio in options.ratios}
     limits = dict(
         zip(uniform, cost.each(definition.make_network(), space, [*uniform.values()]), strict=True)
     )
     first = definition.recipe.seed
-    chosen: dict[tuple[float, str], list[tuple[Genotype, float]]] = {}
     with ProcessPoolExecutor(options.processes) as pool:
-        known: dict[Genotype, float] = {}
-        for seed in range(options.searches):
-            searching = make_search(definition, "pareto", seed)
-            while len(searching.history) < options.candidates:
-                asked = searching.ask()[: options.candidates - len(searching.history)]
-                new = [g for g in asked if g not in known]
-                found = pool.map(task, [(g, first) for g in new])
-                known.update((g, a) for g, (a, _) in zip(new, found, strict=True))
-                searching.tell({g: known[g] for g in asked})
-            history = searching.history
-            choices = [len(space.ratios)] * len(space.genes)
-            evaluated = tuples(history.genotypes)
-            pairs = list(zip(evaluated, history.accuracies.tolist(), strict=True))
-            believed = np.array([e.accuracy for e in estimates(choices, pairs, evaluated) or ()])
-            views = {"estimate": believed, "measured": history.accuracies}
-            for ratio, limit in limits.items():
-                within = np.flatnonzero(history.costs <= limit)
-                for name, accuracies in views.items():
-                    best = within[np.argmax(accuracies[within])]
-                    chosen.setdefault((ratio, name), []).append((evaluated[best], accuracies[best]))
+        if options.found is None:
+            chosen = handed_out(definition, options, limits, pool)
+        else:
+            chosen = _read(options.found, space)
         wanted = {g for some in chosen.values() for g, _ in some} | set(uniform.values())
         tasks = [(g, first + k) for g in sorted(wanted) for k in range(1, options.seeds + 1)]
         again: dict[Genotype, list[tuple[float, float]]] = {}
+        task = partial(train, definition, options.data_root, options.recipe)
         for (genotype, _), scores in zip(tasks, pool.map(task, tasks), strict=True):
             again.setdefault(genotype, []).append(scores)
     rows = [
@@ -130,7 +121,7 @@ def main() -> None:
         for (ratio, name), some in chosen.items()
         for row in _rows(ratio, name, some, again, uniform[ratio])
     ]
-    settings = {k: v for k, v in vars(options).items() if k not in ("json", "data_root")}
+    settings = {k: v for k, v in vars(options).items() if k not in ("json", "data_root", "found")}
     settings["handed_out"] = {
         f"{name}@{ratio:g}": [list(space.decode(g)) for g, _ in some]
         for (ratio, name), some in chosen.items()
@@ -142,6 +133,48 @@ def main() -> None:
         return
     for row in rows:
         print(f"{row['system']:<10} {row['metric']:<16} {row['value']:8.2f} +- {row['spread']:.2f}")
+
+
+def handed_out(
+    definition: Definition,
+    options: argparse.Namespace,
+    limits: dict[float, float],
+    pool: ProcessPoolExecutor,
+) -> Chosen:
+    """Searches; what each of them hands out, with the accuracy that it claims."""
+    task = partial(train, definition, options.data_root, "search")
+    choices = [len(definition.space.ratios)] * len(definition.make_space().genes)
+    chosen: Chosen = {}
+    known: dict[Genotype, float] = {}
+    for seed in range(options.searches):
+        searching = make_search(definition, "pareto", seed)
+        while len(searching.history) < options.candidates:
+            asked = searching.ask()[: options.candidates - len(searching.history)]
+            new = [g for g in asked if g not in known]
+            found = pool.map(task, [(g, definition.recipe.seed) for g in new])
+            known.update((g, a) for g, (a, _) in zip(new, found, strict=True))
+            searching.tell({g: known[g] for g in asked})
+        history = searching.history
+        evaluated = tuples(history.genotypes)
+        pairs = list(zip(evaluated, history.accuracies.tolist(), strict=True))
+        believed = np.array([e.accuracy for e in estimates(choices, pairs, evaluated) or ()])
+        views = {"estimate": believed, "measured": history.accuracies}
+        for ratio, limit in limits.items():
+            within = np.flatnonzero(history.costs <= limit)
+            for name, accuracies in views.items():
+                best = within[np.argmax(accuracies[within])]
+                chosen.setdefault((ratio, name), []).append((evaluated[best], accuracies[best]))
+    return chosen
+
+
+def _read(path: Path, space: SearchSpace) -> Chosen:
+    """What the searches of an earlier result handed out; their claims are not read."""
+    found = json.loads(path.read_text())["settings"]["handed_out"]
+    chosen: Chosen = {}
+    for key, some in found.items():
+        name, _, ratio = key.partition("@")
+        chosen[float(ratio), name] = [(space.encode(ratios), float("nan")) for ratios in some]
+    return chosen
 
 
 def _rows(
@@ -170,6 +203,7 @@ def _rows(
             "spread": round(float(spread), 3),
         }
         for metric, (value, spread) in values.items()
+        if np.isfinite(value)
     ]
 
 

@@ -6,6 +6,8 @@ worker needs no file of the driver's.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import tomllib
@@ -22,9 +24,9 @@ from pydantic import (
 
 from moo_bnas.data import DataSet
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evaluation import Precision
+from moo_bnas.evaluation import PRECISIONS, Precision
 from moo_bnas.evolution.space import PAPER_RATIOS, SearchSpace
-from moo_bnas.fingerprint import fingerprint
+from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
 from moo_bnas.network_options import NetworkOptions
 from moo_bnas.networks import source_of
 from moo_bnas.networks.cost import COSTS, FLOPS, MEMORY, LayerCost
@@ -32,7 +34,7 @@ from moo_bnas.networks.fitting import check_fit
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
 from moo_bnas.reading import read_file
-from moo_bnas.recipe import Recipe
+from moo_bnas.recipe import CandidateRecipe, ParentRecipe, Recipe
 from moo_bnas.section import AtLeastOne, Positive, Section
 
 _MOST_BYTES = 2**20  # of a file
@@ -127,8 +129,8 @@ class Definition(Section):
     network: NetworkOptions
     space: SpaceOptions = SpaceOptions()
     data: DataSet
-    recipe: Recipe
-    parent: Recipe | None = None
+    recipe: CandidateRecipe
+    parent: ParentRecipe | None = None
     final: Recipe | None = None
     search: SearchOptions = SearchOptions()
 
@@ -150,6 +152,15 @@ class Definition(Section):
                     f"the widest network of the space cannot be built: {error}; lower [network] "
                     "base_width, [space] ratios, or the size of the images"
                 ) from error
+        return self
+
+    @model_validator(mode="after")
+    def _candidates_have_weights(self) -> Definition:
+        if self.recipe.epochs == 0 and self.parent is None:
+            raise ValueError(
+                "got [recipe] epochs 0 without [parent], expected 1 or more, since random weights "
+                "cannot be scored; raise it, or add [parent]"
+            )
         return self
 
     def make_network(self) -> Network:
@@ -195,6 +206,18 @@ class Definition(Section):
                 "parent_hash": parent_hash if precision == "binary" else None,
             }
         )
+
+    def code(self) -> dict[str, Any]:
+        """What this installation makes of the definition; other code would find other accuracies.
+
+        Its JSON must be that of every other worker of a run: `network` is a hash of the layers of
+        the uniform 1x network, and of the source of a network of another package.
+        """
+        network = self.make_network()
+        layers = [network.layers(network.base_widths, precision) for precision in PRECISIONS]
+        made = [source_of(self.network.name), [[asdict(spec) for spec in each] for each in layers]]
+        digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
+        return {"evaluation_version": EVALUATION_VERSION, "network": digest}
 
     def parent_fingerprint(self, data_hash: str) -> str:
         """The fingerprint of the parent's training, which gives weights beside an accuracy."""

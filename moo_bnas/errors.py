@@ -6,6 +6,9 @@ do about it. The command line prints it, without a traceback, and exits with `ex
 
 from __future__ import annotations
 
+EXIT_USAGE = 2
+"""Exit code of a process that its user started wrongly; another one like it would end so, too."""
+
 EXIT_NO_RESTART = 3
 """Exit code of a worker whose error would stop every other worker on its machine as well."""
 
@@ -19,7 +22,7 @@ class MooBnasError(Exception):
 class DefinitionError(MooBnasError, ValueError):
     """A definition, an option or an argument does not make sense."""
 
-    exit_code = 2
+    exit_code = EXIT_USAGE
 
 
 class StorageError(MooBnasError, RuntimeError):
@@ -32,6 +35,12 @@ class StorageAwayError(StorageError):
 
 class StorageBusyError(StorageAwayError):
     """The storage's server answers but asks to try again: it is full, starting, or in conflict."""
+
+
+class VersionError(MooBnasError, RuntimeError):
+    """This installation would not evaluate what the study was begun with."""
+
+    exit_code = EXIT_USAGE
 
 
 class StudyHeldError(StorageError):

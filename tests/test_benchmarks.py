@@ -193,3 +193,29 @@ def test_networks_that_are_handed_out_are_trained_again(tiny_path: Path) -> None
         assert len(handed_out) == 6
         assert set(handed_out) <= {0.25, 0.5, 1, 2}
     assert found["estimate", "uniform_test@1"] == found["measured", "uniform_test@1"]
+
+
+def test_ranking_keeps_training_runs_and_prints_every_way(tmp_path: Path) -> None:
+    text = (BENCHMARKS.parent / "studies" / "digits_inherited.toml").read_text()
+    path = tmp_path / "small.toml"
+    path.write_text(text.replace("base_width = 8", "base_width = 4"))
+    arguments = "--architectures 3 --long 2 --long-seeds 1 --plain 1 --sandwich 1 --parents 2"
+    more = "--epochs 0 1 --scratch 1 --seeds 2 --candidates 10 --json"
+    script = [sys.executable, str(BENCHMARKS / "ranking.py"), "--definition", str(path)]
+    command = [*script, *arguments.split(), *more.split(), "--keep", str(tmp_path / "kept")]
+    first, again = (
+        subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)
+    )
+    assert "." in first.stderr
+    assert again.stdout == first.stdout  # with the seconds of the first time
+    assert "." not in again.stderr
+    document = json.loads(first.stdout)
+    assert document["settings"]["definition"] == "small"
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    parents = [f"{rule} parent, 1 epochs" for rule in ("plain", "sandwich")]
+    ways = [f"{parent}; {epochs} epochs" for parent in parents for epochs in (0, 1)]
+    for way in (*ways, "from scratch; 1 epochs"):
+        assert -1 <= found[way, "kendall_tau"] <= 1
+        assert found[way, "seed_sd"] >= 0
+    for parent in parents:  # a tenth of the parent's seconds, and its own
+        assert found[f"{parent}; 0 epochs", "seconds"] > found[parent, "seconds"] / 10

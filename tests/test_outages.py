@@ -25,7 +25,7 @@ from moo_bnas.driver.run import open_run
 from moo_bnas.errors import StorageAwayError
 from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect
-from moo_bnas.storage import Storage, database
+from moo_bnas.storage import Storage, database, outages
 from moo_bnas.storage.engine import is_busy
 from tests.conftest import fresh_database
 from tests.driving import search_driver
@@ -68,15 +68,15 @@ def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(database, "_FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(database, "_LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(outages, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(outages, "_LONGEST_PAUSE", 0.2)
     caplog.set_level(logging.WARNING)
     results, restarts = [], list[threading.Thread]()
-    for outages in ([], [2, 9, 16]):
+    for stops in ([], [2, 9, 16]):
         url = fresh_database(server)
         run = open_run(Storage(url, create=True), "s", tiny, "pareto", 0)
 
-        def show(progress: Progress, left: list[int] = outages) -> None:
+        def show(progress: Progress, left: list[int] = stops) -> None:
             if left and progress.done >= left[0]:
                 left.pop(0)
                 server.stop()
@@ -92,7 +92,7 @@ def test_a_run_waits_out_an_outage_and_ends_as_if_there_had_been_none(
 
         with fake_worker(url, "s"):
             search_driver(run, show).drive()
-        assert not outages
+        assert not stops
         results.append(as_json(collect(run.storage, "s")))
         assert run.storage.trials.counts(run.study) == {
             "complete": 18,
@@ -115,11 +115,11 @@ def test_an_outage_is_logged_at_growing_intervals(
         nonlocal clock
         clock += seconds
 
-    monkeypatch.setattr(database, "time", SimpleNamespace(monotonic=lambda: clock, sleep=sleep))
-    monkeypatch.setattr(database, "random", SimpleNamespace(uniform=max))  # the whole pause
+    monkeypatch.setattr(outages, "time", SimpleNamespace(monotonic=lambda: clock, sleep=sleep))
+    monkeypatch.setattr(outages, "random", SimpleNamespace(uniform=max))  # the whole pause
     tries = iter(range(13))
 
-    @database.waiting_out
+    @outages.waiting_out
     def operation() -> bool:
         if next(tries) < 12:
             raise StorageAwayError("it is away")
@@ -186,8 +186,8 @@ def test_an_outage_is_shown_above_the_one_table_of_status_watch(
 def test_an_outage_that_lasts_too_long_is_an_error(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "MAX_OUTAGE", 0.3)
-    monkeypatch.setattr(database, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(outages, "MAX_OUTAGE", 0.3)
+    monkeypatch.setattr(outages, "_FIRST_PAUSE", 0.05)
     storage = Storage(fresh_database(server), create=True)
     server.stop()
     with pytest.raises(StorageAwayError, match="check that it is reachable"):
@@ -204,8 +204,8 @@ def test_a_server_that_is_away_at_the_start_is_reported_at_once(server: Server) 
 def test_a_server_without_a_free_connection_is_waited_for_from_the_start(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(database, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(outages, "_FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(outages, "_LONGEST_PAUSE", 0.05)
     url = fresh_database(server)
     Storage(url, create=True).studies.ensure("s", ("fitness",), {"definition": {}})
     engine = create_engine(url, poolclass=NullPool)

@@ -51,6 +51,14 @@ def test_an_installed_network_is_searched(
     assert one["flops"] == 64 * (36 + 144 / 64) + 40
     assert max(p["accuracy"] for p in points) > 14  # guessing gives 10
 
+    # Another version of its package is refused, before it trains anything.
+    upgraded = shutil.copytree(installed, tmp_path / "upgraded")
+    with (upgraded / "own_network.py").open("a") as source:
+        source.write("\n# another version\n")
+    refused = cli("worker", PYTHONPATH=str(upgraded))
+    assert refused.returncode == 2
+    assert "'own-pareto-s0' has another version of its network than" in refused.stderr
+
     stored = Storage(f"sqlite:///{tmp_path}/moo-bnas.db").studies.open("own-pareto-s0")
     monkeypatch.setattr(networks, "entry_points", lambda group: EntryPoints())
     with pytest.raises(DefinitionError, match="'two_convs'.*install the package that provides it"):

@@ -72,6 +72,14 @@ def test_a_shown_url_finds_its_password_in_the_environment(monkeypatch: pytest.M
     assert with_password("sqlite:///x.db") == "sqlite:///x.db"
 
 
+def test_a_password_with_stars_is_neither_looked_up_nor_shown(cli: Cli) -> None:
+    assert with_password("postgresql://me:se***t@host/db") == "postgresql://me:se***t@host/db"
+    ended = cli("status", "--storage", "postgresql://me:se***t@127.0.0.1:9/db")
+    assert ended.returncode == 1
+    assert "postgresql://me:***@127.0.0.1:9/db" in ended.stderr
+    assert "se***t" not in ended.stderr
+
+
 def test_a_hidden_password_that_cannot_be_found_is_reported(cli: Cli) -> None:
     ended = cli("status", "--storage", "postgresql://me:***@host/db")
     assert ended.returncode == 2

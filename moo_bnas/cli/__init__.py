@@ -15,6 +15,7 @@ from moo_bnas.cli.cost import cost
 from moo_bnas.cli.dashboard import dashboard
 from moo_bnas.cli.data import data
 from moo_bnas.cli.export import export
+from moo_bnas.cli.follow import follow
 from moo_bnas.cli.parent import parent
 from moo_bnas.cli.predict import predict
 from moo_bnas.cli.report import report
@@ -44,7 +45,7 @@ def cli() -> None:
 
 for command in (
     *(run, worker, status, dashboard, report, train, baseline, export, predict),
-    *(cost, studies, data, parent),
+    *(cost, studies, data, parent, follow),
 ):
     cli.add_command(command)
 

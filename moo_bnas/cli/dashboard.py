@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import signal
 import socketserver
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import click
@@ -11,6 +14,38 @@ import click
 from moo_bnas.cli.options import general_options, storage_option
 from moo_bnas.errors import DashboardError
 from moo_bnas.output import show
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+_NO_HOST = b"421 Misdirected Request"
+
+
+def _only_for(host: str, app: WSGIApplication) -> WSGIApplication:
+    """Answers only what is asked under the name or address that the server was started with.
+
+    A page of another site can make its own name point here (DNS rebinding): its scripts could then
+    delete studies. Their requests carry that name.
+    """
+
+    def checked(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        named = environ.get("HTTP_HOST", "")
+        asked = named if named.endswith("]") else named.rpartition(":")[0] or named
+        if _is_address(asked) or asked in (host, "localhost"):
+            return app(environ, start)
+        start(_NO_HOST.decode(), [("Content-Type", "text/plain")])
+        return [_NO_HOST]
+
+    return checked
+
+
+def _is_address(asked: str) -> bool:
+    try:
+        ip_address(asked.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 class _ThreadedServer(socketserver.ThreadingMixIn, WSGIServer):
@@ -28,7 +63,7 @@ class _QuietHandler(WSGIRequestHandler):
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; with 0.0.0.0 other machines can reach it.",
+    help="Address to listen on; with 0.0.0.0 other machines can reach it, by its address.",
 )
 @click.option(
     "--port",
@@ -61,7 +96,7 @@ def dashboard(storage_url: str, host: str, port: int) -> None:
         server = make_server(
             host,
             port,
-            wsgi(storage.optuna),
+            _only_for(host, wsgi(storage.optuna)),
             server_class=_ThreadedServer,
             handler_class=_QuietHandler,
         )

@@ -71,7 +71,7 @@ def final_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=1,
             show_default=True,
             metavar="N",
-            help="Processes per local worker, one per GPU, that share each batch (torchrun).",
+            help="Processes per local worker, one per GPU, that share each batch.",
         ),
         click.option(
             "--restart",

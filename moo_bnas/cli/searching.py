@@ -197,10 +197,10 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     definition, mode, seed = search.definition(), search.mode, search.seed
     name = driver.study_name or default_name(definition, mode, seed)
     check_run(name, definition, mode, seed)  # before a storage is made for nothing
-    storage = Storage(driver.storage_url, create=True)
-    run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     folder = driver.out or default_out(name)
     make_folder(folder)
+    storage = Storage(driver.storage_url, create=True)
+    run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     if before := known_before(run.study):
         click.echo(
             f"{len(before)} evaluations of {run.study.attributes['from']} guide the model: they "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -52,6 +52,14 @@ from moo_bnas.cli.options import (
     is_flag=True,
     help="Train final networks only (`moo-bnas train`), no candidates.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes, one per GPU, that share each batch; more than one train final networks only.",
+)
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @general_options
 def worker(
@@ -65,18 +73,19 @@ def worker(
     max_hours: float | None,
     max_idle: float,
     only_final: bool,
+    processes: int,
     until_stdin_closes: bool,
 ) -> None:
     """Join a run and train its candidates until it is over.
 
     It needs nothing but the storage and the data: the definition comes from the storage. Ctrl-C or
     SIGTERM returns at once what is being trained; after a kill, another worker takes it over.
-    Started by torchrun, it trains final networks on several GPUs.
+    With --processes, it trains final networks on several GPUs.
 
     \b
     Examples:
       moo-bnas worker --storage postgresql://user@host/name --study-name digits-pareto-s0
-      torchrun --nproc-per-node 4 -m moo_bnas worker --study-name digits-pareto-s0
+      moo-bnas worker --study-name digits-pareto-s0 --processes 4
     """
     stop, loading = _stop_events(until_stdin_closes)
 
@@ -93,25 +102,10 @@ def worker(
 
     # torch takes seconds to import: a wrong name is reported before
     from moo_bnas.training.evaluator import Evaluator
-    from moo_bnas.training.process_group import join_group
+    from moo_bnas.training.followers import lead_group
     from moo_bnas.worker import Limits, WorkerOptions, work
 
-    group = join_group()
-    evaluator = Evaluator(definition, group.device(device) if group else device, data_root, group)
-    if group and group.rank > 0:
-        # It may be waiting for the first process, where it cannot check whether it is to stop.
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_DFL)
-        evaluator.follow()
-        return
-    only_final = only_final or group is not None
-    loading.set()
-    try:
-        if not only_final:
-            evaluator.load("search")
-        loading.clear()
-    except KeyboardInterrupt:
-        return  # nothing is claimed yet
+    only_final = only_final or processes > 1
     options = WorkerOptions(
         artifacts_url=artifacts_url,
         only_final=only_final,
@@ -122,10 +116,23 @@ def worker(
             idle_seconds=max_idle * 60,
         ),
     )
-    work(storage, study.name, evaluator, stop, options)
-    if group and stop.is_set():
-        sys.exit(1)  # so that torchrun ends the others, which may be waiting within a step
-    evaluator.dismiss()
+    with ExitStack() as group_ends:
+        loading.set()
+        try:
+            if processes > 1:
+                leading = lead_group(processes, definition, device, data_root)
+                group = group_ends.enter_context(leading)
+                evaluator = Evaluator(definition, group.device(device), data_root, group)
+            else:
+                evaluator = Evaluator(definition, device, data_root)
+            if not only_final:
+                evaluator.load("search")
+            loading.clear()
+        except KeyboardInterrupt:
+            return  # nothing is claimed yet
+        work(storage, study.name, evaluator, stop, options)
+        if not stop.is_set():  # then the others may be waiting within a step
+            evaluator.dismiss()
 
 
 def _stop_events(until_stdin_closes: bool) -> tuple[threading.Event, threading.Event]:

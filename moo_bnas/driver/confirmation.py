@@ -17,6 +17,7 @@ from moo_bnas.driver.candidates import binary_candidates
 from moo_bnas.driver.progress import ConfirmProgress, Shown
 from moo_bnas.driver.run import Run
 from moo_bnas.driver.upkeep import Upkeep, pause
+from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.results.estimates import believed
 from moo_bnas.results.points import Point, Searched, searched
@@ -30,9 +31,18 @@ class Confirmation:
         run: Opened run.
         networks: Number of searched networks to repeat.
         seeds: Number of repeats of each network.
+
+    Raises:
+        DefinitionError: If candidates are not trained: there is nothing to repeat.
     """
 
     def __init__(self, run: Run, networks: int, seeds: int) -> None:
+        if not run.definition.recipe.epochs:
+            raise DefinitionError(
+                "got --confirm where [recipe] epochs is 0, expected training runs to repeat, since "
+                "the inherited weights score the same each time; leave it out, or use a definition "
+                "whose candidates train"
+            )
         self._run = run
         self._networks = networks
         self._seeds = seeds

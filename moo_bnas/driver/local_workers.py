@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from moo_bnas.errors import EXIT_NO_RESTART, DefinitionError, WorkersError
+from moo_bnas.errors import EXIT_NO_RESTART, EXIT_USAGE, DefinitionError, WorkersError
 from moo_bnas.passwords import STORAGE_VARIABLE
 from moo_bnas.processes import count_cores
 from moo_bnas.storage import HEARTBEAT
@@ -32,8 +32,7 @@ class LocalOptions:
         log_folder: Folder where each worker writes `worker-N.log`.
         heartbeat: Seconds between two signs of life of a worker.
         only_final: Whether they train final networks only.
-        processes: Processes per worker, which share a final training; torchrun starts more than
-            one.
+        processes: Processes per worker, which share a final training.
         artifacts_url: Where the artifact store is; None: at the default of the storage.
     """
 
@@ -76,7 +75,8 @@ class LocalWorkers:
                 count: a broken device makes all of them fail.
 
         Raises:
-            WorkersError: After `MAX_DEATHS` per worker, or once one cannot use data or artifacts.
+            WorkersError: After `MAX_DEATHS` per worker, or once one cannot use data or artifacts,
+                or was started wrongly.
         """
         if progressed:
             self._deaths = 0
@@ -84,7 +84,7 @@ class LocalWorkers:
             code = process.poll()
             if code is None:
                 continue
-            if code == EXIT_NO_RESTART:
+            if code in (EXIT_USAGE, EXIT_NO_RESTART):
                 raise WorkersError(self._last_words(i).removeprefix("moo-bnas: "))
             self._deaths += 1
             if self._deaths >= MAX_DEATHS * len(self._processes):
@@ -109,12 +109,10 @@ class LocalWorkers:
         self._processes = []
 
     def _spawn(self, i: int) -> subprocess.Popen[bytes]:
-        options, command = self._options, [sys.executable, "-m"]
-        if options.processes > 1:
-            command += ["torch.distributed.run", "--standalone"]
-            command += [f"--nproc-per-node={options.processes}", "-m"]
-        command += ["moo_bnas", "worker", "--until-stdin-closes"]
+        options = self._options
+        command = [sys.executable, "-m", "moo_bnas", "worker", "--until-stdin-closes"]
         command += ["--only-final"] * options.only_final
+        command += ["--processes", str(options.processes)] * (options.processes > 1)
         command += ["--study-name", self._study_name, "--device", options.devices[i]]
         if options.artifacts_url is not None:
             command += ["--artifacts", options.artifacts_url]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -29,6 +27,7 @@ from moo_bnas.storage import (
 )
 from moo_bnas.storage.artifacts import agree_on_artifacts
 from moo_bnas.storage.names import check_name
+from moo_bnas.versions import versions
 
 _MAY_BE_RAISED = ("generations", "max_evaluations", "max_hours", "plateau")
 
@@ -119,7 +118,7 @@ def open_run(
         "definition": definition.model_dump(mode="json"),
         "mode": mode,
         "seed": seed,
-        "versions": _versions(),
+        "versions": versions(),
         "finished": False,
     }
     place = {}
@@ -247,8 +246,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def _versions() -> dict[str, str]:
-    packages = ("moo-bnas", "optuna", "pymoo", "numpy", "torch")
-    return {"python": platform.python_version(), **{p: version(p) for p in packages}}

@@ -221,11 +221,14 @@ class Driver:
             run.storage.studies.set_attributes(study, values)
 
     def _submit_references(self) -> None:
-        """The uniform networks and the full-precision twin, in the sibling study."""
+        """The uniform networks and the full-precision twin, in the sibling study.
+
+        The twin inherits nothing, so without training there is nothing to score.
+        """
         run, space = self._run, self._space
         uniform = [space.uniform(ratio) for ratio in space.ratios]
         references = binary_candidates(run.definition, uniform, None)
-        if 1.0 in space.ratios:
+        if 1.0 in space.ratios and run.definition.recipe.epochs:
             references.append(candidate(run.definition, space.uniform(1.0), "full"))
         run.storage.trials.submit(run.baselines, space, references)
 

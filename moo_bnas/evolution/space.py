@@ -83,8 +83,22 @@ class SearchSpace:
         return tuple(self.ratios.index(r) for r in ratios)
 
     def decode(self, genotype: Sequence[int]) -> tuple[float, ...]:
-        """The ratios that `genotype` stands for."""
+        """The ratios that `genotype` stands for.
+
+        Raises:
+            DefinitionError: If it is of another space.
+        """
+        self._check(genotype)
         return tuple(self.ratios[i] for i in genotype)
+
+    def _check(self, genotype: Sequence[int]) -> None:
+        choices = len(self.ratios)
+        if len(genotype) != len(self.genes) or not all(0 <= i < choices for i in genotype):
+            raise DefinitionError(
+                f"got the genotype {genotype_key(genotype):.100}, expected {len(self.genes)} "
+                f"numbers from 0 to {choices - 1}; if a storage holds it, that row is damaged or "
+                "forged"
+            )
 
     def widths(self, genotypes: IntArray, base_widths: Sequence[int]) -> IntArray:
         """Widths `int(base * ratio)` of many genotypes.
@@ -104,6 +118,7 @@ class SearchSpace:
 
     def widths_of(self, genotype: Sequence[int], base_widths: Sequence[int]) -> tuple[int, ...]:
         """Widths of one genotype."""
+        self._check(genotype)
         return tuple(int(w) for w in self.widths(np.array([genotype]), base_widths)[0])
 
 

@@ -172,6 +172,9 @@ def _making(report: Report) -> str:
         "last result": _moment(made.ended),
         "versions": ", ".join(f"{name} {version}" for name, version in made.versions.items()),
     }
+    if made.other_versions:
+        others = made.other_versions.items()
+        facts["workers also had"] = ", ".join(f"{p} {' and '.join(found)}" for p, found in others)
     described = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
     header = (
         "Training runs",

@@ -175,11 +175,19 @@ def note(report: Report) -> str:
             f"Final top-1 and top-5: percent of the test images, after final training{epochs_of}.",
         )
     if report.definition.parent is not None:
-        parts.append(
-            "In the search, binary networks inherited the weights of a parent; full precision "
-            f"began from scratch, and also had {epochs} epochs."
-        )
+        parts.append(f"In the search, {inheriting(report)}")
     return " ".join(parts)
+
+
+def inheriting(report: Report) -> str:
+    """What the networks of a search with a parent began with: the end of a sentence."""
+    epochs = report.definition.recipe.epochs
+    if not epochs:
+        return "binary networks were scored with the weights of a parent, without training."
+    return (
+        "binary networks inherited the weights of a parent; full precision began from scratch, and "
+        f"also had {epochs} epochs."
+    )
 
 
 def confirming(report: Report) -> str:

@@ -11,6 +11,7 @@ from moo_bnas.report.tables import (
     confirming,
     costs_of,
     estimated,
+    inheriting,
     rows,
 )
 from moo_bnas.results.naming import called
@@ -100,10 +101,8 @@ def _remarks(report: Report) -> list[str]:
     if report.confirmed:
         found.append(confirming(report))
     if report.definition.parent is not None:
-        found.append(
-            "Binary networks inherited the weights of a parent; full precision began from "
-            f"scratch, and also had {report.definition.recipe.epochs} epochs."
-        )
+        began = inheriting(report)
+        found.append(began[0].upper() + began[1:])
     return found
 
 

@@ -30,7 +30,7 @@ from moo_bnas.report.style import (
     use_accuracy_axis,
     use_cost_axis,
 )
-from moo_bnas.report.tables import Row, estimated, rows
+from moo_bnas.report.tables import Row, estimated, inheriting, rows
 from moo_bnas.results.points import Point, Report
 
 
@@ -40,7 +40,9 @@ def pareto(report: Report) -> go.Figure:
     failed = f", {report.failed} failed" if report.failed else ""
     inherited = ""
     if report.definition.parent is not None:
-        inherited = ", from the weights of a parent (full precision: from scratch)"
+        inherited = ", from the weights of a parent"
+        if report.definition.recipe.epochs:  # else no full-precision network was trained
+            inherited += " (full precision: from scratch)"
     drawn.update_layout(
         title={
             "pad": {"t": 16},
@@ -82,7 +84,7 @@ def front_figure(report: Report) -> Figure:
         number = "" if report.test_images is None else f"{report.test_images:,} "
         caption += f" Filled hexagons: accuracy on {number}test images after final training."
     if report.definition.parent is not None:
-        caption += " Binary networks inherited a parent's weights; full precision did not."
+        caption += f" In the search, {inheriting(report)}"
     return Figure("front", "The front", caption, _draw_front(report))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from moo_bnas.storage import Study, Trial
+from moo_bnas.storage import WORKER_VERSIONS, Study, Trial
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Making:
         seed: Seed of the search.
         finished: Whether the search is finished.
         versions: Versions of the packages that began the run.
+        other_versions: Other versions of these packages that workers had, if any.
         began: When the first training run began; None if that is not known. UTC.
         ended: When the last training run ended; None if that is not known. UTC.
         trainings: Training runs of each study of the run that has any.
@@ -51,6 +52,7 @@ class Making:
     seed: int
     finished: bool
     versions: Mapping[str, str]
+    other_versions: Mapping[str, Sequence[str]]
     began: datetime | None
     ended: datetime | None
     trainings: tuple[Trainings, ...]
@@ -75,11 +77,18 @@ def making(
         seed=study.attributes["seed"],
         finished=study.attributes["finished"],
         versions=study.attributes["versions"],
+        other_versions=_others(study),
         began=min((t.started for t in every if t.started is not None), default=None),
         ended=max((t.ended for t in every if t.ended is not None), default=None),
         trainings=tuple(_trainings(what, some) for what, some in trials.items() if some),
         final_recipe=definition.get("final"),
     )
+
+
+def _others(study: Study) -> dict[str, list[str]]:
+    began, workers = study.attributes["versions"], study.attributes.get(WORKER_VERSIONS, {})
+    others = {p: [v for v in found if v != began.get(p)] for p, found in workers.items()}
+    return {package: found for package, found in others.items() if found}
 
 
 def _trainings(what: str, trials: Sequence[Trial]) -> Trainings:

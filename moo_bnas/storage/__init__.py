@@ -41,10 +41,12 @@ changes in the same transaction.
   or whose model is lost, waits again in place, and its evaluation is forgotten.
 - Every operation may be repeated after an outage of the server, also if it was committed and only
   the acknowledgement was lost. (A claim that its worker never learned of goes stale.)
-- A worker holds no connection while it trains for longer than a second. On SQLite writers take the
+- A worker holds no connection while it trains for longer than a moment. On SQLite writers take the
   write lock at the beginning of a transaction (BEGIN IMMEDIATE, WAL, 60 s busy timeout), so none
   can fail half-way; on servers transactions read what is committed, and lock the row of the queue
   first.
+- The first worker of a study records the content hash of its data and what its code evaluates;
+  workers that differ in either are refused. Versions of packages may differ, and are recorded.
 - The cost of an operation does not grow with the number of finished trials.
 - Nothing that is read from here is unpickled or executed: attributes are JSON.
 """
@@ -65,10 +67,12 @@ from moo_bnas.storage.names import (
 )
 from moo_bnas.storage.records import (
     CLAIMS_UNTIL,
+    CODE,
     HEARTBEAT,
     MAX_DEVICE_ERRORS,
     MAX_LOSSES,
     SCALAR_METRICS,
+    WORKER_VERSIONS,
     Candidate,
     Claim,
     LeaseRow,
@@ -86,11 +90,13 @@ from moo_bnas.storage.workers import Workers
 
 __all__ = [
     "CLAIMS_UNTIL",
+    "CODE",
     "HEARTBEAT",
     "MAX_DEVICE_ERRORS",
     "MAX_LOSSES",
     "SCALAR_METRICS",
     "TRAINING",
+    "WORKER_VERSIONS",
     "Candidate",
     "Claim",
     "LeaseRow",

@@ -15,8 +15,10 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from moo_bnas.evaluation import Evaluation, Source
-from moo_bnas.storage.database import Database, age, waiting_out
+from moo_bnas.storage import stored
+from moo_bnas.storage.database import Database, age
 from moo_bnas.storage.engine import utc_now
+from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import (
     HEARTBEAT,
     MAX_DEVICE_ERRORS,
@@ -28,6 +30,7 @@ from moo_bnas.storage.records import (
     parse_run_key,
 )
 from moo_bnas.storage.silence import Running, Silence
+from moo_bnas.storage.stored import as_object, parsed
 from moo_bnas.storage.tables import evaluations, queue, worker_rows
 from moo_bnas.storage.transitions import Transitions
 from moo_bnas.storage.workers import Workers
@@ -90,12 +93,15 @@ class Claims:
         worker: str,
         fingerprints: Mapping[str, str],
     ) -> Claim | None:
+        stored.check_queue(f"study {study.name!r} trial {row.number}", dict(row._mapping))
         token = uuid.uuid4().hex
         if not self._move.start(connection, row.trial_id, token, worker):
             return None
         known = None
         if row.result is not None:
-            known = Evaluation.from_attributes(json.loads(row.result))
+            where = f"an evaluation of {row.genotype}"
+            found = stored.of_trial(where, as_object(parsed(row.result, where, "result"), where))
+            known = Evaluation.from_attributes(found)
         if known is not None:
             known = replace(known, copied_from=self._source(connection, row.source))
         else:

@@ -5,17 +5,16 @@ No other package reads or writes rows of Optuna's tables or of moo-bnas's own.
 
 from __future__ import annotations
 
-import functools
 import json
-import logging
 import random
+import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import optuna
 import optuna.storages._rdb.models as optuna_models
@@ -47,66 +46,11 @@ from moo_bnas.storage.engine import (
     remedy,
     with_driver,
 )
+from moo_bnas.storage.outages import waiting_for_room
 from moo_bnas.storage.records import study_gone
 from moo_bnas.storage.tables import SCHEMA_VERSION, metadata, queue, schema
-from moo_bnas.units import duration
 
-MAX_OUTAGE = 3600.0  # seconds that a server may be away before a process gives up
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds between two tries to reach it
-_SECOND_REPORT = 5.0  # seconds of an outage after which it is logged again, then at twice those
 _CREATION_TRIES = 10
-
-log = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
-Parameters = ParamSpec("Parameters")
-
-
-def waiting_out(
-    operation: Callable[Parameters, Result],
-) -> Callable[Parameters, Result]:
-    """Repeats an operation while the server is away, with growing pauses, up to `MAX_OUTAGE`.
-
-    The operation must be safe to repeat, also if it was committed and only the acknowledgement
-    was lost.
-    """
-    return _patient(operation, StorageAwayError)
-
-
-def waiting_for_room(
-    operation: Callable[Parameters, Result],
-) -> Callable[Parameters, Result]:
-    """Repeats an operation while the server answers, and only asks to try again."""
-    return _patient(operation, StorageBusyError)
-
-
-def _patient(
-    operation: Callable[Parameters, Result], reason: type[StorageAwayError]
-) -> Callable[Parameters, Result]:
-    @functools.wraps(operation)
-    def patient(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        since, pause = time.monotonic(), _FIRST_PAUSE
-        logged, next_report = False, 0.0
-        while True:
-            try:
-                result = operation(*args, **kwargs)
-            except reason as error:
-                away = time.monotonic() - since
-                if away + pause > MAX_OUTAGE:
-                    raise
-                # Of two transactions in each other's way one continues at once: not worth a line.
-                silent = _LONGEST_PAUSE if isinstance(error, StorageBusyError) else 0.0
-                if away >= max(silent, next_report):
-                    log.warning("%s; trying again, for %s so far", error, duration(away))
-                    logged, next_report = True, max(2 * away, _SECOND_REPORT)
-                time.sleep(pause * random.uniform(0.1, 1.0))  # noqa: S311 (no secret)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                continue
-            if logged:
-                log.warning("the storage is back after %s", duration(time.monotonic() - since))
-            return result
-
-    return patient
 
 
 def age(now: datetime, then: datetime) -> float:
@@ -222,15 +166,24 @@ class Database:
                 f"the storage {self.shown_url} needs the Python package {error.name}, which is not "
                 f"installed; pip install '{extra_of(error.name or '')}'"
             ) from error
-        except (SQLAlchemyError, optuna.exceptions.OptunaError) as error:
-            # Optuna wraps errors of SQLAlchemy, which wrap errors of the driver.
-            cause = error if isinstance(error, SQLAlchemyError) else error.__cause__ or error
+        except StorageError:
+            raise
+        except (ValueError, LookupError, TypeError, OverflowError) as error:  # of a column's type
+            said = str(error).splitlines()[0][:200]
+            raise StorageError(
+                f"the storage {self.shown_url} holds a row that moo-bnas did not write: {said}; it "
+                "is damaged or forged: restore the storage from a copy"
+            ) from error
+        except (SQLAlchemyError, optuna.exceptions.OptunaError, sqlite3.Error) as error:
+            # Optuna wraps errors of SQLAlchemy, which wrap those of the driver, unless they come
+            # from a listener of the engine.
+            is_optunas = isinstance(error, optuna.exceptions.OptunaError)
+            cause = (is_optunas and error.__cause__) or error
             lines = str(getattr(cause, "orig", None) or cause).splitlines()
             # If a host has several addresses, psycopg lists the failure of each below a title.
             reason = lines[-1].lstrip("- ") if lines[0].endswith("were:") else lines[0]
             kind = StorageError
-            # SQLite has waited for its lock already; from servers these mean a lost connection.
-            if not self.is_sqlite and isinstance(cause, Exception) and is_away(cause):
+            if isinstance(cause, Exception) and is_away(cause):
                 kind = StorageBusyError if is_busy(cause) else StorageAwayError
             raise kind(
                 f"the storage {self.shown_url} answered: {reason}; {remedy(reason)}"

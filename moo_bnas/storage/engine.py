@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from typing import Any
 
 from sqlalchemy import Connection, DateTime, Engine, create_engine, event
@@ -32,6 +33,9 @@ _EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
 # What a server answers to one of two transactions that wait for each other, or waited too long.
 _CONFLICTS = {"40001", "40P01", "55P03", 1205, 1213}
 
+_SQLITE_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_SQLITE_FULL = sqlite3.SQLITE_FULL
+
 # What a server answers, without a code, to a client that should come back in a moment.
 _FULL = (
     "too many clients",
@@ -53,6 +57,8 @@ _REMEDIES = {
     "failed to resolve host|name or service not known|nodename nor servname": "correct the host "
     "in the URL",
     "connection refused": "check that the server runs, and check host and port in the URL",
+    "database is locked": "another program holds it, which must end its transaction",
+    "disk is full|no space left": "make room on its disk",
     "not a database": "give another file",
     "unable to open database file": "give a file, not a folder, in a folder that is writable",
 }
@@ -166,7 +172,10 @@ def connect_args(url: URL) -> dict[str, Any]:
 
 
 def is_away(error: Exception) -> bool:
-    """Whether a server's answer means that it cannot be reached now."""
+    """Whether an error means that a server cannot be reached now, or that a file cannot be used."""
+    original = getattr(error, "orig", error)
+    if isinstance(original, sqlite3.Error):
+        return _code(original) in (_SQLITE_FULL, *_SQLITE_LOCKED)
     return isinstance(error, (OperationalError, InterfaceError)) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )
@@ -175,9 +184,12 @@ def is_away(error: Exception) -> bool:
 def is_busy(error: Exception) -> bool:
     """Whether a server answers, but asks to try again.
 
-    It has ended a transaction in favour of another one, has no connection left, or is starting.
+    It has ended a transaction in favour of another one, has no connection left, or is starting; or
+    a file has been locked by another program for longer than `BUSY_TIMEOUT`.
     """
-    original = getattr(error, "orig", None)
+    original = getattr(error, "orig", error)
+    if isinstance(original, sqlite3.Error):
+        return _code(original) in _SQLITE_LOCKED
     code = getattr(original, "sqlstate", None) or next(iter(getattr(original, "args", ())), None)
     return code in _CONFLICTS or any(reason in str(original).lower() for reason in _FULL)
 
@@ -188,6 +200,11 @@ def remedy(reason: str) -> str:
         if re.search(pattern, reason.lower()):
             return known
     return "check that it is reachable and writable"
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary one of SQLite's result codes; 0: the error is the driver's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _sqlite_engine(url: URL) -> Engine:

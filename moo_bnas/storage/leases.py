@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import delete, insert, select, update
 
-from moo_bnas.storage.database import Database, age, waiting_out
+from moo_bnas.storage.database import Database, age
 from moo_bnas.storage.engine import utc_now
+from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import LeaseRow, Study
+from moo_bnas.storage.stored import check_lease
 from moo_bnas.storage.tables import driver_rows
 
 
@@ -27,6 +29,7 @@ class Leases:
             ).first()
         if row is None:
             return None
+        check_lease(f"the driver of study {study.name!r}", dict(row._mapping))
         return LeaseRow(
             token=row.token,
             host=row.host,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import ATTRIBUTES, Evaluation, Precision
 from moo_bnas.evolution.space import Genotype, genotype_key, parse_genotype_key
+from moo_bnas.storage.stored import Stored
 
 MAX_LOSSES = 10
 MAX_DEVICE_ERRORS = 3
@@ -25,6 +27,12 @@ RESULTS = ATTRIBUTES | {"fitness", "fail_reason"}
 
 CLAIMS_UNTIL = "claims_until"
 """Attribute of a study that says when its last claim may begin, by the clock of the database."""
+
+CODE = "code"
+"""Attribute of a study: what its first worker evaluates, see `Definition.code`."""
+
+WORKER_VERSIONS = "worker_versions"
+"""Attribute of a study: every version of each package that its workers have had."""
 
 # What a trial is submitted with, beside costs by their names.
 _SUBMITTED = frozenset({"genotype", "precision", "generation", "told", "repeat"})
@@ -211,11 +219,14 @@ def trial_of(
         state=state,
         genotype=genotype,
         precision=precision,
-        costs={
-            name: value
-            for name, value in attributes.items()
-            if name not in RESULTS and name not in _SUBMITTED and isinstance(value, (int, float))
-        },
+        costs=Stored(
+            f"trial {number}",
+            {
+                name: value
+                for name, value in attributes.items()
+                if name not in RESULTS | _SUBMITTED and _is_cost(value)
+            },
+        ),
         generation=attributes.get("generation"),
         told=tuple(attributes.get("told", ())),
         evaluation=Evaluation.from_attributes(attributes),
@@ -225,6 +236,10 @@ def trial_of(
         ended=ended,
         repeat=attributes.get("repeat", 0),
     )
+
+
+def _is_cost(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and abs(value) < 1e30
 
 
 def run_key(genotype: Genotype, repeat: int) -> str:

@@ -10,11 +10,14 @@ from typing import Any
 import optuna
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, insert, select
 
-from moo_bnas.errors import DataError, StorageError
-from moo_bnas.storage.database import Database, waiting_out
+from moo_bnas.errors import DataError, StorageError, VersionError
+from moo_bnas.storage import stored
+from moo_bnas.storage.database import Database
 from moo_bnas.storage.engine import utc_now
 from moo_bnas.storage.names import check_name, is_sibling, run_of
-from moo_bnas.storage.records import CLAIMS_UNTIL, RunState, Study
+from moo_bnas.storage.outages import waiting_out
+from moo_bnas.storage.records import CLAIMS_UNTIL, CODE, WORKER_VERSIONS, RunState, Study
+from moo_bnas.storage.stored import parsed
 from moo_bnas.storage.tables import driver_rows, queue, worker_rows
 
 _MAXIMIZED = ("accuracy", "fitness")  # the other metrics are costs
@@ -166,7 +169,9 @@ class Studies:
                 return state
         ends = ("finished", *(f"{what}_finished" for what in named))
         over = [v for k in ends if (v := row.get(k)) is not None]
-        return RunState.FINISHED if all(json.loads(v) for v in over) else RunState.IDLE
+        where = f"study {study.name!r}"
+        is_over = all(parsed(v, where, "finished") is True for v in over)
+        return RunState.FINISHED if is_over else RunState.IDLE
 
     def _finished(self, study_id: Any) -> ScalarSelect[Any]:
         attributes = self._db.study_attributes
@@ -195,6 +200,32 @@ class Studies:
                     f"{study.name!r} was begun on {recorded[:12]}: images differ, or were added or "
                     "removed; use the same data from the beginning to the end, on every machine"
                 )
+
+    @waiting_out
+    def agree_on_code(
+        self, study: Study, code: Mapping[str, Any], versions: Mapping[str, str]
+    ) -> None:
+        """Records what the first worker evaluates; refuses those that would evaluate otherwise.
+
+        Args:
+            study: Study to serve.
+            code: What decides accuracies, see `Definition.code`.
+            versions: Versions of packages, which may differ; all of them are recorded.
+
+        Raises:
+            VersionError: If the study was begun with other code.
+        """
+        with self._db.write() as connection:
+            self._db.lock_study(connection, study.id, study.name)
+            known = self._expect(connection, study.name).attributes
+            recorded = known.get(CODE)
+            if recorded is not None and recorded != code:
+                raise VersionError(_refusal(study.name, recorded, code))
+            every = known.get(WORKER_VERSIONS, {})
+            now = {p: sorted({*every.get(p, ()), version}) for p, version in versions.items()}
+            found = {CODE: dict(code), WORKER_VERSIONS: {**every, **now}}
+            if any(known.get(key) != value for key, value in found.items()):
+                self._set_attributes(connection, study.id, found)
 
     def _expect(self, connection: Connection, name: str) -> Study:
         study = self._read_study(connection, name)
@@ -230,8 +261,9 @@ class Studies:
         study_id = connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name))
         if study_id is None:
             return None
+        where = f"study {name!r}"
         values = {
-            key: json.loads(value)
+            key: parsed(value, where, key)
             for key, value in connection.execute(
                 select(attributes.c.key, attributes.c.value_json).where(
                     attributes.c.study_id == study_id
@@ -245,7 +277,8 @@ class Studies:
                 system.c.study_id == study_id, system.c.key == _METRIC_NAMES
             )
         )
-        return Study(study_id, name, tuple(json.loads(names or "[]")), values)
+        metrics = stored.names(where, parsed(names or "[]", where, "metric names"))
+        return Study(study_id, name, metrics, stored.of_study(where, values))
 
     def _set_attributes(
         self, connection: Connection, study_id: int, attributes: Mapping[str, Any]
@@ -274,6 +307,19 @@ class Studies:
                 study_id=study_id, key=_METRIC_NAMES, value_json=json.dumps(list(metrics))
             )
         )
+
+
+def _refusal(study_name: str, recorded: Any, code: Mapping[str, Any]) -> str:
+    before = recorded if isinstance(recorded, dict) else {}
+    here, there = code["evaluation_version"], before.get("evaluation_version")
+    if here != there:
+        differs = f"evaluates by version {there} of its training code, and this one by {here}"
+    else:
+        differs = "has another version of its network than the package that is installed here"
+    return (
+        f"study {study_name!r} {differs}: accuracies would not be comparable; install what the "
+        "other workers of the run have, or begin a run with another --study-name"
+    )
 
 
 def _waiting(of: ColumnElement[bool]) -> ScalarSelect[Any]:

@@ -7,7 +7,6 @@ that took them in different orders would wait for each other.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from moo_bnas.evaluation import PRECISIONS
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.engine import utc_now
 from moo_bnas.storage.records import CLAIMS_UNTIL
+from moo_bnas.storage.stored import damaged, parsed
 from moo_bnas.storage.tables import evaluations, queue
 
 _ENDS = {"complete": TrialState.COMPLETE, "fail": TrialState.FAIL}
@@ -59,8 +59,15 @@ class Transitions:
         None once the time for claims is over; see `Studies.close_claims`.
         """
         row = connection.execute(self._next, {"study": study_id, **fingerprints}).first()
-        if row is not None and (until := json.loads(row.claims_until or "null")) is not None:
-            return row if row.now < datetime.fromisoformat(until) else None
+        if row is None:
+            return None
+        where = "a study of this storage"
+        until = parsed(row.claims_until or "null", where, CLAIMS_UNTIL)
+        if until is not None:
+            try:
+                return row if row.now < datetime.fromisoformat(until) else None
+            except (TypeError, ValueError) as error:
+                raise damaged(where, CLAIMS_UNTIL, f"{until!r:.60}") from error
         return row
 
     def start(self, connection: Connection, trial_id: int, token: str, worker: str) -> bool:

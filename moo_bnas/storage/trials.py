@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,8 +11,10 @@ from sqlalchemy import and_, delete, func, insert, not_, or_, select, update
 
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype, SearchSpace, genotype_key
-from moo_bnas.storage.database import Database, waiting_out
+from moo_bnas.storage.database import Database
+from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import RESULTS, Candidate, Study, Trial, parse_run_key, trial_of
+from moo_bnas.storage.stored import check_queue, of_trial, parsed
 from moo_bnas.storage.tables import evaluations, queue
 
 
@@ -168,9 +169,10 @@ class Trials:
                 select(attributes.c.value_json).where(of_trial, attributes.c.key == "fingerprint")
             )
             if fingerprint is not None:
+                where = f"study {study.name!r} trial {number}"
                 connection.execute(
                     delete(evaluations).where(
-                        evaluations.c.fingerprint == json.loads(fingerprint),
+                        evaluations.c.fingerprint == parsed(fingerprint, where, "fingerprint"),
                         evaluations.c.genotype == row.genotype,
                     )
                 )
@@ -252,6 +254,7 @@ class Trials:
                 .where(trials.c.trial_id.in_(chosen))
                 .order_by(trials.c.number)
             ).all()
+            places = {row.trial_id: f"study {study.name!r} trial {row.number}" for row in rows}
             values: dict[int, dict[str, Any]] = {row.trial_id: {} for row in rows}
             for trial_id, key, value in connection.execute(
                 select(attributes.c.trial_id, attributes.c.key, attributes.c.value_json).where(
@@ -260,14 +263,16 @@ class Trials:
             ):
                 # A trial made since is left out: on servers each statement sees the newest rows.
                 if trial_id in values:
-                    values[trial_id][key] = json.loads(value)
+                    values[trial_id][key] = parsed(value, places[trial_id], key)
+        for row in rows:
+            check_queue(places[row.trial_id], dict(row._mapping))
         return [
             trial_of(
                 row.number,
                 row.status,
                 parse_run_key(row.genotype)[0],
                 row.precision,
-                values[row.trial_id],
+                of_trial(places[row.trial_id], values[row.trial_id]),
                 row.datetime_start,
                 row.datetime_complete,
             )

@@ -6,9 +6,11 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
-from moo_bnas.storage.database import Database, age, waiting_out
+from moo_bnas.storage.database import Database, age
 from moo_bnas.storage.engine import utc_now
+from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import Study, WorkerRow
+from moo_bnas.storage.stored import check_worker
 from moo_bnas.storage.tables import worker_rows
 
 
@@ -62,6 +64,8 @@ class Workers:
                 .where(condition)
                 .order_by(worker_rows.c.worker)
             ).all()
+        for row in rows:
+            check_worker(f"worker {row.worker!r:.60}", dict(row._mapping))
         return [
             WorkerRow(
                 r.worker, r.host, r.pid, r.device, r.evaluations, r.grace, age(r.now, r.last_seen)

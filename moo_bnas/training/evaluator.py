@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -24,9 +23,11 @@ from moo_bnas.networks.module import build, set_constants
 from moo_bnas.task import FinalTask
 from moo_bnas.training.device_data import DeviceData, to_device
 from moo_bnas.training.device_errors import on_device
+from moo_bnas.training.evaluations import scored, timed, untrained
 from moo_bnas.training.inheritance import inherit
 from moo_bnas.training.loop import Training, score_top
 from moo_bnas.training.process_group import Group
+from moo_bnas.training.sandwich import Sandwich
 
 
 class Evaluator:
@@ -97,7 +98,7 @@ class Evaluator:
         *,
         repeat: int = 0,
     ) -> Evaluation:
-        """Trains and scores one candidate.
+        """Trains and scores one candidate; in a recipe of 0 epochs only scores it.
 
         Args:
             genotype: Genotype of the network.
@@ -120,8 +121,10 @@ class Evaluator:
             network = self._build(genotype, precision, seed)
             if self._parent is not None and precision == "binary":
                 inherit(network, self._parent)
+            if recipe.epochs == 0:
+                return untrained(network, self._data("search"), seed)
             training = Training(network, self._data("search"), recipe, seed)
-            return _scored(training, seed, self._scoring("search"), should_stop)
+            return scored(training, seed, self._scoring("search"), should_stop)
 
         return on_device(self.device, train)
 
@@ -149,12 +152,13 @@ class Evaluator:
         seed = candidate_seed(recipe.seed, top)
 
         def train() -> tuple[Evaluation, bytes]:
-            training = Training(
-                self._build(top, "binary", seed), self._data("search"), recipe, seed
-            )
+            network, sandwich = self._build(top, "binary", seed), None
+            if recipe.rule == "sandwich":
+                sandwich = Sandwich(self._space, lambda g: self._build(g, "binary", 0))
+            training = Training(network, self._data("search"), recipe, seed, sandwich=sandwich)
             if checkpoint is not None:
                 training.restore(safetensors.torch.load(checkpoint))
-            found = _scored(training, seed, self._scoring("search"), should_stop, keep)
+            found = scored(training, seed, self._scoring("search"), should_stop, keep)
             return found, safetensors.torch.save(_weights(training.network))
 
         return on_device(self.device, train)
@@ -180,7 +184,7 @@ class Evaluator:
 
         def train() -> tuple[Evaluation, bytes]:
             training = self._final(task)
-            seconds, speed = _timed(training, should_stop, keep)
+            seconds, speed = timed(training, should_stop, keep)
             accuracy, top5 = score_top(training.network, self._data("final"), (1, 5))
             found = Evaluation(
                 accuracy=accuracy,
@@ -203,6 +207,11 @@ class Evaluator:
                 raise
             # The others wait for this process, and another try of it cannot reach them.
             raise DeviceError(str(error)) from None
+        except Exception:
+            if self._group is None or (said := self._group.lost()) is None:
+                raise
+            # Whatever was raised here came of that; the next try has another process.
+            raise DeviceError(f"{said}; its own error is in the same log") from None
 
     def follow(self) -> None:
         """Trains with the first process of the group, until that dismisses it."""
@@ -289,42 +298,6 @@ class Evaluator:
             top5=top5,
             made=made,
         )
-
-
-def _scored(
-    training: Training,
-    seed: int,
-    images: int,
-    should_stop: Callable[[], bool],
-    keep: Keep | None = None,
-) -> Evaluation:
-    """Trains to the end; the evaluation of a training run that scores after each epoch."""
-    seconds, speed = _timed(training, should_stop, keep)
-    return Evaluation(
-        accuracy=training.accuracies[-1],
-        epochs=len(training.losses),
-        seed=seed,
-        train_seconds=seconds,
-        images_per_second=speed,
-        images=images,
-        accuracy_per_epoch=tuple(training.accuracies),
-    )
-
-
-def _timed(
-    training: Training, should_stop: Callable[[], bool], keep: Keep | None
-) -> tuple[float, float]:
-    """Trains to the end; seconds, and images per second, of the epochs that were trained here."""
-
-    def after_epoch() -> None:
-        if keep is not None:
-            keep(training.losses, lambda: safetensors.torch.save(training.state()))
-
-    before, started = len(training.losses), time.perf_counter()
-    training.run(should_stop, after_epoch)
-    seconds = time.perf_counter() - started
-    images = (len(training.losses) - before) * training.images
-    return round(seconds, 3), round(images / seconds, 1)
 
 
 def _weights(network: nn.Module) -> dict[str, Tensor]:

@@ -22,5 +22,15 @@ def inherit(network: nn.Module, parent: Mapping[str, Tensor]) -> None:
     """
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
-            # Channels come first in every shape, so one slice per dimension serves all layers.
-            tensor.copy_(parent[name][tuple(slice(n) for n in tensor.shape)])
+            tensor.copy_(first_channels(parent[name], tensor.shape))
+
+
+def first_channels(wide: Tensor, shape: torch.Size) -> Tensor:
+    """The part of a parent's tensor that belongs to the first channels; a view.
+
+    Args:
+        wide: Tensor of the parent.
+        shape: Shape of the same tensor in the narrower network.
+    """
+    # Channels come first in every shape, so one slice per dimension serves all layers.
+    return wide[tuple(slice(n) for n in shape)]

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from moo_bnas.errors import DivergenceError, Interrupted
+from moo_bnas.evolution.space import Genotype
 from moo_bnas.networks.module import set_progress
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.augmentation import Augmentation, centre
 from moo_bnas.training.cuda_graphs import run_as_graphs
 from moo_bnas.training.device_data import DeviceData
 from moo_bnas.training.process_group import Group
+from moo_bnas.training.sandwich import Sandwich
 
 _SCORING_BATCH = 512
 
@@ -34,6 +36,8 @@ class Training:
         scores: Whether to score after each epoch.
         group: Processes that train the network together, each with the same arguments; each gets
             an equal share of a batch.
+        sandwich: Narrower networks that are trained beside it in its own weights; None: there are
+            none.
 
     Attributes:
         network: The network as given.
@@ -52,12 +56,14 @@ class Training:
         *,
         scores: bool = True,
         group: Group | None = None,
+        sandwich: Sandwich | None = None,
     ) -> None:
         self.network = network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.losses: list[float] = []
         self.accuracies: list[float] = []
         self._scores = scores
         self._group = group
+        self._sandwich = sandwich
         self._data = data
         self._recipe = recipe
         self._random = torch.Generator().manual_seed(seed)
@@ -128,6 +134,9 @@ class Training:
         drawn = torch.randperm(len(data.train.rows), generator=self._random)
         order = data.train.rows[drawn.to(data.train.rows.device)]
         moves = self._augmentation.draw(len(order), self._random, data.device)
+        narrower: Sequence[Sequence[Genotype]] = [[]] * self._steps
+        if self._sandwich is not None:
+            narrower = self._sandwich.draw(self._steps, self._random)
         loss_sum = torch.zeros((), device=data.device)
         for step in range(self._steps):
             if should_stop():
@@ -139,7 +148,7 @@ class Training:
             if not self._is_graph:  # once is enough: all batches have one shape
                 run_as_graphs(self.network, inputs, self._autocast)
                 self._is_graph = True
-            loss_sum += self._step(inputs, labels, len(self.losses) * self._steps + step)
+            loss_sum += self._step(inputs, labels, step, narrower[step])
         if self._group:
             loss_sum = self._group.mean(loss_sum)
         loss = loss_sum.item() / self._steps
@@ -182,17 +191,29 @@ class Training:
         self._random.set_state(state["random"])
         self.losses, self.accuracies = state["losses"].tolist(), state["accuracies"].tolist()
 
-    def _step(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
-        recipe = self._recipe
+    def _step(
+        self, inputs: Tensor, labels: Tensor, step: int, narrower: Sequence[Genotype]
+    ) -> Tensor:
+        """One step; the loss of the network itself."""
+        recipe, epoch = self._recipe, len(self.losses)
         with self._autocast:
             logits = self._module(inputs)
         loss = functional.cross_entropy(
             logits.float(), labels, label_smoothing=recipe.label_smoothing
         )
         for group in self._optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * rate(recipe, step, self._steps)
+            share = rate(recipe, epoch * self._steps + step, self._steps)
+            group["lr"] = recipe.learning_rate * share
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        if self._sandwich is not None:
+            soft = logits.detach().float().softmax(dim=1)
+            for genotype in narrower:
+                with self._autocast:
+                    own = self._sandwich.logits(
+                        genotype, self.network, inputs, epoch / recipe.epochs
+                    )
+                functional.cross_entropy(own.float(), soft).backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         return loss.detach()
 

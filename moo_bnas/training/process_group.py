@@ -1,10 +1,18 @@
-"""Several processes that train one network together, as `torchrun` starts them."""
+"""Several processes of one machine that train one network together.
+
+They find each other through a file in a folder that only their user may enter, and talk over the
+loopback interface: no port of theirs can be reached from another machine. What they send are bytes
+of tensors and JSON, never pickles.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -18,21 +26,21 @@ _PATIENCE = timedelta(days=7)  # while the first process waits for work, the oth
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a `torchrun`.
+    """The processes that train together.
 
     Attributes:
         rank: Number of this process, from 0.
         count: Number of processes.
-        local_rank: Number of this process among those of its machine.
+        lost: Says, in the first process, which other one has ended too early; None: none has.
     """
 
     rank: int
     count: int
-    local_rank: int
+    lost: Callable[[], str | None] = lambda: None
 
     def device(self, name: str) -> str:
         """The device of this process, if the user gave `name` for all of them."""
-        return f"cuda:{self.local_rank}" if name == "auto" and torch.cuda.is_available() else name
+        return f"cuda:{self.rank}" if name == "auto" and torch.cuda.is_available() else name
 
     def send(self, message: bytes) -> None:
         """Sends a message from the first process to all others, which must `receive` it."""
@@ -66,13 +74,24 @@ class Group:
         return total / self.count
 
 
-def join_group() -> Group | None:
-    """The group that `torchrun` started this process in; None if it did not."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return None
+def join_group(
+    meeting: Path, rank: int, count: int, lost: Callable[[], str | None] = lambda: None
+) -> Group:
+    """Joins the group of processes that meet at a file; waits until all of them have.
+
+    Args:
+        meeting: Path of the file, in a folder that only this user may enter.
+        rank: Number of this process, from 0.
+        count: Number of processes.
+        lost: See `Group`.
+    """
+    loopback = next(name for _, name in socket.if_nameindex() if name in ("lo", "lo0"))
+    os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = loopback
+    store = dist.FileStore(str(meeting), count)  # type: ignore[attr-defined]  # it is documented
+    store.set_timeout(_PATIENCE)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, timeout=_PATIENCE)
-    return Group(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_PATIENCE)
+    return Group(rank, count, lost)
 
 
 class _SyncedBatchNorm2d(nn.BatchNorm2d):

@@ -14,6 +14,7 @@ from moo_bnas.storage import Claim, Storage, Study, final_of, training_of
 from moo_bnas.storage.artifacts import Artifacts
 from moo_bnas.storage.checkpoints import Checkpoints
 from moo_bnas.task import FinalTask
+from moo_bnas.versions import versions
 from moo_bnas.worker.evaluates import TrainsFinals
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class FinalTraining:
 
     Raises:
         DataError: If the data cannot be loaded, or are not the data of the study.
+        VersionError: If the study is evaluated by other code.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class FinalTraining:
         self._evaluator = evaluator
         definition = stored_definition(self._study.attributes["definition"])
         self._recipe = definition.final_recipe()
+        storage.studies.agree_on_code(self._study, definition.code(), versions())
         data_hash = evaluator.load("final")
         storage.studies.agree_on_data(self._study, data_hash)
         self.studies = (self._study,)

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from moo_bnas.definition import stored_definition
-from moo_bnas.errors import ArtifactsError, DataError
+from moo_bnas.errors import ArtifactsError, DataError, VersionError
 from moo_bnas.evaluation import Evaluation
 from moo_bnas.storage import Claim, RunState, Storage, Study, confirm_of, final_of, study_gone
 from moo_bnas.storage.artifacts import Artifacts, join_artifacts
+from moo_bnas.versions import versions
 from moo_bnas.worker.candidates import Candidates
 from moo_bnas.worker.evaluates import Evaluates
 from moo_bnas.worker.final_training import FinalTraining
@@ -59,6 +60,7 @@ class Jobs:
     Raises:
         ArtifactsError: If the store of the parent's weights cannot be used.
         DataError: If the data are not the data of the study.
+        VersionError: If the study is evaluated by other code.
     """
 
     def __init__(
@@ -75,8 +77,10 @@ class Jobs:
         if options.only_final:
             self.look()
             return
+        definition = stored_definition(study.attributes["definition"])
+        storage.studies.agree_on_code(study, definition.code(), versions())
         storage.studies.agree_on_data(study, evaluator.load("search"))
-        if stored_definition(study.attributes["definition"]).parent is None:
+        if definition.parent is None:
             self._search = Candidates(storage, study, evaluator, None)
         else:
             artifacts = self._join_artifacts()
@@ -131,7 +135,7 @@ class Jobs:
         try:
             artifacts = self._join_artifacts()
             return FinalTraining(self._storage, self._study, artifacts, self._evaluator)
-        except (ArtifactsError, DataError) as error:
+        except (ArtifactsError, DataError, VersionError) as error:
             if self._options.only_final:
                 raise
             log.warning("this worker leaves final trainings to others: %s", error)

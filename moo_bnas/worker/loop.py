@@ -50,6 +50,7 @@ def work(
     Raises:
         ArtifactsError: If the parent's weights cannot be read, or kept.
         DataError: If the data are not the data of the study.
+        VersionError: If the study is evaluated by other code.
         DeviceError: Once its device has failed: after that a process cannot use it any more.
     """
     options = options or WorkerOptions()
@@ -116,7 +117,8 @@ class _Worker:
     def _work(self, job: Job, claim: Claim) -> None:
         """Evaluates one claim."""
         began = time.monotonic()
-        self._finished += self._evaluate(job, claim)
+        with self._presence.holding(claim):
+            self._finished += self._evaluate(job, claim)
         self._idle_since = time.monotonic()
         self._busy = self._idle_since - began
         if self._jobs.state is RunState.FINAL:  # candidates go first, and may have come meanwhile
@@ -189,7 +191,7 @@ class _Worker:
     def _train(self, job: Job, claim: Claim) -> Evaluation:
         evaluator = self._evaluator
         lock = device_lock(evaluator.device_id, alone=claim.alone, stop=self._stop)
-        with self._presence.training(claim), lock:
+        with self._presence.training(), lock:
             found = job.train(claim, self._stop.is_set)
         return replace(
             found,

@@ -13,7 +13,8 @@ from moo_bnas.errors import StorageError
 from moo_bnas.processes import here
 from moo_bnas.storage import Claim, Storage, Study, grace_of
 
-REST_AFTER = 1.0  # seconds without need of the connection, after which it is closed
+_SOONER = 0.1  # of the time between two heartbeats, after one that failed
+REST_AFTER = 0.25  # seconds without need of the connection, after which it is closed
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +60,17 @@ class Presence:
             self._storage.workers.leave(self.name)
 
     @contextmanager
-    def training(self, claim: Claim) -> Iterator[None]:
-        """Sends heartbeats for a claim, and holds no connection while the block takes its time."""
+    def holding(self, claim: Claim) -> Iterator[None]:
+        """Sends heartbeats for a claim: until its end is stored, however long that takes."""
         self._claim = claim
+        try:
+            yield
+        finally:
+            self._claim = None
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Holds no connection while the block takes its time."""
         rest = threading.Timer(REST_AFTER, self._storage.rest)
         rest.daemon = True
         rest.start()
@@ -69,19 +78,22 @@ class Presence:
             yield
         finally:
             rest.cancel()
-            self._claim = None
 
     def _beat(self) -> None:
-        silent = False
+        silent, wait = False, self._heartbeat
         # The factor spreads the heartbeats of a fleet whose workers have all begun at once.
-        while not self._over.wait(self._heartbeat * random.uniform(0.7, 1.0)):  # noqa: S311 (no secret)
+        while not self._over.wait(wait * random.uniform(0.7, 1.0)):  # noqa: S311 (no secret)
             claim = self._claim
             try:
                 self._storage.claims.beat(self.name, claim)
                 if claim is not None:
                     self._storage.rest()
-                silent = False
-            except StorageError as error:  # if it lasts, the finish of the claim reports it
+                silent, wait = False, self._heartbeat
+            # If it lasts, the finish of the claim reports it. Without this thread the worker would
+            # lose every claim: whatever the error, it must go on.
+            except Exception as error:
                 if not silent:  # once an outage
                     log.warning("no heartbeat: %s", error)
                 silent = True
+                # Where connections run out, one try of many must come through for a claim in time.
+                wait = self._heartbeat * (_SOONER if claim is not None else 1)

@@ -7,8 +7,11 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import LOCAL
 from tests.conftest import Cli
@@ -33,6 +36,10 @@ def test_the_dashboard_serves_the_studies_and_warns(
     with urllib.request.urlopen(f"{address[0]}/api/studies") as answer:
         studies = json.load(answer)["study_summaries"]
     assert {s["study_name"] for s in studies} == {"tiny-pareto-s0", "tiny-pareto-s0.baselines"}
+    # A page of another site that makes its own name point here: its scripts get nothing.
+    rebound = urllib.request.Request(f"{address[0]}/api/studies", headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError, match="421"):
+        urllib.request.urlopen(rebound)
     taken = cli("dashboard", "--port", address[0].rpartition(":")[2])
     assert taken.returncode == 1
     assert "Address already in use; give another --port or --host" in taken.stderr

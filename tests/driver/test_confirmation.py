@@ -12,11 +12,11 @@ from pathlib import Path
 import optuna
 import pytest
 
-from moo_bnas.definition import Definition
+from moo_bnas.definition import Definition, parse_definition
 from moo_bnas.driver.confirmation import Confirmation, networks_to_confirm
 from moo_bnas.driver.progress import Shown
 from moo_bnas.driver.run import open_run
-from moo_bnas.errors import StorageError
+from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.report.files import as_csv, as_json
 from moo_bnas.results.points import Searched, collect
@@ -99,6 +99,16 @@ def test_networks_and_uniform_ones_are_trained_again_with_as_many_seeds(
     counts = {"complete": 18, "running": 0, "waiting": 0, "fail": 0}
     assert read_status(storage, "s").confirm == counts
     assert "confirm      18 complete" in read_status(storage, "s").as_text()
+
+
+def test_scores_of_inherited_weights_are_not_repeated(tmp_path: Path, tiny: Definition) -> None:
+    values = tiny.model_dump()
+    values |= {"parent": dict(values["recipe"]), "recipe": {**values["recipe"], "epochs": 0}}
+    storage = Storage(f"sqlite:///{tmp_path}/storage.db", create=True)
+    run = open_run(storage, "s", parse_definition(values, "test"), "pareto", 0)
+    with pytest.raises(DefinitionError, match=r"got --confirm where \[recipe\] epochs is 0"):
+        Confirmation(run, 2, 3)
+    assert storage.studies.find("s.confirm") is None
 
 
 def test_the_report_has_each_repeat_and_their_mean_without_the_search(

@@ -21,7 +21,7 @@ from moo_bnas.driver.choosing import Choice
 from moo_bnas.driver.run import open_run
 from moo_bnas.errors import DefinitionError
 from moo_bnas.models.model_file import read_model
-from moo_bnas.recipe import Recipe
+from moo_bnas.recipe import CandidateRecipe, Recipe
 from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect
 from moo_bnas.results.status import read_status
@@ -37,12 +37,16 @@ class GrownRecipe(Recipe):
     momentum_of_statistics: Annotated[float, ADDED] = 0.1
 
 
+class GrownCandidateRecipe(CandidateRecipe):
+    momentum_of_statistics: Annotated[float, ADDED] = 0.1
+
+
 class GrownSearch(SearchOptions):
     pool: int = 7
 
 
 class GrownDefinition(Definition):
-    recipe: GrownRecipe
+    recipe: GrownCandidateRecipe
     final: GrownRecipe | None = None
     search: GrownSearch = GrownSearch()
 

@@ -47,6 +47,7 @@ MAKING = Making(
     seed=7,
     finished=False,
     versions={"python": "3.11.7", "moo-bnas": "0.1.0"},
+    other_versions={"torch": ["2.11.0"]},
     began=datetime(2026, 1, 2, 3, 4),
     ended=datetime(2026, 1, 2, 5, 6),
     trainings=(
@@ -114,5 +115,5 @@ def empty(report: Report) -> Report:
         score_name="best fitness",
         convergence=(),
         uniform_score=None,
-        making=Making(0, False, {}, None, None, (), None),
+        making=Making(0, False, {}, {}, None, None, (), None),
     )

@@ -136,7 +136,7 @@ def test_what_others_have_written_is_escaped(report: Report) -> None:
 
 def test_reports_of_references_alone_are_drawn(report: Report) -> None:
     references = tuple(p for p in report.points if p.kind == "baseline")
-    making = Making(0, False, {}, None, None, (), None)
+    making = Making(0, False, {}, {}, None, None, (), None)
     alone = replace(
         report, points=references, knee=None, best=None, finals=(), convergence=(), making=making
     )

@@ -39,6 +39,16 @@ def test_what_was_copied_took_no_time_here() -> None:
     assert (made.seed, made.finished, made.final_recipe) == (3, True, None)
 
 
+def test_versions_of_workers_that_differ_are_listed() -> None:
+    attributes = {
+        **STUDY.attributes,
+        "versions": {"torch": "2.15.0", "numpy": "2.1.0"},
+        "worker_versions": {"torch": ["2.11.0", "2.15.0"], "numpy": ["2.1.0"]},
+    }
+    assert making(Study(1, "s", (), attributes), {}).other_versions == {"torch": ["2.11.0"]}
+    assert making(STUDY, {}).other_versions == {}
+
+
 def test_a_final_recipe_is_that_of_the_final_trainings() -> None:
     assert making(STUDY, {}, {"final": {"epochs": 9}}).final_recipe == {"epochs": 9}
     assert making(STUDY, {}, {"final": None}).final_recipe is None

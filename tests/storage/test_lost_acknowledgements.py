@@ -12,7 +12,7 @@ from moo_bnas.errors import StorageAwayError
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.storage import (
     Storage,
-    database,
+    outages,
 )
 from tests.storage.rows import (
     PRINTS,
@@ -44,7 +44,7 @@ def deaf(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None
         lost[0] = True
 
     monkeypatch.setattr(storage._database, "write", deaf_write)
-    monkeypatch.setattr(database, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(outages, "_FIRST_PAUSE", 0.01)
     return next_time
 
 

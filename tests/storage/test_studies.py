@@ -6,7 +6,7 @@ import optuna
 import pytest
 from sqlalchemy import text
 
-from moo_bnas.errors import DataError, StorageError
+from moo_bnas.errors import DataError, StorageError, VersionError
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.storage import RunState, Storage, pareto_metrics
 from tests.storage.rows import (
@@ -69,6 +69,21 @@ def test_other_data_than_the_first_workers_are_refused(storage: Storage) -> None
     storage.studies.agree_on_data(study, "a" * 64)
     with pytest.raises(DataError, match="content hash bbbbbbbbbbbb, but study 's' .* aaaaaaaaaaaa"):
         storage.studies.agree_on_data(study, "b" * 64)
+
+
+def test_other_code_than_the_first_workers_is_refused_and_versions_are_recorded(
+    storage: Storage,
+) -> None:
+    study, agree = make_study(storage), storage.studies.agree_on_code
+    code = {"evaluation_version": 2, "network": "a" * 64}
+    agree(study, code, {"torch": "2.15.0"})
+    agree(study, code, {"torch": "2.11.0", "numpy": "2.1.0"})
+    with pytest.raises(VersionError, match="evaluates by version 2 of its .* and this one by 1:"):
+        agree(study, {**code, "evaluation_version": 1}, {"torch": "1.0.0"})
+    with pytest.raises(VersionError, match="has another version of its network than the package"):
+        agree(study, {**code, "network": "b" * 64}, {"torch": "1.0.0"})
+    found = storage.studies.open("s").attributes
+    assert found["worker_versions"] == {"numpy": ["2.1.0"], "torch": ["2.11.0", "2.15.0"]}
 
 
 def test_a_study_that_was_deleted_with_optuna_leaves_nothing_behind(

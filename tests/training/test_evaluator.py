@@ -17,7 +17,7 @@ from moo_bnas.errors import (
     MooBnasError,
 )
 from moo_bnas.fingerprint import candidate_seed
-from moo_bnas.training import evaluator
+from moo_bnas.training import evaluations
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.training.loop import Training
 
@@ -26,7 +26,7 @@ def test_an_evaluation_says_how_it_came_about(
     tiny: Definition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([100.0, 102.5])  # before and after the training run
-    monkeypatch.setattr(evaluator, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(evaluations, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     genotype = tiny.make_space().uniform(0.5)
     found = Evaluator(tiny, "cpu", Path()).evaluate(genotype, "binary", lambda: False)
     assert found.accuracy == found.accuracy_per_epoch[-1]
@@ -155,8 +155,7 @@ def test_after_running_out_of_memory_nothing_is_held_and_smaller_ones_go_on(
     tiny: Definition, tiny_path: Path
 ) -> None:
     # Of the larger networks a single weight is more than there is.
-    text = tiny_path.read_text().replace("[0.25, 0.5, 1, 2]", "[1, 2000]")
-    tiny_path.write_text(text.replace("base_width = 4", "base_width = 2"))
+    tiny_path.write_text(tiny_path.read_text().replace("[0.25, 0.5, 1, 2]", "[1, 900]"))
     done = subprocess.run(
         [sys.executable, "-c", RUNS_OUT_OF_MEMORY, str(tiny_path)],
         capture_output=True,

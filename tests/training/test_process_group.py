@@ -1,4 +1,4 @@
-"""Two processes on the CPU, started as a user starts several GPUs: by torchrun."""
+"""Two processes on the CPU that train as several GPUs would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from moo_bnas.networks.module import build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.device_data import to_device
 from moo_bnas.training.loop import Training
-from moo_bnas.training.process_group import Group, join_group
+from moo_bnas.training.process_group import Group
 
 STEP = Recipe(epochs=1, batch_size=600, learning_rate=0.01, shift=1, flip=True)
 """One step, on all training images."""
@@ -54,9 +54,10 @@ def state_of(training: Training) -> dict[str, Tensor]:
 
 TOGETHER = """
 import sys
+from pathlib import Path
 import safetensors.torch
 from tests.training.test_process_group import *
-group = join_group()
+group = join_group(Path(sys.argv[1], "meeting"), int(sys.argv[2]), 2)
 for message in (b"", b"task" * 1000):
     if group.rank == 0:
         group.send(message)
@@ -73,15 +74,17 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("together")
     script = folder / "train.py"
     script.write_text(TOGETHER)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*torchrun, "--nproc-per-node=2", str(script), str(folder)],
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(folder), str(rank)],
+            env={"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    said = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
     return folder
 
 
@@ -108,8 +111,3 @@ def test_two_processes_find_the_gradients_of_one(
         elif name != "random":
             assert torch.equal(first[name], expected), name
     assert torch.equal(first["random"], alone["random"])
-
-
-def test_without_torchrun_there_is_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
-    assert join_group() is None

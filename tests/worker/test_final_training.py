@@ -24,7 +24,7 @@ from moo_bnas.training import loop as training
 from moo_bnas.training.device_data import DeviceData
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.worker import WorkerOptions, work
-from tests.conftest import TINY, Cli
+from tests.conftest import TINY
 from tests.driving import FINAL, finals_of, make_definition, narrow
 
 
@@ -147,14 +147,3 @@ def test_the_test_images_are_scored_once_at_the_end(
     assert found.accuracy == pytest.approx(100 * float(hits[:, :1].sum()) / 360)
     assert found.top5 == pytest.approx(100 * float(hits[:, :5].sum()) / 360)
     assert (model.card.accuracy, model.card.top5) == (found.accuracy, found.top5)
-
-
-@pytest.mark.slow
-def test_two_processes_share_a_final_training(tmp_path: Path, cli: Cli) -> None:
-    (tmp_path / "tiny.toml").write_text(TINY + FINAL)
-    ran = cli("train", "tiny.toml", "--ratios", "1", "--processes", "2", "--workers", "1")
-    assert ran.returncode == 0, ran.stderr
-    (path,) = tmp_path.glob("runs/*/uniform-1x/model.safetensors")
-    card = parse_model(path.read_bytes(), "it").card
-    assert card.made["device"] == "2x cpu"
-    assert len(card.made["loss_per_epoch"]) == 3

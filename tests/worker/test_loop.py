@@ -34,7 +34,7 @@ from moo_bnas.training.loop import Training
 from moo_bnas.worker import Evaluates, Limits, WorkerOptions, work
 from moo_bnas.worker.device_lock import device_lock
 from moo_bnas.worker.loop import _Worker
-from tests.conftest import fresh_database, start_cli
+from tests.conftest import Cli, fresh_database, start_cli
 from tests.fakes import TrainsNothing, evaluation
 
 
@@ -379,6 +379,19 @@ def test_a_worker_with_other_data_refuses(run: Run) -> None:
     run.storage.studies.agree_on_data(run.study, "0" * 64)
     with pytest.raises(DataError, match="use the same data from the beginning"):
         _work(run)
+
+
+def test_a_worker_of_another_version_is_refused_in_one_line(
+    run: Run, storage_url: str, cli: Cli
+) -> None:
+    _submit(run, 1.0)
+    code = {**run.definition.code(), "evaluation_version": 1}
+    run.storage.studies.set_attributes(run.study, {"code": code})
+    refused = cli("worker", "--storage", storage_url, "--study-name", "s")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("moo-bnas: study 's' evaluates by version 1 of its training")
+    assert refused.stderr.count("\n") == 1
+    assert run.storage.trials.counts(run.study)["waiting"] == 1
 
 
 def test_sigterm_ends_a_worker_cleanly(run: Run, storage_url: str, tmp_path: Path) -> None:

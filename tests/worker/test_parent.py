@@ -28,6 +28,10 @@ from tests.driving import search_driver
 WITH_PARENT = TINY.replace(
     "[recipe]", "[parent]\nepochs = 4\nbatch_size = 128\nlearning_rate = 0.2\n[recipe]"
 )
+# A sandwich parent, whose candidates are only scored.
+ONLY_SCORED = WITH_PARENT.replace("[parent]", '[parent]\nrule = "sandwich"').replace(
+    "epochs = 1\n", "epochs = 0\n"
+)
 
 
 @pytest.fixture
@@ -39,6 +43,13 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def heirs(path: Path) -> Definition:
+    return load_definition(str(path))
+
+
+@pytest.fixture(params=[WITH_PARENT, ONLY_SCORED], ids=["plain", "sandwich"])
+def either(request: pytest.FixtureRequest, path: Path) -> Definition:
+    """A definition with a parent of either rule."""
+    path.write_text(request.param)
     return load_definition(str(path))
 
 
@@ -132,13 +143,15 @@ worker.work(storage, "s", evaluator, threading.Event())
 
 
 def test_a_parent_whose_worker_is_killed_goes_on_from_its_checkpoint(
-    heirs: Definition, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    either: Definition, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole, _ = Evaluator(heirs, "cpu", Path()).train_parent(None, lambda *_: None, lambda: False)
-    run = open_run(Storage(url, create=True), "s", heirs, "pareto", 0)
-    space = heirs.make_space()
+    whole, weights = Evaluator(either, "cpu", Path()).train_parent(
+        None, lambda *_: None, lambda: False
+    )
+    run = open_run(Storage(url, create=True), "s", either, "pareto", 0)
+    space = either.make_space()
     assert run.parent is not None
-    top = candidate(heirs, space.uniform(2.0), "binary")
+    top = candidate(either, space.uniform(2.0), "binary")
     run.storage.trials.submit(run.parent, space, [top])
     killed = subprocess.run([sys.executable, "-c", KILLED, url], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -155,10 +168,12 @@ def test_a_parent_whose_worker_is_killed_goes_on_from_its_checkpoint(
     found = _parent(run).result
     assert found.accuracy_per_epoch == whole.accuracy_per_epoch
     assert found.images_per_second > 0
+    store = Artifacts(run.study.attributes["artifacts"]["url"])
+    assert store.get(found.kept) == weights
 
 
-def test_the_same_weights_come_out_whether_interrupted_or_not(heirs: Definition) -> None:
-    evaluator = Evaluator(heirs, "cpu", Path())
+def test_the_same_weights_come_out_whether_interrupted_or_not(either: Definition) -> None:
+    evaluator = Evaluator(either, "cpu", Path())
     kept: list[bytes] = []
     found, weights = evaluator.train_parent(
         None, lambda epochs, make: kept.append(make()), lambda: False
@@ -167,6 +182,65 @@ def test_the_same_weights_come_out_whether_interrupted_or_not(heirs: Definition)
         again = evaluator.train_parent(checkpoint, lambda *_: None, lambda: False)
         assert again[1] == weights
         assert again[0].accuracy_per_epoch == found.accuracy_per_epoch
+
+
+SCORED_AND_KILLED = """
+import os, signal, sys, threading
+from pathlib import Path
+from moo_bnas.definition import stored_definition
+from moo_bnas.training import evaluations
+from moo_bnas.training.evaluator import Evaluator
+from moo_bnas.storage import Storage
+from moo_bnas.worker import work
+
+recalibrate, count = evaluations.recalibrate, [0]
+
+def recalibrate_and_die(*arguments):
+    count[0] += 1
+    if count[0] == 3:
+        os.kill(os.getpid(), signal.SIGKILL)  # while the third candidate is scored
+    return recalibrate(*arguments)
+
+evaluations.recalibrate = recalibrate_and_die
+storage = Storage(sys.argv[1])
+definition = stored_definition(storage.studies.open("s").attributes["definition"])
+work(storage, "s", Evaluator(definition, "cpu", Path()), threading.Event())
+"""
+
+
+def _search(url: str, definition: Definition, killed: bool) -> list[Trial]:
+    """A whole run; `killed`: its first worker dies while it scores its third candidate."""
+    run = open_run(Storage(url, create=True), "s", definition, "pareto", 0)
+    stop = threading.Event()
+
+    def serve() -> None:
+        if killed:
+            process = subprocess.Popen([sys.executable, "-c", SCORED_AND_KILLED, url])
+            assert process.wait() == -signal.SIGKILL
+            Storage(url).claims.return_lost(lambda worker: True)
+        _serve(run, stop)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    search_driver(run).drive()
+    stop.set()
+    thread.join()
+    return run.storage.trials.read(run.study) + run.storage.trials.read(run.baselines)
+
+
+def test_a_search_that_only_scores_finds_the_same_after_a_kill(path: Path, tmp_path: Path) -> None:
+    path.write_text(ONLY_SCORED)
+    definition = load_definition(str(path))
+    whole, killed = (
+        _search(f"sqlite:///{tmp_path}/{name}.db", definition, name == "killed")
+        for name in ("whole", "killed")
+    )
+    assert len(whole) == 18 + 4  # and uniform networks of four ratios, but no untrained twin
+    assert [(t.genotype, t.result.accuracy) for t in whole] == [
+        (t.genotype, t.result.accuracy) for t in killed
+    ]
+    assert {t.result.epochs for t in whole} == {0}
+    assert len({t.result.accuracy for t in whole}) > 9
 
 
 def test_lost_weights_are_an_error_and_never_trained_again(
@@ -236,6 +310,12 @@ def test_the_parent_is_in_the_fingerprint(heirs: Definition, tiny: Definition) -
     assert len(prints) == 3
     assert heirs.fingerprint("full", "data", "one") == heirs.fingerprint("full", "data")
     assert heirs.parent_fingerprint("data") not in prints
+    sandwich = {
+        **heirs.model_dump(),
+        "parent": {**heirs.model_dump()["parent"], "rule": "sandwich"},
+    }
+    other = parse_definition(sandwich, "test").parent_fingerprint("data")
+    assert other != heirs.parent_fingerprint("data")
     with pytest.raises(DefinitionError, match=r"has no \[parent\]"):
         tiny.parent_fingerprint("data")
 
