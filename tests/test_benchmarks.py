@@ -33,6 +33,27 @@ def test_training_measures_both_systems_on_one_network() -> None:
         assert 0 <= low <= row["value"] <= high  # a tiny share of the peak rounds to 0
 
 
+def test_inference_measures_all_systems_on_one_network() -> None:
+    small = ["--base-width", "2", "--size", "8", "--rounds", "1", "--batches", "2"]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "inference.py", *small, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(done.stdout)
+    assert set(document) == {"benchmark", "settings", "machine", "rows"}
+    assert document["machine"]["kernels"]
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    for system in ("numba", "onnxruntime fp32", "onnxruntime int8", "torch fp32"):
+        assert found[system, "ms_per_image"] > 0
+    assert found["numba", "times_as_fast_as onnxruntime fp32"] == pytest.approx(
+        found["onnxruntime fp32", "ms_per_image"] / found["numba", "ms_per_image"], rel=0.1
+    )
+    assert 0 <= found["numba", "peak_share"] <= 1
+    assert ("c", "ms_per_image") in found or "gcc is not installed" in done.stderr
+
+
 def test_the_usual_layers_compute_the_same() -> None:
     # Layer by layer: in a whole network a value on a threshold may fall to either side.
     code = (

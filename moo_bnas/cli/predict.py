@@ -50,6 +50,8 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
     from moo_bnas.models.prediction import Predictor, find_images
 
     predictor = Predictor(file)
+    if predictor.card.kind == "packed":
+        click.echo(f"{file} runs with {predictor.runtime}", err=True)
     paths = find_images(images)
     predicted: list[dict[str, Any]] = []
     broken: list[dict[str, str]] = []
@@ -74,6 +76,7 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
             "file": str(file),
             "kind": predictor.card.kind,
             "network": predictor.card.network,
+            "runtime": predictor.runtime,
             "predictions": predicted,
             "broken": broken,
         }

@@ -54,7 +54,7 @@ from moo_bnas.cli.options import (
 )
 @click.option(
     "--processes",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST),
     default=1,
     show_default=True,
     metavar="N",

@@ -53,13 +53,14 @@ class Predictor:
     """A network that was read from its file.
 
     Trained and plain networks run with torch, ONNX ones (`*.onnx`) with onnxruntime (and onnx),
-    packed ones with numpy only.
+    packed ones with compiled kernels where numba is installed, and else with numpy only.
 
     Args:
         file: File that `moo-bnas train` or `moo-bnas export` wrote.
 
     Attributes:
         card: Card of the file.
+        runtime: What runs the network, in words.
         batch: Number of images to read and run at once, which bounds the memory.
 
     Raises:
@@ -69,7 +70,7 @@ class Predictor:
 
     def __init__(self, file: str | Path) -> None:
         path = Path(file)
-        self.card, self._run = _open(path)
+        self.card, self._run, self.runtime = _open(path)
         self.batch = max(1, min(_MOST_IMAGES, _MOST_ACTIVATIONS // activations(self.card)))
         image = self.card.image
         self._mean = np.array(image.mean, np.float32)[:, None, None]
@@ -200,19 +201,31 @@ def _below(folder: Path) -> Iterator[Path]:
                 yield Path(inside, name)
 
 
-def _open(path: Path) -> tuple[Card, Runner]:
+def _open(path: Path) -> tuple[Card, Runner, str]:
     if path.suffix == ".onnx":
-        return _onnx(path)
+        return *_onnx(path), "onnxruntime"
     model = read_model(path)
     match model.card.kind:
         case "packed":
-            from moo_bnas.models.popcount import PopcountNetwork
-
-            return model.card, PopcountNetwork(model, str(path))
+            return model.card, *_packed(model, str(path))
         case "plain":
-            return model.card, _plain(model, str(path))
+            return model.card, _plain(model, str(path)), "torch"
         case _:
-            return model.card, _trained(model, str(path))
+            return model.card, _trained(model, str(path)), "torch"
+
+
+def _packed(model: Model, source: str) -> tuple[Runner, str]:
+    try:
+        from moo_bnas.models.fast.network import FastNetwork
+    except (ImportError, RuntimeError) as error:  # RuntimeError: no folder for compiled code
+        from moo_bnas.models.packed import reference
+
+        missing = isinstance(error, ModuleNotFoundError)
+        why = "" if missing else f", because numba does not start ({error})"
+        remedy = "; pip install 'moo-bnas[fast]' makes it many times as fast" if missing else ""
+        return reference(model, source), f"numpy only{why}{remedy}"
+    network = FastNetwork(model, source)
+    return network, f"numba kernels for {network.path}"
 
 
 def _trained(model: Model, source: str) -> Runner:

@@ -163,7 +163,8 @@ def note(report: Report) -> str:
         "Search top-1: percent of the validation images, after training in the search (epochs: "
         f"{epochs}); it is optimistic, as the search has chosen networks on these images.",
         believing(report),
-        f"Speedup: {report.cost.title} of full precision 1x over {report.cost.title}.",
+        f"Speedup: counted, not measured: {report.cost.title} of full precision 1x over "
+        f"{report.cost.title}.",
     ]
     if report.confirmed:
         parts.insert(-1, confirming(report))

@@ -12,7 +12,7 @@ import torch
 
 from moo_bnas.models import plain
 from moo_bnas.models.model_file import Model, read_model, to_bytes
-from moo_bnas.models.popcount import PopcountNetwork
+from moo_bnas.models.packed import reference
 from moo_bnas.models.writing import export
 from tests.binarizers import SHIPPED
 from tests.models.trained import Case, assert_same, inputs_of, train
@@ -42,7 +42,7 @@ def test_exports_equal_the_trained_network_with_negative_multipliers(
     path.write_bytes(to_bytes(model))
 
     (packed,) = export(path, "packed").files
-    assert_same(model, PopcountNetwork(read_model(packed), "packed")(images))
+    assert_same(model, reference(read_model(packed), "packed")(images))
 
     (onnx,) = export(path, "onnx").files
     assert_same(model, onnxruntime.InferenceSession(onnx).run(["logits"], {"images": images})[0])
