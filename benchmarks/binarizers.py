@@ -1,6 +1,6 @@
 """Measures how accurate networks become with each binarizer, and what an epoch costs.
 
-    python benchmarks/binarizers.py --architectures 4 --epochs 30 --seeds 3
+    python benchmarks/binarizers.py --epochs 20 --learning-rates 0.01 0.03
 
 Random architectures of a definition are trained with each binarizer, alike in all but the learning
 rate: Adam, a one-cycle schedule, and the rate of `--learning-rates` that gives the best mean
