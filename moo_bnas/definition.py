@@ -15,12 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from moo_bnas.data import DataSet
 from moo_bnas.errors import DefinitionError
@@ -36,9 +31,9 @@ from moo_bnas.output import one_line
 from moo_bnas.reading import read_file
 from moo_bnas.recipe import CandidateRecipe, ParentRecipe, Recipe
 from moo_bnas.section import AtLeastOne, Positive, Section
+from moo_bnas.shipped import shipped
 
 _MOST_BYTES = 2**20  # of a file
-_PACKAGE = Path(__file__).parent
 
 
 Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
@@ -113,7 +108,7 @@ class Definition(Section):
 
     Attributes:
         name: Name of the file.
-        description: One line for `moo-bnas studies`.
+        description: One line for `moo-bnas definitions`.
         network: Network that is widened.
         space: Expansion ratios that its layers may have.
         data: Data set that it learns.
@@ -278,13 +273,6 @@ class Definition(Section):
         }
 
 
-def shipped() -> dict[str, Path]:
-    """The definitions that come with moo-bnas, by name."""
-    # In a wheel they are inside the package, in a checkout beside it.
-    folder = next(f for f in (_PACKAGE / "studies", _PACKAGE.parent / "studies") if f.is_dir())
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
-
-
 def load_definition(name_or_path: str) -> Definition:
     """Reads a definition, by its shipped name or from a file.
 
@@ -295,10 +283,10 @@ def load_definition(name_or_path: str) -> Definition:
     if path is None:
         path = Path(name_or_path)
         if not os.path.isfile(path):  # Path.is_file raises if a name is too long
-            raise DefinitionError(
-                f"got the definition {name_or_path!r:.300}, expected one of {', '.join(shipped())} "
-                "or the path of a .toml file"
-            )
+            there = f"expected one of {', '.join(shipped())} or the path of a .toml file"
+            if path.suffix == ".toml" or os.sep in name_or_path:
+                raise DefinitionError(f"there is no file {name_or_path!r:.300}; {there}")
+            raise DefinitionError(f"got the definition {name_or_path!r:.300}, {there}")
     try:
         values = tomllib.loads(read_file(path, _MOST_BYTES).decode())
     except UnicodeDecodeError as error:
@@ -337,14 +325,6 @@ def parse_definition(values: dict[str, Any], source: str) -> Definition:
 def stored_definition(values: dict[str, Any]) -> Definition:
     """A definition as a study's attributes hold it."""
     return parse_definition(values, source="stored definition")
-
-
-def override(definition: Definition, **search: Any) -> Definition:
-    """The definition with those options of [search] replaced that are not None."""
-    given = {k: v for k, v in search.items() if v is not None}
-    values = definition.model_dump()
-    values["search"].update(given)
-    return parse_definition(values, source="options")
 
 
 def _fault(fault: Any) -> str:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from moo_bnas.definition import load_definition, override, shipped, stored_definition
+from moo_bnas.definition import load_definition, stored_definition
 from moo_bnas.errors import DefinitionError
+from moo_bnas.overrides import override
+from moo_bnas.shipped import shipped
 from tests.conftest import TINY
 
 

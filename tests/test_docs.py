@@ -59,6 +59,11 @@ def test_commands_in_the_text_have_the_options_that_they_show(path: Path) -> Non
             continue
 
 
+@pytest.mark.parametrize("path", PAGES, ids=NAMES)
+def test_no_command_names_a_trial_which_other_machines_do_not_have(path: Path) -> None:
+    assert [line for line in commands(path.read_text()) if re.search(r"trial[- ]\d", line)] == []
+
+
 def test_the_commands_are_found() -> None:
     text = "```\n$ moo-bnas run \\\n  --seed 1\nmoo-bnas: 1 fault\n```\n`moo-bnas cost`\n"
     assert [line.split() for line in commands(text)] == [["run", "--seed", "1"]]

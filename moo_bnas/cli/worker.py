@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from moo_bnas.cli.choosing import choose_run
 from moo_bnas.cli.options import (
     MOST,
     Numbers,
@@ -94,7 +95,7 @@ def worker(
     from moo_bnas.storage.artifacts import join_artifacts
 
     storage = Storage(storage_url)
-    study = storage.studies.open(storage.studies.choose(study_name))
+    study = storage.studies.open(choose_run(storage, study_name))
     definition = stored_definition(study.attributes["definition"])
     storage.rest()
     if definition.parent is not None:

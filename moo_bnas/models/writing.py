@@ -60,8 +60,8 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
             the format needs is not installed.
     """
     path = source.with_name(source.stem + SUFFIXES[form]) if out is None else out
+    model = read_model(source)  # first: a missing MODEL is not the fault of where to write
     _check_place(path, source, form)
-    model = read_model(source)
     arrays = fold(model, str(source))
     taken = None
     match form:

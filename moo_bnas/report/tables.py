@@ -180,6 +180,24 @@ def note(report: Report) -> str:
     return " ".join(parts)
 
 
+def how_to_fill(report: Report) -> str:
+    """Which commands fill the cells of the table that are empty; empty where none is."""
+    empty = [row for row in rows(report) if row.final_top1 is None]
+    if not empty:
+        return ""
+    name, commands = f"--study-name {report.study}", []
+    if any(not row.is_uniform for row in empty):
+        commands.append(f"moo-bnas train {name} --best (or --knee, --trial N)")
+    if any(row.is_uniform for row in empty):
+        commands.append(f"moo-bnas baseline {name}")
+    several = (
+        ""
+        if report.confirmed
+        else (" Accuracies over several seeds: moo-bnas run with --confirm 4.")
+    )
+    return f"To fill the empty cells of Final top-1 and top-5: {'; '.join(commands)}.{several}"
+
+
 def inheriting(report: Report) -> str:
     """What the networks of a search with a parent began with: the end of a sentence."""
     epochs = report.definition.recipe.epochs

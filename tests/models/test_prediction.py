@@ -149,12 +149,24 @@ def test_the_command_as_json_with_a_broken_image(
     assert lines[2].startswith("moo-bnas: 2 of 9 images could not be read, as reported above; fix")
 
 
-def test_a_broken_image_is_an_error_in_python(
+def test_broken_images_are_left_out_in_python_too(
     make: Callable[[Format | None], Path], folder: Path
 ) -> None:
-    (folder / "b" / "04.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="cannot read the image .*04.png"):
-        moo_bnas.predict(make("packed"), [folder / "a", folder / "b"])
+    packed = make("packed")
+    whole = {p.path: p.top(1) for p in moo_bnas.predict(packed, folder)}
+    broken = folder / "a" / "06.png"
+    broken.write_bytes(b"no image")
+    with pytest.warns(UserWarning, match="left out: cannot read the image .*06.png") as warned:
+        found = moo_bnas.predict(packed, folder)
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+    del whole[broken]
+    assert {p.path: p.top(1) for p in found} == whole
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.raises(DataError, match="cannot read the image .*06.png.*; 1 more cannot be read"),
+    ):
+        moo_bnas.predict(packed, [broken, folder / "none.png"])
 
 
 def test_a_folder_without_images_is_refused(
