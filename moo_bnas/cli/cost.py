@@ -123,7 +123,7 @@ def cost(
         )
 
     network = make(downsampling)
-    space, chosen = SearchSpace(network.genes), parse_ratios(ratios or "1")
+    space, chosen = SearchSpace(network.genes), parse_ratios("1" if ratios is None else ratios)
     others = _published(name, make) if published else {}
     _show_network(network, space, chosen, precision, as_json, others)
 
