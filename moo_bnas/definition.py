@@ -15,25 +15,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from moo_bnas.data import DataSet
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import PRECISIONS, Precision
 from moo_bnas.evolution.space import PAPER_RATIOS, SearchSpace
 from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
-from moo_bnas.networks import make_network, source_of
-from moo_bnas.networks.binarizers import check_binarizer
+from moo_bnas.network_options import NetworkOptions
+from moo_bnas.networks import source_of
 from moo_bnas.networks.cost import COSTS, FLOPS, MEMORY, LayerCost
 from moo_bnas.networks.fitting import check_fit
-from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
 from moo_bnas.reading import read_file
@@ -42,26 +34,6 @@ from moo_bnas.section import AtLeastOne, Positive, Section
 from moo_bnas.shipped import shipped
 
 _MOST_BYTES = 2**20  # of a file
-
-
-class NetworkOptions(Section):
-    """Which network; what is left out keeps the network's own default.
-
-    Networks that other packages bring (see `moo_bnas.networks`) may have further options.
-    """
-
-    model_config = ConfigDict(extra="allow")
-
-    name: str
-    binarizer: Annotated[str, AfterValidator(check_binarizer)] = "dorefa"
-    base_width: Annotated[int, Field(ge=1, le=2**16)] | None = None
-    stem: Literal["imagenet", "small"] | None = None
-
-    def make(self, image: ImageShape) -> Network:
-        """The network for such images."""
-        return make_network(
-            self.name, image, **self.model_dump(exclude={"name", "binarizer"}, exclude_none=True)
-        )
 
 
 Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
@@ -288,7 +260,7 @@ class Definition(Section):
         layers = network.layers(network.base_widths, precision)
         return {
             "network": {
-                **{k: v for k, v in self.network.identity().items() if v is not None},
+                **self.network.identity(),
                 "base_widths": network.base_widths,
                 "layers": [asdict(spec) for spec in layers],
                 "source": source_of(self.network.name),

@@ -240,3 +240,22 @@ def test_ranking_keeps_training_runs_and_prints_every_way(tmp_path: Path) -> Non
         assert found[way, "seed_sd"] >= 0
     for parent in parents:  # a tenth of the parent's seconds, and its own
         assert found[f"{parent}; 0 epochs", "seconds"] > found[parent, "seconds"] / 10
+
+
+def test_binarizers_are_compared_with_dorefa() -> None:
+    small = ["--architectures", "1", "--epochs", "1", "--seeds", "2", "--rounds", "2"]
+    small += ["--learning-rates", "0.01", "--binarizers", "reste", "dorefa"]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "binarizers.py", "--json", *small],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = {(row["system"], row["metric"]): row for row in json.loads(done.stdout)["rows"]}
+    metrics = ("accuracy", "seed_sd", "epoch_cost", "step_cost")
+    assert set(rows) == {(name, metric) for name in ("reste", "dorefa") for metric in metrics}
+    assert rows["dorefa", "step_cost"]["value"] == 1
+    assert rows["reste", "accuracy"]["learning_rate"] == 0.01
+    assert all(
+        low <= row["value"] <= high for row in rows.values() for low, high in [row["spread"]]
+    )

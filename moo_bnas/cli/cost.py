@@ -11,6 +11,8 @@ from moo_bnas.cli.options import MOST, general_options, parse_ratios
 from moo_bnas.output import aligned, show
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from moo_bnas.definition import Definition
     from moo_bnas.evaluation import Precision
     from moo_bnas.evolution.space import SearchSpace
@@ -37,11 +39,21 @@ if TYPE_CHECKING:
     help="First layers of a resnet18.  [default: imagenet]",
 )
 @click.option(
+    "--downsampling",
+    type=click.Choice(["binary", "real"]),
+    help="Shortcuts of a resnet18 that change the shape.  [default: binary]",
+)
+@click.option(
     "--precision",
     type=click.Choice(["binary", "full"]),
     default="binary",
     show_default=True,
     help="The binary network, or its full-precision twin.",
+)
+@click.option(
+    "--published",
+    is_flag=True,
+    help="Add the published networks in the shape of a resnet18 that the paper compares with.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @general_options
@@ -53,7 +65,9 @@ def cost(
     channels: int | None,
     classes: int | None,
     stem: str | None,
+    downsampling: str | None,
     precision: Precision,
+    published: bool,
     as_json: bool,
 ) -> None:
     """Show FLOPs, memory, speedup and widths of a network, layer by layer.
@@ -80,7 +94,8 @@ def cost(
         "--image-size": image_size,
         "--channels": channels,
     }
-    own |= {"--classes": classes, "--stem": stem}
+    own |= {"--classes": classes, "--stem": stem, "--downsampling": downsampling}
+    own |= {"--published": published or None}
     if name in shipped() or name.endswith(".toml"):
         from moo_bnas.definition import load_definition
 
@@ -94,17 +109,23 @@ def cost(
             _show_space(definition, as_json)
         else:
             network, space = definition.make_network(), definition.make_space()
-            _show_network(network, space, parse_ratios(ratios), precision, as_json)
+            _show_network(network, space, parse_ratios(ratios), precision, as_json, {})
         return
     image = make_network(name).image
     if stem == "small":
         image = replace(image, size=32)
     sizes = {"size": image_size, "channels": channels, "classes": classes}
     image = replace(image, **{k: v for k, v in sizes.items() if v is not None})
-    network = make_network(name, image, base_width=base_width, stem=stem)
-    _show_network(
-        network, SearchSpace(network.genes), parse_ratios(ratios or "1"), precision, as_json
-    )
+
+    def make(downsampling: str | None) -> Network:
+        return make_network(
+            name, image, base_width=base_width, stem=stem, downsampling=downsampling
+        )
+
+    network = make(downsampling)
+    space, chosen = SearchSpace(network.genes), parse_ratios("1" if ratios is None else ratios)
+    others = _published(name, make) if published else {}
+    _show_network(network, space, chosen, precision, as_json, others)
 
 
 def _show_space(definition: Definition, as_json: bool) -> None:
@@ -152,10 +173,27 @@ def _show_space(definition: Definition, as_json: bool) -> None:
     show(aligned(lines))
 
 
+def _published(name: str, make: Callable[[str | None], Network]) -> dict[str, float]:
+    """FLOPs of the published networks, by name."""
+    from moo_bnas.networks.published import PUBLISHED
+
+    if name != "resnet18":
+        raise click.BadParameter(
+            f"got --published with {name}, expected resnet18, whose shape the published networks "
+            "have; leave --published out"
+        )
+    return {each.name: each.flops(make) for each in PUBLISHED}
+
+
 def _show_network(
-    network: Network, space: SearchSpace, given: list[float], precision: Precision, as_json: bool
+    network: Network,
+    space: SearchSpace,
+    given: list[float],
+    precision: Precision,
+    as_json: bool,
+    published: dict[str, float],
 ) -> None:
-    """One network, layer by layer."""
+    """One network, layer by layer, and FLOPs of published ones."""
     from moo_bnas.networks.cost import COSTS, FLOPS
 
     image = network.image
@@ -181,7 +219,7 @@ def _show_network(
     ]
     totals = {name: c.total(specs) for name, c in COSTS.items()}
     twin = FLOPS.of(network, network.base_widths, "full")
-    document = {
+    document: dict[str, Any] = {
         "network": network.name,
         "ratios": list(space.decode(genotype)),
         "widths": list(widths),
@@ -189,6 +227,11 @@ def _show_network(
         "speedup": twin / totals[FLOPS.name],
         "layers": layers,
     }
+    others: list[dict[str, Any]] = [
+        {"name": n, "flops": flops, "speedup": twin / flops} for n, flops in published.items()
+    ]
+    if others:
+        document["published"] = others
     if as_json:
         show(json.dumps(document))
         return
@@ -215,3 +258,7 @@ def _show_network(
                 f" {entry['in_channels']:>5} {entry['out_channels']:>5} {entry['out_size']:>5}"
                 + "".join(f" {c.amount(entry[name]):>12}" for name, c in COSTS.items())
             )
+    if others:
+        show("\npublished networks at 1x")
+    for each in others:
+        show(f"{each['name']:<16} {FLOPS.amount(each['flops']):>10} {each['speedup']:>7.1f}x")

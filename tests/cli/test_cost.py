@@ -25,6 +25,19 @@ def test_cost_prints_the_papers_figures(cli: Cli) -> None:
     assert full["speedup"] == 1
 
 
+def test_cost_prints_published_networks_in_the_shape_of_a_resnet18(cli: Cli) -> None:
+    text = cli("cost", "resnet18", "--published").stdout
+    assert "PCNN               169.03 M    10.8x" in text  # Table 2
+    assert "ABC-Net {5/3}      520.21 M     3.5x" in text
+    assert "ABC-Net {5/5}      785.14 M     2.3x" in text
+    shown = json.loads(cli("cost", "resnet18", "--published", "--json").stdout)
+    assert [each["name"] for each in shown["published"]][:2] == ["PCNN", "ABC-Net {5/3}"]
+    assert "published" not in json.loads(cli("cost", "resnet18", "--json").stdout)
+    refused = cli("cost", "vgg_small", "--published")
+    assert refused.returncode == 2
+    assert "got --published with vgg_small, expected resnet18" in refused.stderr
+
+
 def test_cost_of_a_definition_spans_its_space(cli: Cli) -> None:
     shown = json.loads(cli("cost", "vgg_small_cifar10", "--json").stdout)
     rows = {row["network"]: row for row in shown["rows"]}
