@@ -108,10 +108,13 @@ def open_final(
     """
     from moo_bnas.driver.final_definition import definition_in_effect, find_run
     from moo_bnas.driver.finals import open_finals
+    from moo_bnas.report.files import make_folder
     from moo_bnas.storage import Storage
 
+    if driver.out is not None:
+        make_folder(driver.out)  # before a storage is made for nothing
     artifacts = driver.artifacts_url
-    storage = Storage(driver.storage_url, create=create and given is not None)
+    storage = Storage(driver.storage_url, create=create and given is not None, wait=driver.wait)
     run = find_run(storage, driver.study_name, given, artifacts, create=create)
     definition = definition_in_effect(storage, run, given, final.epochs)
     return open_finals(storage, run, definition, artifacts, restart=final.restart)

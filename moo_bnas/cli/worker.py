@@ -20,11 +20,13 @@ from moo_bnas.cli.options import (
     heartbeat_option,
     storage_option,
     study_option,
+    wait_option,
 )
 
 
 @click.command(short_help="Join a run and train its candidates.")
 @storage_option
+@wait_option
 @study_option
 @data_root_option
 @artifacts_option
@@ -64,6 +66,7 @@ from moo_bnas.cli.options import (
 @general_options
 def worker(
     storage_url: str,
+    wait: bool,
     study_name: str | None,
     data_root: Path,
     artifacts_url: str | None,
@@ -93,7 +96,7 @@ def worker(
     from moo_bnas.storage import Storage
     from moo_bnas.storage.artifacts import join_artifacts
 
-    storage = Storage(storage_url)
+    storage = Storage(storage_url, wait=wait)
     study = storage.studies.open(storage.studies.choose(study_name))
     definition = stored_definition(study.attributes["definition"])
     storage.rest()

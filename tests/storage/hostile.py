@@ -142,9 +142,11 @@ class Forged:
         with closing(sqlite3.connect(self.path)) as database:
             self._saved.backup(database)
             try:
-                return bool(database.execute(statement, values).rowcount) and not database.commit()
+                changed = database.execute(statement, values).rowcount
             except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError):
                 return False
+            database.commit()
+            return changed > 0
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Rows of the run as it was made."""
@@ -316,5 +318,3 @@ def _note(event: str, arguments: tuple[Any, ...]) -> None:
 def _is_below(path: str | bytes | os.PathLike[str], folders: tuple[str, ...]) -> bool:
     whole = os.path.abspath(os.fsdecode(path).removeprefix("file:").partition("?")[0])
     return any(whole == folder or whole.startswith(folder + os.sep) for folder in folders)
-
-

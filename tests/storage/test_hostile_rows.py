@@ -39,6 +39,7 @@ HOSTILE: tuple[object, ...] = (
     10**4000,
     1e308,
     [],
+    ["x", "y"],
     [[[[[]]]]],
     {**_CANARY, "url": "/", "marker": _CANARY, "checkpoint": _CANARY, "progress": _CANARY},
 )
@@ -92,8 +93,7 @@ def test_the_run_that_is_forged_is_one_that_every_command_works_on(forged: Forge
         said[action] = forged.use(action, action.__name__)
     assert said[status] is said[report] is said[worker] is None
     assert said[run] == ""  # stopped while it waits for workers
-    assert said[train] is not None  # the fake worker's model is none
-    assert "is not a safetensors file" in said[train]
+    assert "is not a safetensors file" in str(said[train])  # the fake worker's model is none
 
 
 @pytest.mark.parametrize("action", _DOES)
