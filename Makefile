@@ -24,7 +24,7 @@ lint: .venv/installed-test
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "moo-bnas needs Python 3.11 or later; name one with make PYTHON=...")'
-	@echo "setting up .venv; this takes some minutes, as torch is large"
+	@echo "setting up .venv: some minutes, and 6 GB of disk, as torch is large"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@

@@ -151,13 +151,14 @@ def handed_out(
         while len(searching.history) < options.candidates:
             asked = searching.ask()[: options.candidates - len(searching.history)]
             new = [g for g in asked if g not in known]
-            found = pool.map(task, [(g, definition.recipe.seed) for g in new])
-            known.update((g, a) for g, (a, _) in zip(new, found, strict=True))
+            scores = pool.map(task, [(g, definition.recipe.seed) for g in new])
+            known.update((g, a) for g, (a, _) in zip(new, scores, strict=True))
             searching.tell({g: known[g] for g in asked})
         history = searching.history
         evaluated = tuples(history.genotypes)
         pairs = list(zip(evaluated, history.accuracies.tolist(), strict=True))
-        believed = np.array([e.accuracy for e in estimates(choices, pairs, evaluated) or ()])
+        found = estimates(choices, pairs, evaluated)  # None: too few, and then a report has none
+        believed = history.accuracies if found is None else np.array([e.accuracy for e in found])
         views = {"estimate": believed, "measured": history.accuracies}
         for ratio, limit in limits.items():
             within = np.flatnonzero(history.costs <= limit)

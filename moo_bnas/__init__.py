@@ -1,7 +1,8 @@
 """moo-bnas: searches the layer widths of binary neural networks.
 
-Two functions need no storage: `search` finds the front of any integer space with any accuracy and
-cost function, and `predict` runs the file of a trained network on images.
+Some functions need no storage: `search` finds the front of any integer space with any accuracy and
+cost function, `predict` runs the file of a trained network on images, and `load_model` makes a
+torch module of it.
 
     >>> from moo_bnas import search
     >>> found = search(lambda g: 90 + sum(g), lambda g: 1 + sum(g), choices=[3, 3], generations=2)
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from moo_bnas.errors import MooBnasError
     from moo_bnas.evolution.direct import Evaluation, SearchResult, search
     from moo_bnas.evolution.space import SearchSpace
-    from moo_bnas.models.prediction import Prediction, predict
+    from moo_bnas.models.loading import load_model
+    from moo_bnas.models.prediction import Prediction, Predictor, predict
     from moo_bnas.networks import make_network
     from moo_bnas.networks.cost import flops, flops_cost, memory_bits
 
@@ -29,10 +31,12 @@ _HOMES = {
     "Evaluation": "moo_bnas.evolution.direct",
     "MooBnasError": "moo_bnas.errors",
     "Prediction": "moo_bnas.models.prediction",
+    "Predictor": "moo_bnas.models.prediction",
     "SearchResult": "moo_bnas.evolution.direct",
     "SearchSpace": "moo_bnas.evolution.space",
     "flops": "moo_bnas.networks.cost",
     "flops_cost": "moo_bnas.networks.cost",
+    "load_model": "moo_bnas.models.loading",
     "make_network": "moo_bnas.networks",
     "memory_bits": "moo_bnas.networks.cost",
     "predict": "moo_bnas.models.prediction",
@@ -43,10 +47,12 @@ __all__ = [
     "Evaluation",
     "MooBnasError",
     "Prediction",
+    "Predictor",
     "SearchResult",
     "SearchSpace",
     "flops",
     "flops_cost",
+    "load_model",
     "make_network",
     "memory_bits",
     "predict",

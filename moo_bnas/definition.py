@@ -15,53 +15,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from moo_bnas.data import DataSet
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import PRECISIONS, Precision
 from moo_bnas.evolution.space import PAPER_RATIOS, SearchSpace
 from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
-from moo_bnas.networks import make_network, source_of
-from moo_bnas.networks.binarizers import check_binarizer
+from moo_bnas.network_options import NetworkOptions
+from moo_bnas.networks import source_of
 from moo_bnas.networks.cost import COSTS, FLOPS, MEMORY, LayerCost
 from moo_bnas.networks.fitting import check_fit
-from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
 from moo_bnas.reading import read_file
 from moo_bnas.recipe import CandidateRecipe, ParentRecipe, Recipe
 from moo_bnas.section import AtLeastOne, Positive, Section
+from moo_bnas.shipped import shipped
 
 _MOST_BYTES = 2**20  # of a file
-_PACKAGE = Path(__file__).parent
-
-
-class NetworkOptions(Section):
-    """Which network; what is left out keeps the network's own default.
-
-    Networks that other packages bring (see `moo_bnas.networks`) may have further options.
-    """
-
-    model_config = ConfigDict(extra="allow")
-
-    name: str
-    binarizer: Annotated[str, AfterValidator(check_binarizer)] = "dorefa"
-    base_width: Annotated[int, Field(ge=1, le=2**16)] | None = None
-    stem: Literal["imagenet", "small"] | None = None
-
-    def make(self, image: ImageShape) -> Network:
-        """The network for such images."""
-        return make_network(
-            self.name, image, **self.model_dump(exclude={"name", "binarizer"}, exclude_none=True)
-        )
 
 
 Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
@@ -136,7 +108,7 @@ class Definition(Section):
 
     Attributes:
         name: Name of the file.
-        description: One line for `moo-bnas studies`.
+        description: One line for `moo-bnas definitions`.
         network: Network that is widened.
         space: Expansion ratios that its layers may have.
         data: Data set that it learns.
@@ -288,7 +260,7 @@ class Definition(Section):
         layers = network.layers(network.base_widths, precision)
         return {
             "network": {
-                **{k: v for k, v in self.network.identity().items() if v is not None},
+                **self.network.identity(),
                 "base_widths": network.base_widths,
                 "layers": [asdict(spec) for spec in layers],
                 "source": source_of(self.network.name),
@@ -301,13 +273,6 @@ class Definition(Section):
         }
 
 
-def shipped() -> dict[str, Path]:
-    """The definitions that come with moo-bnas, by name."""
-    # In a wheel they are inside the package, in a checkout beside it.
-    folder = next(f for f in (_PACKAGE / "studies", _PACKAGE.parent / "studies") if f.is_dir())
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
-
-
 def load_definition(name_or_path: str) -> Definition:
     """Reads a definition, by its shipped name or from a file.
 
@@ -318,10 +283,10 @@ def load_definition(name_or_path: str) -> Definition:
     if path is None:
         path = Path(name_or_path)
         if not os.path.isfile(path):  # Path.is_file raises if a name is too long
-            raise DefinitionError(
-                f"got the definition {name_or_path!r:.300}, expected one of {', '.join(shipped())} "
-                "or the path of a .toml file"
-            )
+            there = f"expected one of {', '.join(shipped())} or the path of a .toml file"
+            if path.suffix == ".toml" or os.sep in name_or_path:
+                raise DefinitionError(f"there is no file {name_or_path!r:.300}; {there}")
+            raise DefinitionError(f"got the definition {name_or_path!r:.300}, {there}")
     try:
         values = tomllib.loads(read_file(path, _MOST_BYTES).decode())
     except UnicodeDecodeError as error:
@@ -360,14 +325,6 @@ def parse_definition(values: dict[str, Any], source: str) -> Definition:
 def stored_definition(values: dict[str, Any]) -> Definition:
     """A definition as a study's attributes hold it."""
     return parse_definition(values, source="stored definition")
-
-
-def override(definition: Definition, **search: Any) -> Definition:
-    """The definition with those options of [search] replaced that are not None."""
-    given = {k: v for k, v in search.items() if v is not None}
-    values = definition.model_dump()
-    values["search"].update(given)
-    return parse_definition(values, source="options")
 
 
 def _fault(fault: Any) -> str:

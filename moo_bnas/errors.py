@@ -29,6 +29,10 @@ class StorageError(MooBnasError, RuntimeError):
     """The storage cannot be reached, or its contents are not what was expected."""
 
 
+class StorageEmptyError(StorageError):
+    """The storage is not there, or holds nothing of moo-bnas yet."""
+
+
 class StorageAwayError(StorageError):
     """The storage's server cannot be reached at the moment; it may come back."""
 

@@ -10,7 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
+
+_WIDTH = 80  # of a terminal
 
 
 def show(text: str, *, err: bool = False) -> None:
@@ -30,6 +34,31 @@ def one_line(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A table for a terminal: two spaces between columns, each as wide as its widest text."""
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(f"{text:<{n}}" for text, n in zip(row, wide, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def listing(title: str, paths: Sequence[Path]) -> str:
+    """A list of files, `title: first, second, ...`, broken between names, never within one.
+
+    Files beside the one before are named without their folder.
+    """
+    beside = [None, *(path.parent for path in paths)]
+    names = [
+        path.name if path.parent == before else str(path)
+        for path, before in zip(paths, beside, strict=False)
+    ]
+    wrapper = textwrap.TextWrapper(
+        width=_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(wrapper.wrap(f"{title}: {', '.join(names)}"))
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -18,3 +18,9 @@ def duration(seconds: float) -> str:
         return f"{rest} s"
     hours, minutes_left = divmod(minutes, 60)
     return f"{hours} h {minutes_left:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def time_unit(seconds: float) -> tuple[str, float]:
+    """The unit in which times up to this one are read well, and its seconds."""
+    units = (("hours", 3600.0), ("minutes", 60.0))
+    return next((u for u in units if seconds >= 2 * u[1]), ("seconds", 1.0))

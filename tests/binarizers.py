@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 from torch import Tensor
 
-from moo_bnas.networks.binarizers import BINARIZERS, SIGNS, Binarizer, Encoding, mean_magnitude
+from moo_bnas.networks.binarizers import BINARIZERS, Binarizer, Encoding
+from moo_bnas.networks.binarizers.binarizer import SIGNS, mean_magnitude
 
 
 def _centred(w: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,6 +52,9 @@ TWO_BITS = Binarizer(
     mean_magnitude,
 )
 """Four levels per activation."""
+
+SHIPPED = tuple(BINARIZERS)
+"""Names of the binarizers of the package, without those of this module."""
 
 ONE_BIT = {b.name: b for b in (*BINARIZERS.values(), PER_CHANNEL, BY_PROGRESS, UNEVEN)}
 """The binarizers that all formats support, including the shipped ones."""

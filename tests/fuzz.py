@@ -32,8 +32,9 @@ from PIL import Image
 import moo_bnas
 from moo_bnas.data.cache import open_entry
 from moo_bnas.data.pixels import read_image
-from moo_bnas.definition import load_definition, shipped
+from moo_bnas.definition import load_definition
 from moo_bnas.errors import MooBnasError
+from moo_bnas.shipped import shipped
 from tests.data.test_cache import _folder, _is_right, source
 from tests.models.forging import FILES, contents, forged
 from tests.models.trained import digits_images, trained

@@ -33,6 +33,27 @@ def test_training_measures_both_systems_on_one_network() -> None:
         assert 0 <= low <= row["value"] <= high  # a tiny share of the peak rounds to 0
 
 
+def test_inference_measures_all_systems_on_one_network() -> None:
+    small = ["--base-width", "2", "--size", "8", "--rounds", "1", "--batches", "2"]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "inference.py", *small, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(done.stdout)
+    assert set(document) == {"benchmark", "settings", "machine", "rows"}
+    assert document["machine"]["kernels"]
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    for system in ("numba", "onnxruntime fp32", "onnxruntime int8", "torch fp32"):
+        assert found[system, "ms_per_image"] > 0
+    assert found["numba", "times_as_fast_as onnxruntime fp32"] == pytest.approx(
+        found["onnxruntime fp32", "ms_per_image"] / found["numba", "ms_per_image"], rel=0.1
+    )
+    assert 0 <= found["numba", "peak_share"] <= 1
+    assert ("c", "ms_per_image") in found or "gcc is not installed" in done.stderr
+
+
 def test_the_usual_layers_compute_the_same() -> None:
     # Layer by layer: in a whole network a value on a threshold may fall to either side.
     code = (
@@ -219,3 +240,22 @@ def test_ranking_keeps_training_runs_and_prints_every_way(tmp_path: Path) -> Non
         assert found[way, "seed_sd"] >= 0
     for parent in parents:  # a tenth of the parent's seconds, and its own
         assert found[f"{parent}; 0 epochs", "seconds"] > found[parent, "seconds"] / 10
+
+
+def test_binarizers_are_compared_with_dorefa() -> None:
+    small = ["--architectures", "1", "--epochs", "1", "--seeds", "2", "--rounds", "2"]
+    small += ["--learning-rates", "0.01", "--binarizers", "reste", "dorefa"]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "binarizers.py", "--json", *small],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = {(row["system"], row["metric"]): row for row in json.loads(done.stdout)["rows"]}
+    metrics = ("accuracy", "seed_sd", "epoch_cost", "step_cost")
+    assert set(rows) == {(name, metric) for name in ("reste", "dorefa") for metric in metrics}
+    assert rows["dorefa", "step_cost"]["value"] == 1
+    assert rows["reste", "accuracy"]["learning_rate"] == 0.01
+    assert all(
+        low <= row["value"] <= high for row in rows.values() for low, high in [row["spread"]]
+    )

@@ -38,8 +38,9 @@ def test_a_search_ends_in_files_that_predict(tmp_path: Path, cli: Cli) -> None:
     rows = run("baseline", "--ratios", "1", "--workers", "1")
     assert "full precision 1x" in rows
     assert "uniform 1x" in rows
-    run("report")
     folder = tmp_path / "runs/tiny-pareto-s0"
+    assert "3 networks finally trained" in (folder / "report.html").read_text()
+    run("report")
     table = (folder / "table.md").read_text()
     lines = [line for line in table.splitlines() if line.startswith("|")]
     tested = [line for line in lines if not line.endswith(f"{MISSING} |")]
@@ -47,7 +48,7 @@ def test_a_search_ends_in_files_that_predict(tmp_path: Path, cli: Cli) -> None:
     status = json.loads(run("status", "--json"))
     assert status["final"] == {"complete": 3, "running": 0, "waiting": 0, "fail": 0}
 
-    model = Path(trained.split()[-1])
+    model = next(Path(word) for word in trained.split() if word.endswith("/model.safetensors"))
     assert (tmp_path / model).parent.name.startswith(("trial-", "uniform-"))
     document = json.loads((tmp_path / model).with_suffix(".json").read_text())
     knee = next(

@@ -12,7 +12,8 @@ from moo_bnas.data.cifar10 import Cifar10
 from moo_bnas.data.digits import Digits
 from moo_bnas.data.folder import Folder
 from moo_bnas.data.imagenet import ImageNet
-from moo_bnas.definition import Definition, NetworkOptions, SearchOptions, SpaceOptions
+from moo_bnas.definition import Definition, SearchOptions, SpaceOptions
+from moo_bnas.network_options import NetworkOptions
 from moo_bnas.recipe import Recipe
 from moo_bnas.section import Section
 from tests.command_lines import parsed
@@ -56,6 +57,11 @@ def test_commands_in_the_text_have_the_options_that_they_show(path: Path) -> Non
             parsed(line)
         except (click.exceptions.Exit, click.MissingParameter):  # `moo-bnas cost` names the command
             continue
+
+
+@pytest.mark.parametrize("path", PAGES, ids=NAMES)
+def test_no_command_names_a_trial_which_other_machines_do_not_have(path: Path) -> None:
+    assert [line for line in commands(path.read_text()) if re.search(r"trial[- ]\d", line)] == []
 
 
 def test_the_commands_are_found() -> None:

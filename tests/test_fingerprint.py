@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from moo_bnas.definition import Definition, load_definition, parse_definition
+from moo_bnas.errors import DefinitionError
 from moo_bnas.fingerprint import candidate_seed, fingerprint
 
 
@@ -34,6 +35,27 @@ def test_what_decides_an_accuracy_changes_the_fingerprint(
     values[section][key] = value
     changed = parse_definition(values, "test")
     assert changed.fingerprint("binary", "hash") != tiny.fingerprint("binary", "hash")
+
+
+def _with(tiny: Definition, binarizer: str, constants: dict[str, float]) -> Definition:
+    values = tiny.model_dump()
+    values["network"].update(binarizer=binarizer, binarizer_constants=constants)
+    return parse_definition(values, "test")
+
+
+def test_constants_of_a_binarizer_are_in_every_fingerprint(tiny: Definition) -> None:
+    of = [
+        _with(tiny, "reste", constants).fingerprint("binary", "hash")
+        for constants in ({}, {"power": 3.0}, {"power": 2.0}, {"floor": 0.2})
+    ]
+    assert of[0] == of[1]  # the paper's
+    assert len(set(of)) == 3
+
+
+def test_constants_that_a_binarizer_does_not_have_are_refused(tiny: Definition) -> None:
+    message = "network: got the constant 't_start' of binarizer reste, expected power or floor"
+    with pytest.raises(DefinitionError, match=message):
+        _with(tiny, "reste", {"t_start": 0.1})
 
 
 def test_what_decides_no_accuracy_does_not(tiny: Definition) -> None:

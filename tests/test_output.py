@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import moo_bnas
-from moo_bnas.output import one_line, printable, show, write_whole
+from moo_bnas.output import listing, one_line, printable, show, write_whole
 
 
 def test_a_file_is_there_whole_or_as_it_was(
@@ -53,3 +53,13 @@ def test_nothing_is_printed_in_another_way() -> None:
         'print(torch.cuda.device_count())"],',
         "output.py: print(printable(text), file=sys.stderr if err else sys.stdout, flush=True)",
     ]
+
+
+def test_files_are_listed_without_a_break_in_a_name() -> None:
+    folder = Path("runs/a-long-name-of-a-study-with-many-hyphens-pareto-s0")
+    paths = [folder / f"file-{i}-with-a-name.html" for i in range(6)]
+    text = listing("written", [*paths, Path("other") / "x.csv"])
+    assert text.replace(",", "").split() == [
+        *("written:", str(paths[0]), *(p.name for p in paths[1:]), "other/x.csv")
+    ]
+    assert all(len(line) <= 80 for line in text.split("\n")[1:])

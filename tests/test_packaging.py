@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from moo_bnas.definition import shipped
+from moo_bnas.shipped import shipped
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,7 +22,7 @@ def test_the_wheel_carries_the_definitions_and_its_types(tmp_path: Path) -> None
     names = {str(p.relative_to(unpacked)) for p in unpacked.rglob("*") if p.is_file()}
     assert "moo_bnas/py.typed" in names
     assert {n.split("/")[0] for n in names} == {"moo_bnas", "moo_bnas-0.1.0.dist-info"}
-    code = "from moo_bnas.definition import load_definition, shipped; print(*shipped())"
+    code = "from moo_bnas.shipped import shipped; print(*shipped())"
     listed = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 import numpy as np
 import pytest
 
-from moo_bnas.definition import shipped
+from moo_bnas.shipped import shipped
 from tests.conftest import Cli
 from tests.data.trees import image
 

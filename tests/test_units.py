@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from moo_bnas.units import duration, quantity
+from moo_bnas.units import duration, quantity, time_unit
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,10 @@ def test_quantities(value: float, text: str) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_times_are_drawn_in_a_unit_that_reads_well() -> None:
+    assert time_unit(45) == ("seconds", 1.0)
+    assert time_unit(119) == ("seconds", 1.0)
+    assert time_unit(120) == ("minutes", 60.0)
+    assert time_unit(7200) == ("hours", 3600.0)

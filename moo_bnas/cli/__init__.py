@@ -11,17 +11,23 @@ import click
 
 from moo_bnas import __version__
 from moo_bnas.cli.baseline import baseline
+from moo_bnas.cli.compare import compare
 from moo_bnas.cli.cost import cost
 from moo_bnas.cli.dashboard import dashboard
 from moo_bnas.cli.data import data
+from moo_bnas.cli.definitions import definitions
+from moo_bnas.cli.delete import delete
+from moo_bnas.cli.env import env
 from moo_bnas.cli.export import export
 from moo_bnas.cli.follow import follow
+from moo_bnas.cli.groups import Workflow
+from moo_bnas.cli.new import new
 from moo_bnas.cli.parent import parent
 from moo_bnas.cli.predict import predict
 from moo_bnas.cli.report import report
 from moo_bnas.cli.run import run
+from moo_bnas.cli.runs import runs
 from moo_bnas.cli.status import status
-from moo_bnas.cli.studies import studies
 from moo_bnas.cli.train import train
 from moo_bnas.cli.worker import worker
 from moo_bnas.errors import DefinitionError, MooBnasError
@@ -32,20 +38,22 @@ EXIT_INTERRUPTED = 130
 _LONGEST = 1000  # letters in a line of an error
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Workflow, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="moo-bnas")
 def cli() -> None:
     """Search the layer widths of binary neural networks.
 
     \b
     Example:
-      moo-bnas run --mode pareto
+      moo-bnas run digits
+
+    `moo-bnas COMMAND --help` shows the options of a command.
     """
 
 
 for command in (
-    *(run, worker, status, dashboard, report, train, baseline, export, predict),
-    *(cost, studies, data, parent, follow),
+    *(definitions, new, data, cost, run, worker, parent, status),
+    *(report, runs, compare, dashboard, delete, train, baseline, export, predict, env, follow),
 ):
     cli.add_command(command)
 

@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moo_bnas.cli.options import MOST, general_options, parse_ratios
-from moo_bnas.output import show
+from moo_bnas.output import aligned, show
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from moo_bnas.definition import Definition
     from moo_bnas.evaluation import Precision
+    from moo_bnas.evolution.space import SearchSpace
+    from moo_bnas.networks.network import Network
 
 
-@click.command(short_help="FLOPs, memory and widths of a network, without training it.")
-@click.argument("network_name", metavar="NETWORK")
+@click.command(short_help="FLOPs and memory of a network, or of a definition's search space.")
+@click.argument("name", metavar="NETWORK|DEFINITION")
 @click.option(
     "--ratios",
-    default="1",
-    show_default=True,
     metavar="R,R,...",
-    help="One expansion ratio per gene; a single one is used for all genes.",
+    help="One expansion ratio per gene; a single one is used for all genes.  [default: 1 of a "
+    "NETWORK; of a DEFINITION, an overview of its space]",
 )
 @click.option(
     "--base-width", type=click.IntRange(1, 65536), help="Channels of the first layer at 1x."
@@ -35,48 +39,164 @@ if TYPE_CHECKING:
     help="First layers of a resnet18.  [default: imagenet]",
 )
 @click.option(
+    "--downsampling",
+    type=click.Choice(["binary", "real"]),
+    help="Shortcuts of a resnet18 that change the shape.  [default: binary]",
+)
+@click.option(
     "--precision",
     type=click.Choice(["binary", "full"]),
     default="binary",
     show_default=True,
     help="The binary network, or its full-precision twin.",
 )
+@click.option(
+    "--published",
+    is_flag=True,
+    help="Add the published networks in the shape of a resnet18 that the paper compares with.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @general_options
 def cost(
-    network_name: str,
-    ratios: str,
+    name: str,
+    ratios: str | None,
     base_width: int | None,
     image_size: int | None,
     channels: int | None,
     classes: int | None,
     stem: str | None,
+    downsampling: str | None,
     precision: Precision,
+    published: bool,
     as_json: bool,
 ) -> None:
-    """Show FLOPs, memory, speedup and widths of NETWORK (vgg_small or resnet18), layer by layer.
+    """Show FLOPs, memory, speedup and widths of a network, layer by layer.
+
+    With a DEFINITION: of the cheapest, the uniform and the most expensive network of its search
+    space, and of the full-precision one; with --ratios too, of that network layer by layer.
 
     FLOPs are multiply-accumulates; those of binary layers count 1/64. Speedup is against the
     full-precision network at 1x.
 
     \b
-    Example:
+    Examples:
       moo-bnas cost vgg_small --ratios 0.5,1,1,2,1,0.25
+      moo-bnas cost digits
     """
     from dataclasses import replace
 
     from moo_bnas.evolution.space import SearchSpace
     from moo_bnas.networks import make_network
-    from moo_bnas.networks.cost import COSTS, FLOPS
+    from moo_bnas.shipped import shipped
 
-    image = make_network(network_name).image
-    sizes = {"size": image_size, "channels": channels, "classes": classes}
+    own: dict[str, object] = {
+        "--base-width": base_width,
+        "--image-size": image_size,
+        "--channels": channels,
+    }
+    own |= {"--classes": classes, "--stem": stem, "--downsampling": downsampling}
+    own |= {"--published": published or None}
+    if name in shipped() or name.endswith(".toml"):
+        from moo_bnas.definition import load_definition
+
+        definition = load_definition(name)
+        if given := [option for option, value in own.items() if value is not None]:
+            raise click.UsageError(
+                f"got {', '.join(given)} and the definition {name}, which says that itself; leave "
+                "them out"
+            )
+        if ratios is None:
+            _show_space(definition, as_json)
+        else:
+            network, space = definition.make_network(), definition.make_space()
+            _show_network(network, space, parse_ratios(ratios), precision, as_json, {})
+        return
+    image = make_network(name).image
     if stem == "small":
         image = replace(image, size=32)
+    sizes = {"size": image_size, "channels": channels, "classes": classes}
     image = replace(image, **{k: v for k, v in sizes.items() if v is not None})
-    network = make_network(network_name, image, base_width=base_width, stem=stem)
-    space = SearchSpace(network.genes)
-    given = parse_ratios(ratios)
+
+    def make(downsampling: str | None) -> Network:
+        return make_network(
+            name, image, base_width=base_width, stem=stem, downsampling=downsampling
+        )
+
+    network = make(downsampling)
+    space, chosen = SearchSpace(network.genes), parse_ratios("1" if ratios is None else ratios)
+    others = _published(name, make) if published else {}
+    _show_network(network, space, chosen, precision, as_json, others)
+
+
+def _show_space(definition: Definition, as_json: bool) -> None:
+    """The ends of the space of a definition, and its references."""
+    from moo_bnas.networks.cost import FLOPS
+
+    network, space, costs = definition.make_network(), definition.make_space(), definition.costs()
+    twin = FLOPS.of(network, network.base_widths, "full")
+    uniform: list[tuple[str, float, Precision]] = [
+        (f"uniform {ratio:g}x", ratio, "binary") for ratio in space.ratios
+    ]
+    # Costs grow with every width, so the ends of the space are uniform.
+    uniform[0] = (f"{uniform[0][0]} (cheapest)", *uniform[0][1:])
+    uniform[-1] = (f"{uniform[-1][0]} (most expensive)", *uniform[-1][1:])
+    rows: list[dict[str, Any]] = []
+    for title, ratio, precision in (*uniform, ("full precision 1x", 1.0, "full")):
+        widths = tuple(int(base * ratio) for base in network.base_widths)
+        found = {n: c.of(network, widths, precision) for n, c in costs.items()}
+        rows.append(
+            {"network": title, "precision": precision, "ratio": ratio, "widths": list(widths)}
+            | found
+            | {"speedup": twin / found[FLOPS.name]}
+        )
+    if as_json:
+        document = {"definition": definition.name, "network": network.name, "size": space.size}
+        show(json.dumps({**document, "rows": rows}))
+        return
+    image = network.image
+    show(
+        f"{definition.name}: {network.name}, {image.size}x{image.size}x{image.channels}, "
+        f"{image.classes} classes, {len(space.genes)} genes of {len(space.ratios)} ratios: "
+        f"{space.size:,} networks\n"
+    )
+    titles = [c.title for c in costs.values()]
+    lines = [("network", *titles, "speedup", "widths")]
+    lines += [
+        (
+            row["network"],
+            *(c.amount(row[n]) for n, c in costs.items()),
+            f"{row['speedup']:.1f}x",
+            " ".join(map(str, row["widths"])),
+        )
+        for row in rows
+    ]
+    show(aligned(lines))
+
+
+def _published(name: str, make: Callable[[str | None], Network]) -> dict[str, float]:
+    """FLOPs of the published networks, by name."""
+    from moo_bnas.networks.published import PUBLISHED
+
+    if name != "resnet18":
+        raise click.BadParameter(
+            f"got --published with {name}, expected resnet18, whose shape the published networks "
+            "have; leave --published out"
+        )
+    return {each.name: each.flops(make) for each in PUBLISHED}
+
+
+def _show_network(
+    network: Network,
+    space: SearchSpace,
+    given: list[float],
+    precision: Precision,
+    as_json: bool,
+    published: dict[str, float],
+) -> None:
+    """One network, layer by layer, and FLOPs of published ones."""
+    from moo_bnas.networks.cost import COSTS, FLOPS
+
+    image = network.image
     genotype = space.encode(given * len(network.genes) if len(given) == 1 else given)
     widths = space.widths_of(genotype, network.base_widths)
     if 0 in widths:
@@ -99,7 +219,7 @@ def cost(
     ]
     totals = {name: c.total(specs) for name, c in COSTS.items()}
     twin = FLOPS.of(network, network.base_widths, "full")
-    document = {
+    document: dict[str, Any] = {
         "network": network.name,
         "ratios": list(space.decode(genotype)),
         "widths": list(widths),
@@ -107,6 +227,11 @@ def cost(
         "speedup": twin / totals[FLOPS.name],
         "layers": layers,
     }
+    others: list[dict[str, Any]] = [
+        {"name": n, "flops": flops, "speedup": twin / flops} for n, flops in published.items()
+    ]
+    if others:
+        document["published"] = others
     if as_json:
         show(json.dumps(document))
         return
@@ -133,3 +258,7 @@ def cost(
                 f" {entry['in_channels']:>5} {entry['out_channels']:>5} {entry['out_size']:>5}"
                 + "".join(f" {c.amount(entry[name]):>12}" for name, c in COSTS.items())
             )
+    if others:
+        show("\npublished networks at 1x")
+    for each in others:
+        show(f"{each['name']:<16} {FLOPS.amount(each['flops']):>10} {each['speedup']:>7.1f}x")

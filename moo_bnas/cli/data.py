@@ -20,7 +20,7 @@ from moo_bnas.output import show
 )
 @general_options
 def data(definition_name: str, data_root: Path, download: bool) -> None:
-    """Check the data of DEFINITION (a name of `moo-bnas studies`, or a file) before a search.
+    """Check the data of DEFINITION (a name of `moo-bnas definitions`, or a file) before a search.
 
     It decodes the images that a search reads, as the first worker would, and prints how many there
     are. The test images are counted, but not read.

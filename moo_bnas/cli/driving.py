@@ -28,6 +28,8 @@ from moo_bnas.output import show
 from moo_bnas.passwords import STORAGE_VARIABLE
 
 if TYPE_CHECKING:
+    from moo_bnas.data import Purpose
+    from moo_bnas.definition import Definition
     from moo_bnas.driver.display import Display
     from moo_bnas.driver.local_workers import LocalOptions, LocalWorkers
     from moo_bnas.storage import Storage, Study
@@ -65,6 +67,27 @@ class DriverOptions:
 
         if self.workers != 0 and self.device.startswith("cuda"):
             check_local_device(self.device)
+
+    def check_data(self, definition: Definition, name: str, purpose: Purpose) -> None:
+        """Looks at the data of a run that is not stored yet: faults of them leave no study behind.
+
+        They are read as the first local worker would read them, which then finds them decoded.
+        Without local workers they need not be on this machine.
+
+        Raises:
+            DataError: If they are missing or broken.
+        """
+        from moo_bnas.errors import StorageEmptyError
+        from moo_bnas.storage import Storage
+
+        if self.workers == 0:
+            return
+        try:
+            if Storage(self.storage_url, wait=self.wait).studies.find(name) is not None:
+                return
+        except StorageEmptyError:
+            pass
+        definition.data.load(self.data_root, definition.recipe.seed, purpose)
 
     def local(
         self, log_folder: Path, *, only_final: bool = False, processes: int = 1

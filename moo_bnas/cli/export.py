@@ -19,24 +19,25 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["packed", "onnx", "torch"]),
+    type=click.Choice(["packed", "onnx", "torch", "c"]),
     required=True,
-    help="packed: 1 bit per binary weight; onnx: for onnxruntime and others; torch: plain module.",
+    help="packed: 1 bit per binary weight; onnx: for onnxruntime and others; torch: plain module; "
+    "c: a C99 file and its header.",
 )
 @click.option(
     "--out",
     type=PathType(),
     metavar="PATH",
-    help="File to write.  [default: beside MODEL, as MODEL.packed.safetensors, .onnx or "
-    ".plain.safetensors]",
+    help="File to write.  [default: beside MODEL, as MODEL.packed.safetensors, .onnx, "
+    ".plain.safetensors or .c]",
 )
 @general_options
 def export(model: Path, form: Format, out: Path | None) -> None:
     """Write MODEL, a file of `moo-bnas train`, as one that runs elsewhere.
 
-    docs/packed.md describes the packed format. Beside a torch module, moo_bnas_plain.py is
-    written, which loads it and needs torch and safetensors only. `moo-bnas predict` reads all of
-    these formats.
+    docs/packed.md describes the packed format. Beside a packed network, moo_bnas_packed.py is
+    written, which runs it and needs numpy only; beside a torch module, moo_bnas_plain.py, which
+    needs torch and safetensors only. `moo-bnas predict` reads all of these formats but C.
 
     \b
     Example:

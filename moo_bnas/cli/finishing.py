@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from moo_bnas.cli.choosing import choose_run
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
 from moo_bnas.cli.options import MOST, PathType, default_out, options_as
-from moo_bnas.output import show
+from moo_bnas.output import listing, show
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -86,7 +87,7 @@ def final_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
     )
     driver = driver_options(
-        study="Name of the run.  [default: that of DEFINITION, else the only one there]",
+        study="Name of the run.  [default: that of DEFINITION, else the latest]",
         workers="one per GPU, else one per core, but no more than networks; 1 with --processes",
         out="Folder for the models, with a folder for each.",
     )
@@ -108,14 +109,18 @@ def open_final(
     """
     from moo_bnas.driver.final_definition import definition_in_effect, find_run
     from moo_bnas.driver.finals import open_finals
+    from moo_bnas.driver.run import default_name
     from moo_bnas.report.files import make_folder
     from moo_bnas.storage import Storage
 
     if driver.out is not None:
         make_folder(driver.out)  # before a storage is made for nothing
     artifacts = driver.artifacts_url
+    if create and given is not None:
+        driver.check_data(given, driver.study_name or default_name(given), "final")
     storage = Storage(driver.storage_url, create=create and given is not None, wait=driver.wait)
-    run = find_run(storage, driver.study_name, given, artifacts, create=create)
+    name = driver.study_name if given is not None else choose_run(storage, driver.study_name)
+    run = find_run(storage, name, given, artifacts, create=create)
     definition = definition_in_effect(storage, run, given, final.epochs)
     return open_finals(storage, run, definition, artifacts, restart=final.restart)
 
@@ -129,7 +134,8 @@ def train_all(
     from moo_bnas.driver.lease import driver_lease
     from moo_bnas.driver.local_workers import LocalWorkers
     from moo_bnas.driver.tensorboard import EventFiles
-    from moo_bnas.report.files import make_folder
+    from moo_bnas.report.files import make_folder, write
+    from moo_bnas.results.points import collect
 
     folder = driver.out or default_out(finals.run.name)
     make_folder(folder)
@@ -162,6 +168,8 @@ def train_all(
         for title, trial in zip(titles, trials, strict=True):
             events.end(title, trial)
     show(_table(titles, trials, paths))
+    written = write(collect(finals.storage, finals.run.name), default_out(finals.run.name))
+    show("\n" + listing("the report is up to date", written))
 
 
 def _table(titles: Sequence[str], trials: Sequence[Trial], paths: Sequence[Path]) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import click
@@ -34,6 +36,35 @@ class Numbers(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"got {value}, expected a finite number", param, ctx)
         return number
+
+
+class Amounts(Numbers):
+    """Positive amounts such as `40000`, `40k`, `1.5 M` or, with the unit, `40kbit`.
+
+    Args:
+        units: What one of each unit stands for; units may be left out.
+    """
+
+    _prefixes = MappingProxyType({"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9})
+
+    def __init__(self, units: Mapping[str, float]) -> None:
+        super().__init__(0, min_open=True)
+        self._units = {"": 1.0, **units}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The amount that a text stands for."""
+        units = "|".join(map(re.escape, self._units))
+        found = re.fullmatch(rf"\s*(\S*?)\s*([kKMG]?)({units})s?\s*", str(value))
+        try:
+            number = float(found[1]) if found else math.nan
+        except ValueError:
+            number = math.nan
+        if found is None or not math.isfinite(number):
+            such = f"40000, 40k or 40k{next(u for u in self._units if u)}"
+            self.fail(f"got {value!r:.100}, expected an amount such as {such}", param, ctx)
+        return super().convert(
+            number * self._prefixes[found[2]] * self._units[found[3]], param, ctx
+        )
 
 
 class PathType(click.Path):
@@ -137,7 +168,7 @@ wait_option = click.option(
 study_option = click.option(
     "--study-name",
     metavar="NAME",
-    help="Name of the run.  [default: the only one there]",
+    help="Name of the run.  [default: the latest]",
 )
 
 device_option = click.option(

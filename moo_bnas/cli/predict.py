@@ -44,36 +44,32 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
     Example:
       moo-bnas predict model.packed.safetensors photos/
     """
-    import numpy as np
-
     from moo_bnas.errors import DataError
-    from moo_bnas.models.prediction import Predictor, find_images
+    from moo_bnas.models.prediction import Predictor, find_images, predict_files
 
     predictor = Predictor(file)
+    if predictor.card.kind == "packed":
+        click.echo(f"{file} runs with {predictor.runtime}", err=True)
     paths = find_images(images)
     predicted: list[dict[str, Any]] = []
     broken: list[dict[str, str]] = []
-    for i in range(0, len(paths), predictor.batch):
-        read = {}
-        for path in paths[i : i + predictor.batch]:
-            try:
-                read[path] = predictor.read(path)
-            except DataError as error:
-                show(one_line(f"moo-bnas: {error}"), err=True)
-                broken.append({"path": str(path), "error": str(error)})
-        if not read:
-            continue
-        for one in predictor.predict(np.stack(list(read.values())), list(read)):
-            if as_json:
-                predicted.append(_entry(one, top))
-            else:
-                likeliest = "  ".join(f"{name} {100 * p:.2f} %" for name, p in one.top(top))
-                show(one_line(f"{one.path}  {likeliest}"))
+
+    def report(path: Path, error: DataError) -> None:
+        show(one_line(f"moo-bnas: {error}"), err=True)
+        broken.append({"path": str(path), "error": str(error)})
+
+    for one in predict_files(predictor, paths, report):
+        if as_json:
+            predicted.append(_entry(one, top))
+        else:
+            likeliest = "  ".join(f"{name} {100 * p:.2f} %" for name, p in one.top(top))
+            show(one_line(f"{one.path}  {likeliest}"))
     if as_json:
         document = {
             "file": str(file),
             "kind": predictor.card.kind,
             "network": predictor.card.network,
+            "runtime": predictor.runtime,
             "predictions": predicted,
             "broken": broken,
         }

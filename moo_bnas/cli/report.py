@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from moo_bnas.cli.choosing import choose_run
 from moo_bnas.cli.options import (
     default_out,
     general_options,
@@ -14,7 +15,7 @@ from moo_bnas.cli.options import (
     storage_option,
     study_option,
 )
-from moo_bnas.output import show
+from moo_bnas.output import listing, show
 
 
 @click.command(short_help="Write the report of a run, finished or not.")
@@ -50,12 +51,12 @@ def report(
     from moo_bnas.storage import Storage
 
     storage = Storage(storage_url)
-    name = storage.studies.choose(study_name)
+    name = choose_run(storage, study_name)
     collected = collect(storage, name)
     folder = out or default_out(name)
     paths = write(collected, folder)
     show(as_table(collected))
-    show("\nwritten: " + ", ".join(str(p) for p in paths))
+    show("\n" + listing("written", paths))
     if images:
         drawn = write_images(collected, folder, images)
-        show("images: " + ", ".join(str(p) for p in drawn))
+        show(listing("images", drawn))

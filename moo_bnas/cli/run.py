@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from moo_bnas.cli.driving import DriverOptions, resumable
+from moo_bnas.cli.dry_run import dry_run
 from moo_bnas.cli.options import MOST, default_out, general_options
 from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
-from moo_bnas.output import show
+from moo_bnas.output import listing, show
 
 if TYPE_CHECKING:
     from moo_bnas.results.points import Report
@@ -53,11 +54,22 @@ def _parse_seeds(context: click.Context, parameter: click.Parameter, text: str |
     callback=_parse_seeds,
     help="Seeds such as 0,1,2: a run for each, one after the other, and a summary of all.",
 )
+@click.option(
+    "--dry-run",
+    "is_dry",
+    is_flag=True,
+    help="Only say what the run would be and about how long it would take; store nothing.",
+)
 @general_options
 def run(
-    search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: int, seeds: list[int]
+    search: RunOptions,
+    driver: DriverOptions,
+    confirm: int,
+    confirm_seeds: int,
+    seeds: list[int],
+    is_dry: bool,
 ) -> None:
-    """Search: make or resume a run of DEFINITION (a name of `moo-bnas studies`, or a file).
+    """Search: make or resume a run of DEFINITION (a name of `moo-bnas definitions`, or a file).
 
     The same command resumes a run that was stopped at any moment and in any way, and the result is
     the same as without the stop. The default DEFINITION, digits, needs no download.
@@ -66,7 +78,11 @@ def run(
     Examples:
       moo-bnas run digits --mode pareto --workers 2
       moo-bnas run digits --mode pareto --workers 2 --confirm 4
+      moo-bnas run mine.toml --set recipe.epochs=3 --max-flops 12M --dry-run
     """
+    if is_dry:
+        dry_run(search, driver)
+        return
     with resumable():
         if not seeds:
             _run(search, driver, confirm, confirm_seeds)
@@ -117,5 +133,5 @@ def _run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds:
         show("\n" + "\n".join(lines))
     if collected.failed:
         show(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
-    show("\nwritten: " + ", ".join(str(p) for p in paths))
+    show("\n" + listing("written", paths))
     return collected

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
-from moo_bnas.cli.options import MOST, Numbers, default_out, options_as, parse_ratios
+from moo_bnas.cli.options import MOST, Amounts, Numbers, default_out, options_as, parse_ratios
+from moo_bnas.output import show
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -44,6 +45,7 @@ class RunOptions:
         trade_off: Lambda of the fitness.
         max_flops: Limit on the FLOPs of a candidate.
         max_memory: Limit on the memory of a candidate, in bits.
+        settings: `SECTION.KEY=VALUE` for any other key of the definition.
     """
 
     definition_name: str
@@ -61,6 +63,7 @@ class RunOptions:
     trade_off: float | None
     max_flops: float | None
     max_memory: float | None
+    settings: tuple[str, ...]
 
     def definition(self) -> Definition:
         """The definition, with the limits that were given instead of its own.
@@ -68,10 +71,11 @@ class RunOptions:
         Raises:
             DefinitionError: Where it is missing or wrong.
         """
-        from moo_bnas.definition import load_definition, override
+        from moo_bnas.definition import load_definition
+        from moo_bnas.overrides import override, with_keys
 
         return override(
-            load_definition(self.definition_name),
+            with_keys(load_definition(self.definition_name), self.settings),
             population=self.population,
             generations=self.generations,
             schedule=self.schedule,
@@ -164,13 +168,22 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--max-flops",
-            type=Numbers(0, min_open=True),
-            help="Train no candidate above this many FLOPs.",
+            type=Amounts({"FLOPs": 1}),
+            metavar="X",
+            help="Train no candidate above this many FLOPs, such as 12M.",
         ),
         click.option(
             "--max-memory",
-            type=Numbers(0, min_open=True),
-            help="Train no candidate above this many bits of weights.",
+            type=Amounts({"bit": 1, "B": 8}),
+            metavar="X",
+            help="Train no candidate above this many bits of weights, such as 40kbit or 5kB.",
+        ),
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Replace any key of the definition, as in recipe.epochs=3; repeatable.",
         ),
     )
     driver = driver_options(
@@ -197,12 +210,13 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     definition, mode, seed = search.definition(), search.mode, search.seed
     name = driver.study_name or default_name(definition, mode, seed)
     check_run(name, definition, mode, seed)  # before a storage is made for nothing
+    driver.check_data(definition, name, "search")
     folder = driver.out or default_out(name)
     make_folder(folder)
     storage = Storage(driver.storage_url, create=True, wait=driver.wait)
     run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     if before := known_before(run.study):
-        click.echo(
+        show(
             f"{len(before)} evaluations of {run.study.attributes['from']} guide the model: they "
             "are of another recipe, data or network"
         )

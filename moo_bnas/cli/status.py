@@ -8,6 +8,7 @@ import time
 
 import click
 
+from moo_bnas.cli.choosing import choose_run
 from moo_bnas.cli.options import general_options, storage_option, study_option
 from moo_bnas.output import show
 
@@ -34,7 +35,7 @@ def status(storage_url: str, study_name: str | None, as_json: bool, watch: bool)
     from moo_bnas.storage import Storage
 
     storage = Storage(storage_url)
-    name = storage.studies.choose(study_name)
+    name = choose_run(storage, study_name)
     found = read_status(storage, name)
     if as_json:
         show(json.dumps(found.as_document()))

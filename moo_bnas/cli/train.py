@@ -8,7 +8,7 @@ import click
 
 from moo_bnas.cli.driving import DriverOptions, resumable
 from moo_bnas.cli.finishing import FinalOptions, final_options, open_final, train_all
-from moo_bnas.cli.options import MOST, Numbers, general_options, parse_ratios
+from moo_bnas.cli.options import MOST, Amounts, general_options, parse_ratios
 
 if TYPE_CHECKING:
     from moo_bnas.driver.finals import Finals
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @click.option("--knee", is_flag=True, help="The knee of the front of the search.")
 @click.option(
     "--max-flops",
-    type=Numbers(0, min_open=True),
+    type=Amounts({"FLOPs": 1}),
     metavar="X",
-    help="The most accurate network of the search with at most X FLOPs.",
+    help="The most accurate network of the search with at most X FLOPs, such as 12M.",
 )
 @click.option(
     "--ratios",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from moo_bnas.cli.choosing import choose_run
 from moo_bnas.cli.options import (
     MOST,
     Numbers,
@@ -56,7 +57,7 @@ from moo_bnas.cli.options import (
 )
 @click.option(
     "--processes",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST),
     default=1,
     show_default=True,
     metavar="N",
@@ -97,7 +98,7 @@ def worker(
     from moo_bnas.storage.artifacts import join_artifacts
 
     storage = Storage(storage_url, wait=wait)
-    study = storage.studies.open(storage.studies.choose(study_name))
+    study = storage.studies.open(choose_run(storage, study_name))
     definition = stored_definition(study.attributes["definition"])
     storage.rest()
     if definition.parent is not None:

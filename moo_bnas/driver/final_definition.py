@@ -32,7 +32,7 @@ def find_run(
 
     Args:
         storage: Storage that holds the run.
-        study_name: Name of the run; None: the default name for the given definition, or the only
+        study_name: Name of the run; None: the default name for the given definition, or the latest
             run of the storage.
         given: Definition that the command names, if any.
         artifacts_url: Store of the parent's weights, for a run that is made now.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -221,9 +223,19 @@ def check_unchanged(study: Study, definition: Definition, mode: str, seed: int) 
         raise DefinitionError(
             f"study {study.name!r} was begun with another definition: "
             + ", ".join(f"{k} was {stored.get(k)!r}, now {given.get(k)!r}" for k in changed)
-            + f"; only {', '.join(_MAY_BE_RAISED)} may be raised: restore it, or give another "
+            + f"; only {', '.join(_MAY_BE_RAISED)} may be raised: restore it "
+            f"({' '.join(_restored(k, stored.get(k)) for k in changed)}), or give another "
             "--study-name"
         )
+
+
+def _restored(key: str, value: Any) -> str:
+    """The option that gives a key the value that it was begun with."""
+    if key in ("mode", "seed"):
+        return f"--{key} {value}"
+    if value is None:
+        return f"without {key}"
+    return f"--set {shlex.quote(f'{key}={json.dumps(value)}')}"
 
 
 def _is_raised(key: str, before: Any, now: Any) -> bool:

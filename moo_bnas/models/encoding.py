@@ -24,7 +24,8 @@ def exported(card: Card, kind: FileKind) -> Card:
     """
     name = card.binarizer
     encoding = None if name in _IMPLIED else BINARIZERS[name].encoding
-    return card.model_copy(update={"kind": kind, "encoding": encoding})
+    # Of a network of another package its specs say all: `folding.fold` has checked it.
+    return card.model_copy(update={"kind": kind, "encoding": encoding, "own_module": False})
 
 
 def encoding_of(card: Card, source: str) -> Encoding:

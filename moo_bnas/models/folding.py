@@ -8,12 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from moo_bnas.errors import ModelFileError
+from moo_bnas.errors import DefinitionError, ModelFileError
 from moo_bnas.models.arrays import BATCH_NORM, PREFIX, check_arrays, is_binary, trained_shapes
 from moo_bnas.models.encoding import encoding_of
+from moo_bnas.models.loading import own_module
 from moo_bnas.models.model_file import Arrays, Model
 from moo_bnas.networks.autograd import sign
 from moo_bnas.networks.binarizers import BINARIZERS
+from moo_bnas.networks.fitting import check_fit
+from moo_bnas.networks.layers import ImageShape
+from moo_bnas.networks.module import build
 
 _EPS = np.float32(1e-5)  # of torch.nn.BatchNorm2d
 
@@ -36,17 +40,41 @@ def check_trained(model: Model, source: str) -> None:
             "file that `moo-bnas train` wrote"
         )
     if card.own_module:
-        raise ModelFileError(
-            f"{source} holds the network {card.network:.100}, whose module another package made, "
-            "so its layer specs may not describe all of it; expected a network made from its specs "
-            "only; run it with that package, from the tensors in this file"
-        )
+        _check_own_module(model, source)
     if card.binarizer not in BINARIZERS:
         raise ModelFileError(
             f"{source} has the binarizer {card.binarizer!r:.100}, expected one of "
             f"{', '.join(BINARIZERS)}; use the version of moo-bnas that trained it"
         )
     check_arrays(model.arrays, trained_shapes(card), source)
+
+
+def _check_own_module(model: Model, source: str) -> None:
+    """Checks that what another package made computes what its layer specs say, and nothing else.
+
+    The specs are all that exports know. So the module, with its trained weights, and a network
+    that is made of the specs with the same weights must say the same of images.
+    """
+    card, image = model.card, model.card.image
+    shape = ImageShape(image.size, image.channels, len(card.classes))
+    theirs = own_module(model, source)
+    try:
+        specs = [layer.spec() for layer in card.layers]
+        check_fit(specs, shape)
+        ours = build(specs, card.binarizer)
+        ours.load_state_dict({name: torch.tensor(a) for name, a in model.arrays.items()})
+        random = torch.Generator().manual_seed(0)
+        images = torch.randn(4, image.channels, image.size, image.size, generator=random)
+        with torch.inference_mode():
+            same = torch.allclose(theirs(images), ours.eval()(images), rtol=1e-4, atol=1e-4)
+    except (DefinitionError, ValueError, RuntimeError):  # other parameters than its specs have
+        same = False
+    if not same:
+        raise ModelFileError(
+            f"{source} holds the network {card.network:.100}, whose package computes something "
+            "else than its layer specs say, which are all that exports know; run it with "
+            "`moo-bnas predict`, or export moo_bnas.load_model(FILE) with torch's own tools"
+        )
 
 
 def fold(model: Model, source: str) -> Arrays:

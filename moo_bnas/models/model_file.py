@@ -264,6 +264,16 @@ def parse_card(text: str, source: str) -> Card:
             f"{source} has a card that this version of moo-bnas cannot read ({where}: "
             f"{fault['msg']}); use the version that made it, or make it again"
         ) from error
+    check_card(card, source)
+    return card
+
+
+def check_card(card: Card, source: str) -> None:
+    """Checks that a network can be what a card says.
+
+    Raises:
+        ModelFileError: If there is no such network.
+    """
     try:
         activations(card)
     except ValueError as error:
@@ -271,7 +281,6 @@ def parse_card(text: str, source: str) -> Card:
             f"{source} has a card that describes no network: {error}; make it again, or fetch a "
             "copy from where you trust it"
         ) from error
-    return card
 
 
 def activations(card: Card) -> int:

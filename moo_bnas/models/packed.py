@@ -12,6 +12,7 @@ from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import Shapes, check_arrays, is_binary, run_shapes, weight_shape
 from moo_bnas.models.encoding import encoding_of, exported
 from moo_bnas.models.model_file import Arrays, Card, Layer, Model
+from moo_bnas.models.popcount import PopcountNetwork, signs_of
 from moo_bnas.networks.binarizers import Encoding
 
 
@@ -65,6 +66,37 @@ def unpack(model: Model, source: str) -> Arrays:
         source: Name of its file, shown in errors.
 
     Raises:
+        ModelFileError: As `check_packed`.
+    """
+    check_packed(model, source)
+    arrays = dict(model.arrays)
+    for layer in filter(is_binary, model.card.layers):
+        arrays[f"{layer.name}.signs"] = signs_of(arrays.pop(f"{layer.name}.bits"), layer)
+    return arrays
+
+
+def reference(model: Model, source: str) -> PopcountNetwork:
+    """The network that runs with numpy only.
+
+    Args:
+        model: Packed network.
+        source: Name of its file, shown in errors.
+
+    Raises:
+        ModelFileError: As `check_packed`.
+    """
+    check_packed(model, source)
+    return PopcountNetwork(model.card.model_dump(mode="json"), model.arrays)
+
+
+def check_packed(model: Model, source: str) -> None:
+    """Checks that a model is a packed network that can be run.
+
+    Args:
+        model: Model to check.
+        source: Name of its file, shown in errors.
+
+    Raises:
         ModelFileError: If it is not a packed network, its binarizer is unknown, or its tensors are
             not those that its card describes.
     """
@@ -74,12 +106,6 @@ def unpack(model: Model, source: str) -> Arrays:
             "`moo-bnas export --format packed`"
         )
     check_arrays(model.arrays, _contents(model.card, encoding_of(model.card, source)), source)
-    arrays = dict(model.arrays)
-    for layer in filter(is_binary, model.card.layers):
-        bits = np.unpackbits(arrays.pop(f"{layer.name}.bits"), count=_weights(layer))
-        signs = bits.astype(np.int8) * np.int8(2) - np.int8(1)
-        arrays[f"{layer.name}.signs"] = signs.reshape(weight_shape(layer))
-    return arrays
 
 
 def sizes(model: Model, content: bytes) -> Sizes:

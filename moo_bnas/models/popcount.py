@@ -1,29 +1,45 @@
-"""Runs a packed file with numpy only: binary layers are AND and popcount on 64-bit words.
+"""Runs a network that `moo-bnas export --format packed` wrote; needs only numpy (2.0 or newer).
+
+This file is copied next to the packed network, and may be changed and passed on (Apache-2.0):
+
+    from moo_bnas_packed import load
+
+    network = load("model.packed.safetensors")
+    logits = network(network.normalise(pixels))  # uint8, n x channels x size x size, RGB or grey
 
 It is the reference against which runtimes on devices are checked: short, and slower than a runtime
-in C. Sums of full-precision layers are computed in float64 and rounded once to float32. So is `x *
-multiplier + offset` (in C, `fmaf`): torch evaluates a batch norm in this way on CPUs that have the
-instruction.
+in C. Binary layers are AND and popcount on 64-bit words. Sums of full-precision layers are computed
+in float64 and rounded once to float32. So is `x * multiplier + offset` (in C, `fmaf`): torch
+evaluates a batch norm in this way on CPUs that have the instruction.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from moo_bnas.models.arrays import is_binary
-from moo_bnas.models.encoding import encoding_of
-from moo_bnas.models.model_file import Layer, Model
-from moo_bnas.models.packed import unpack
-from moo_bnas.networks.layers import INPUT
+_IMPLIED = {
+    "dorefa": {"levels": (0.0, 1.0), "thresholds": (0.5,), "inclusive": False, "scales": "layer"},
+    "sign": {"levels": (-1.0, 1.0), "thresholds": (0.0,), "inclusive": True, "scales": "layer"},
+}
+"""Encodings of the binarizers of which a card holds only the name."""
+
+_VERSION = ("packed", 1)
+_TYPES = {"U8": np.uint8, "F32": np.float32}
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Words = NDArray[np.uint64]
+Layer = Any
+"""A layer spec of the card, whose keys are attributes."""
 
 _PIXELS = 2**14  # per channel, of the images that are evaluated at once: windows take memory
 _PAIRS = 2**20  # of windows and filters whose words are counted at once
@@ -51,44 +67,49 @@ Value = Floats | Bits
 
 
 class PopcountNetwork:
-    """A network, run from its packed file.
+    """A packed network: maps normalised images, n x channels x size x size, to logits.
 
     Args:
-        model: Packed network.
-        source: Name of its file, shown in errors.
+        card: Card of the file.
+        arrays: Tensors of the file, which are those that its card describes.
 
     Attributes:
-        card: Card of the file.
+        card: Card of the file: layers, classes, accuracy, and how images are prepared.
 
     Raises:
-        ModelFileError: If it is not a packed network, or its tensors are not those of its card.
+        ValueError: If the card has an unknown binarizer and no encoding.
     """
 
-    def __init__(self, model: Model, source: str) -> None:
-        self.card = model.card
-        arrays = unpack(model, source)
-        self._encoding = encoding_of(self.card, source)
-        self._arrays = {
-            # The signs are also kept as words, which are made once and used for every image.
-            **arrays,
-            **{
-                f"{layer.name}.words": words(arrays[f"{layer.name}.signs"] > 0)
-                for layer in self.card.layers
-                if is_binary(layer)
-            },
-        }
+    def __init__(self, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        self.card = card
+        self._layers: list[Layer] = [SimpleNamespace(**spec) for spec in card["layers"]]
+        self._encoding = _encoding(card)
+        self._arrays = dict(arrays)
+        for layer in filter(_is_binary, self._layers):
+            signs = signs_of(arrays[f"{layer.name}.bits"], layer)
+            # They are also kept as words, which are made once and used for every image.
+            self._arrays[f"{layer.name}.signs"] = signs
+            self._arrays[f"{layer.name}.words"] = words(signs > 0)
 
     def __call__(self, images: Floats) -> Floats:
         """Logits, n x classes, of normalised images, n x channels x size x size."""
-        at_once = max(1, _PIXELS // self.card.image.size**2)
+        at_once = max(1, _PIXELS // self.card["image"]["size"] ** 2)
         parts = [images[i : i + at_once] for i in range(0, len(images), at_once)]
         return np.concatenate([self._run(part) for part in parts])
 
+    def normalise(self, pixels: NDArray[np.uint8]) -> Floats:
+        """Maps pixels in 0..255, n x channels x size x size, to inputs of the network."""
+        mean, std = (
+            np.array(self.card["image"][key], np.float32)[:, None, None] for key in ("mean", "std")
+        )
+        normal: Floats = (pixels.astype(np.float32) - mean) / std
+        return normal
+
     def _run(self, images: Floats) -> Floats:
-        values: dict[str, Value] = {INPUT: images}
-        for layer in self.card.layers:
+        values: dict[str, Value] = {"input": images}
+        for layer in self._layers:
             values[layer.name] = self._step(layer, [values[name] for name in layer.inputs])
-        return _floats(values[self.card.layers[-1].name])
+        return _floats(values[self._layers[-1].name])
 
     def _step(self, layer: Layer, inputs: list[Value]) -> Value:
         if layer.kind == "conv":
@@ -111,9 +132,11 @@ class PopcountNetwork:
                 return x.reshape(len(x), -1)
             case "add":
                 return x + _floats(inputs[1])
+            case kind:
+                raise ValueError(f"got a layer of kind {kind!r}, which this version does not know")
 
     def _conv(self, layer: Layer, x: Value) -> Floats:
-        if not is_binary(layer):
+        if not _is_binary(layer):
             return _conv(_floats(x), self._of(layer, "weight"), layer)
         if isinstance(x, Bits):
             sums = binary_sums(x, self._of(layer, "words"), layer).astype(np.float32)
@@ -123,19 +146,89 @@ class PopcountNetwork:
         return scaled
 
     def _binarize(self, x: Floats) -> Bits:
-        (threshold,), (low, high) = self._encoding.thresholds, self._encoding.levels
-        ones = x >= threshold if self._encoding.inclusive else x > threshold
-        return Bits(ones, (low, high))
+        low, high = self._encoding.levels
+        return Bits(passes(x, self._encoding), (low, high))
 
     def _batch_norm(self, layer: Layer, x: Floats) -> Floats:
         multiplier, offset = (
-            self._of(layer, part)[:, None, None].astype(np.float64)
-            for part in ("multiplier", "offset")
+            self._of(layer, part)[:, None, None] for part in ("multiplier", "offset")
         )
-        return (x * multiplier + offset).astype(np.float32)
+        return affine(x, multiplier, offset)
 
     def _of(self, layer: Layer, part: str) -> NDArray[Any]:
         return self._arrays[f"{layer.name}.{part}"]
+
+
+def load(path: str | PathLike[str]) -> PopcountNetwork:
+    """Loads a packed network.
+
+    Args:
+        path: File that `moo-bnas export --format packed` wrote.
+
+    Raises:
+        ValueError: If it is incomplete, another kind of file, or of another version.
+        OSError: If it cannot be read.
+    """
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        size = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + size])
+        card = json.loads(header.pop("__metadata__")["moo_bnas"])
+        version = card["kind"], card["version"]
+        data = memoryview(content)[8 + size :]
+        arrays = {name: _tensor(data, spec) for name, spec in header.items() if version == _VERSION}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not a packed network, or it is incomplete or damaged ({error}); make it "
+            "again, or fetch a complete copy"
+        ) from error
+    if version != _VERSION:
+        raise ValueError(
+            f"{path} is not a packed network of version 1 (kind {version[0]}, version "
+            f"{version[1]}); make one with moo-bnas export --format packed"
+        )
+    return PopcountNetwork(card, arrays)
+
+
+def _tensor(data: memoryview, spec: Mapping[str, Any]) -> NDArray[Any]:
+    first, last = spec["data_offsets"]
+    kind = np.dtype(_TYPES[spec["dtype"]]).newbyteorder("<")
+    return np.frombuffer(data[first:last], kind).reshape(spec["shape"])
+
+
+def _encoding(card: Mapping[str, Any]) -> SimpleNamespace:
+    encoding = card.get("encoding") or _IMPLIED.get(card["binarizer"])
+    if encoding is None:
+        raise ValueError(
+            f"got the binarizer {card['binarizer']!r}, expected {', '.join(_IMPLIED)} or an "
+            "encoding on the card; export the network again"
+        )
+    return SimpleNamespace(**encoding)
+
+
+def _is_binary(layer: Layer) -> bool:
+    return bool(layer.kind == "conv" and layer.precision == "binary")
+
+
+def signs_of(bits: NDArray[np.uint8], layer: Layer) -> NDArray[np.int8]:
+    """The weights of a binary conv, -1 or +1, out x in x kernel x kernel, from their bits."""
+    shape = (layer.out_channels, layer.in_channels, layer.kernel, layer.kernel)
+    ones = np.unpackbits(bits, count=int(np.prod(shape))).astype(np.int8)
+    return (ones * np.int8(2) - np.int8(1)).reshape(shape)
+
+
+def passes(x: Floats, encoding: Any) -> Bools:
+    """Whether activations become the higher level."""
+    (threshold,) = encoding.thresholds
+    found: Bools = x >= threshold if encoding.inclusive else x > threshold
+    return found
+
+
+def affine(x: Floats, multiplier: Floats, offset: Floats) -> Floats:
+    """A folded batch norm: `x * multiplier + offset`, rounded once."""
+    product = x * multiplier.astype(np.float64)
+    return (product + offset.astype(np.float64)).astype(np.float32)
 
 
 def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.floating[Any]]:

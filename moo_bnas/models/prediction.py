@@ -7,17 +7,19 @@ format needs: a packed one runs without torch.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moo_bnas.data.pixels import SUFFIXES, read_image
 from moo_bnas.errors import DataError, ModelFileError
+from moo_bnas.models.loading import module_of
 from moo_bnas.models.model_file import MOST_BYTES, Card, Model, activations, read_model
+from moo_bnas.output import one_line
 from moo_bnas.reading import read_file
 
 Floats = NDArray[np.float32]
@@ -53,13 +55,14 @@ class Predictor:
     """A network that was read from its file.
 
     Trained and plain networks run with torch, ONNX ones (`*.onnx`) with onnxruntime (and onnx),
-    packed ones with numpy only.
+    packed ones with compiled kernels where numba is installed, and else with numpy only.
 
     Args:
         file: File that `moo-bnas train` or `moo-bnas export` wrote.
 
     Attributes:
         card: Card of the file.
+        runtime: What runs the network, in words.
         batch: Number of images to read and run at once, which bounds the memory.
 
     Raises:
@@ -69,7 +72,7 @@ class Predictor:
 
     def __init__(self, file: str | Path) -> None:
         path = Path(file)
-        self.card, self._run = _open(path)
+        self.card, self._run, self.runtime = _open(path)
         self.batch = max(1, min(_MOST_IMAGES, _MOST_ACTIVATIONS // activations(self.card)))
         image = self.card.image
         self._mean = np.array(image.mean, np.float32)[:, None, None]
@@ -144,23 +147,52 @@ def predict(
             network, whose centre crop is used. Image files of any size are resized.
 
     Returns:
-        One prediction per image, in the order of the images.
+        One prediction per image, in the order of the images. Files that cannot be read are left
+        out, each with a warning, as `moo-bnas predict` leaves them out; `Prediction.path` tells
+        which are there.
 
     Raises:
         ModelFileError: If the file cannot be used.
-        DataError: If an image cannot be read, a folder has no images, or an array has another type
-            or shape.
+        DataError: If no image can be read, a folder has no images, or an array has another type or
+            shape.
     """
     predictor = Predictor(file)
     if isinstance(images, np.ndarray):
         return predictor.predict(images)
     given = [images] if isinstance(images, str | Path) else images
     paths = find_images([Path(path) for path in given])
-    found: list[Prediction] = []
-    for i in range(0, len(paths), predictor.batch):
-        some = paths[i : i + predictor.batch]
-        found += predictor.predict(np.stack([predictor.read(path) for path in some]), some)
+    broken: list[DataError] = []
+
+    def warn(path: Path, error: DataError) -> None:
+        broken.append(error)
+        warnings.warn(one_line(f"left out: {error}"), stacklevel=4)
+
+    found = list(predict_files(predictor, paths, warn))
+    if paths and not found:
+        more = f"; {len(broken) - 1} more cannot be read either" if len(broken) > 1 else ""
+        raise DataError(f"{broken[0]}{more}")
     return found
+
+
+def predict_files(
+    predictor: Predictor, paths: Sequence[Path], broken: Callable[[Path, DataError], None]
+) -> Iterator[Prediction]:
+    """Predictions for those of these image files that can be read, in their order.
+
+    Args:
+        predictor: Network.
+        paths: Image files.
+        broken: Called for each file that cannot be read, which is left out.
+    """
+    for i in range(0, len(paths), predictor.batch):
+        read = {}
+        for path in paths[i : i + predictor.batch]:
+            try:
+                read[path] = predictor.read(path)
+            except DataError as error:
+                broken(path, error)
+        if read:
+            yield from predictor.predict(np.stack(list(read.values())), list(read))
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -200,54 +232,35 @@ def _below(folder: Path) -> Iterator[Path]:
                 yield Path(inside, name)
 
 
-def _open(path: Path) -> tuple[Card, Runner]:
+def _open(path: Path) -> tuple[Card, Runner, str]:
     if path.suffix == ".onnx":
-        return _onnx(path)
+        return *_onnx(path), "onnxruntime"
     model = read_model(path)
     match model.card.kind:
         case "packed":
-            from moo_bnas.models.popcount import PopcountNetwork
-
-            return model.card, PopcountNetwork(model, str(path))
-        case "plain":
-            return model.card, _plain(model, str(path))
+            return model.card, *_packed(model, str(path))
         case _:
-            return model.card, _trained(model, str(path))
+            return model.card, _with_torch(model, str(path)), "torch"
 
 
-def _trained(model: Model, source: str) -> Runner:
-    from moo_bnas.models.folding import check_trained
-    from moo_bnas.networks.module import build
+def _packed(model: Model, source: str) -> tuple[Runner, str]:
+    try:
+        from moo_bnas.models.fast.network import FastNetwork
+    except (ImportError, RuntimeError) as error:  # RuntimeError: no folder for compiled code
+        from moo_bnas.models.packed import reference
 
-    check_trained(model, source)
-    specs = [layer.spec() for layer in model.card.layers]
-    return _with_torch(lambda: build(specs, model.card.binarizer), model, source)
-
-
-def _plain(model: Model, source: str) -> Runner:
-    from moo_bnas.models.arrays import PREFIX, check_arrays, run_shapes
-    from moo_bnas.models.encoding import encoding_of
-    from moo_bnas.models.plain import PlainNetwork
-
-    shapes = run_shapes(model.card, encoding_of(model.card, source))
-    shapes = {f"{PREFIX}{name}": shape for name, shape in shapes.items()}
-    check_arrays(model.arrays, shapes, source)
-    card = model.card.model_dump(mode="json")
-    return _with_torch(lambda: PlainNetwork(card), model, source)
+        missing = isinstance(error, ModuleNotFoundError)
+        why = "" if missing else f", because numba does not start ({error})"
+        remedy = "; pip install 'moo-bnas[fast]' makes it many times as fast" if missing else ""
+        return reference(model, source), f"numpy only{why}{remedy}"
+    network = FastNetwork(model, source)
+    return network, f"numba kernels for {network.path}"
 
 
-def _with_torch(make: Callable[[], Any], model: Model, source: str) -> Runner:
+def _with_torch(model: Model, source: str) -> Runner:
     import torch
 
-    try:
-        network = make()
-        network.load_state_dict({name: torch.tensor(a) for name, a in model.arrays.items()})
-    except (KeyError, RuntimeError) as error:  # a layer may be called like a method of torch's
-        raise ModelFileError(
-            f"{source} has a card that torch makes no network of: {error}; make it again, or "
-            "fetch a copy from where you trust it"
-        ) from error
-    network.eval()
+    network = module_of(model, source)
 
     def run(images: Floats) -> Floats:
         with torch.inference_mode():

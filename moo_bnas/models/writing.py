@@ -10,6 +10,7 @@ from typing import Literal
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import PREFIX
+from moo_bnas.models.c_file import to_c
 from moo_bnas.models.encoding import exported
 from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Model, read_model, to_bytes
@@ -17,16 +18,20 @@ from moo_bnas.models.onnx_file import to_onnx
 from moo_bnas.models.packed import Sizes, pack, sizes
 from moo_bnas.output import write_whole
 
-Format = Literal["packed", "onnx", "torch"]
+Format = Literal["packed", "onnx", "torch", "c"]
 SUFFIXES: dict[Format, str] = {
     "packed": ".packed.safetensors",
     "onnx": ".onnx",
     "torch": ".plain.safetensors",
+    "c": ".c",
 }
 """Suffix of the file of each format; it replaces the suffix of the trained network's file."""
 
-PLAIN_SOURCE = "moo_bnas_plain.py"
-"""Name of the module that runs a plain network, next to its file; Python can import it."""
+SOURCES: dict[Format, tuple[str, str]] = {
+    "packed": ("moo_bnas_packed.py", "popcount.py"),
+    "torch": ("moo_bnas_plain.py", "plain.py"),
+}
+"""The module that runs a network, next to its file, and the one here of which it is a copy."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,8 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
             the format needs is not installed.
     """
     path = source.with_name(source.stem + SUFFIXES[form]) if out is None else out
-    _check_place(path, source)
-    model = read_model(source)
+    model = read_model(source)  # first: a missing MODEL is not the fault of where to write
+    _check_place(path, source, form)
     arrays = fold(model, str(source))
     taken = None
     match form:
@@ -67,17 +72,22 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
             contents = {path: content}
         case "onnx":
             contents = {path: to_onnx(model.card, arrays)}
+        case "c":
+            code, header = to_c(pack(model.card, arrays), str(source), path.stem)
+            contents = {path: code, path.with_suffix(".h"): header}
         case "torch":
             card = exported(model.card, "plain")
             state = {f"{PREFIX}{name}": array for name, array in arrays.items()}
-            code = files("moo_bnas.models").joinpath("plain.py").read_bytes()
-            contents = {path: to_bytes(Model(card, state)), path.with_name(PLAIN_SOURCE): code}
+            contents = {path: to_bytes(Model(card, state))}
+    if form in SOURCES:
+        name, module = SOURCES[form]
+        contents[path.with_name(name)] = files("moo_bnas.models").joinpath(module).read_bytes()
     for file, content in contents.items():
         _write(file, content)
     return Export({file: len(content) for file, content in contents.items()}, taken)
 
 
-def _check_place(path: Path, source: Path) -> None:
+def _check_place(path: Path, source: Path, form: Format) -> None:
     if os.path.isdir(path):  # Path.is_dir raises if a name is too long
         raise ModelFileError(
             f"cannot write {path}: it is a folder, expected the path of a file; give one with --out"
@@ -86,6 +96,10 @@ def _check_place(path: Path, source: Path) -> None:
         raise ModelFileError(
             f"cannot write {path}: there is no folder {path.parent}; create it, or give "
             "another --out"
+        )
+    if form == "c" and path.suffix == ".h":
+        raise ModelFileError(
+            f"cannot write {path}: its header has that name; give an --out that ends with .c"
         )
     if path.resolve() == source.resolve():
         raise ModelFileError(

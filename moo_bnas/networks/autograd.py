@@ -16,6 +16,8 @@ from torch.autograd.function import once_differentiable
 
 from moo_bnas.networks.binarizers import Binarizer
 
+hardtanh_backward = torch.ops.aten.hardtanh_backward
+
 
 class _Activation(Function):
     @staticmethod
@@ -39,9 +41,12 @@ class _Activation(Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         binarizer: Binarizer = ctx.binarizer
-        if binarizer.activation_gradient is not None:
-            return binarizer.activation_gradient(gradient, x, ctx.progress), None, None
-        return torch.ops.aten.hardtanh_backward(gradient, x, *binarizer.window), None, None
+        if binarizer.activation_gradient is None:
+            return hardtanh_backward(gradient, x, *binarizer.window), None, None
+        inner = binarizer.activation_gradient(gradient, x, ctx.progress, **binarizer.values)
+        # In place: on a CPU, memory for large activations costs more than the arithmetic.
+        hardtanh_backward(inner, x, *binarizer.window, grad_input=inner)
+        return inner, None, None
 
 
 class _Weight(Function):
@@ -58,7 +63,7 @@ class _Weight(Function):
         (w,) = ctx.saved_tensors
         binarizer: Binarizer = ctx.binarizer
         if binarizer.weight_gradient is not None:
-            return binarizer.weight_gradient(gradient, w, ctx.progress), None, None
+            gradient = binarizer.weight_gradient(gradient, w, ctx.progress, **binarizer.values)
         return gradient, None, None
 
 

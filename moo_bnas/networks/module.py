@@ -181,6 +181,21 @@ def set_progress(network: nn.Module, share: float) -> None:
             module.progress.fill_(share)
 
 
+def set_constants(network: nn.Module, values: Mapping[str, float]) -> None:
+    """Sets constants of the binarizer, on which its gradients depend; see `Binarizer.having`.
+
+    Args:
+        network: Network that contains modules made by `build`, or is one.
+        values: Values by name; a constant that is left out keeps its value.
+
+    Raises:
+        DefinitionError: If the binarizer has no such constant, or a value makes no sense.
+    """
+    for module in network.modules():
+        if isinstance(module, BinaryConv2d | Activation):
+            module.binarizer = module.binarizer.having(values)
+
+
 def _add_progress(module: nn.Module) -> None:
     """Gives a module its `progress`, which its state leaves out.
 

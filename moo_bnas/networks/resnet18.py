@@ -13,24 +13,31 @@ STAGES = tuple(f"stage{i}" for i in range(1, 5))
 BLOCKS = tuple(f"block{i}" for i in range(1, 9))
 
 Stem = Literal["imagenet", "small"]
+Downsampling = Literal["binary", "real"]
 
 
 def resnet18(
-    image: ImageShape = ImageShape(224, 3, 1000), base_width: int = 64, stem: Stem = "imagenet"
+    image: ImageShape = ImageShape(224, 3, 1000),
+    base_width: int = 64,
+    stem: Stem = "imagenet",
+    downsampling: Downsampling = "binary",
 ) -> Network:
     """A stem, four stages of two basic blocks each, global average pool, one linear layer.
 
     Twelve genes: the widths of the four stages (the first is also the width of the stem), then the
     middle width of each of the eight blocks. Every sum adds two tensors that are as wide as their
     stage, so every genotype is a valid network. The stem and the linear layer are full precision;
-    shortcuts that change the shape are binary 1x1 convs. Batch norms count one operation per output
-    element, the max-pool of the stem nine.
+    shortcuts that change the shape are 1x1 convs, binary by default. Batch norms count one
+    operation per output element, the max-pool of the stem nine.
 
     Args:
         image: Shape of the input images: 224x224 for the ImageNet stem, 32x32 for the small one.
         base_width: Channels of stage 1 at ratio 1.
         stem: `imagenet`: 7x7 conv of stride 2 and 3x3 max-pool of stride 2; `small`: 3x3 conv.
+        downsampling: `binary`: shortcuts that change the shape are binary convs of binarized
+            values; `real`: full-precision convs of the values themselves.
     """
+    real = downsampling == "real"
 
     def layers(widths: Sequence[Channels], precision: Precision) -> list[LayerSpec]:
         check_widths(widths, STAGES + BLOCKS)
@@ -53,7 +60,14 @@ def resnet18(
             net.conv(f"{block}_conv2", stages[stage], kernel=3)
             branch = net.batch_norm(f"{block}_bn2", extra_ops=1)
             if opens_stage:
-                net.conv(f"{block}_short", stages[stage], kernel=1, stride=stride, reads=act)
+                net.conv(
+                    f"{block}_short",
+                    stages[stage],
+                    kernel=1,
+                    stride=stride,
+                    reads=last if real else act,
+                    precision="full" if real else None,
+                )
                 last = net.batch_norm(f"{block}_short_bn", extra_ops=1)
             last = net.add(f"{block}_add", branch, last)
         net.relu("relu")

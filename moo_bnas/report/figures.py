@@ -11,7 +11,7 @@ from moo_bnas.report.tables import marks, rows
 from moo_bnas.report.trade_off import front_figure, table_figure
 from moo_bnas.results.importance import ENOUGH, importances
 from moo_bnas.results.points import Report
-from moo_bnas.units import duration
+from moo_bnas.units import duration, time_unit
 
 _NETWORKS = (
     (BLUE, "circle", "solid"),
@@ -34,10 +34,6 @@ def figures(report: Report) -> list[Figure]:
 
 def _convergence(report: Report) -> list[Figure]:
     title = f"Convergence: {report.score_name}"
-    names = {
-        "convergence-evaluations": ("evaluations", "finished evaluations"),
-        "convergence-hours": ("hours", "hours since the first candidate"),
-    }
     steps = report.convergence
     if not steps:
         caption = "No candidate of the search has finished yet."
@@ -50,10 +46,13 @@ def _convergence(report: Report) -> list[Figure]:
     alone = ""
     if report.uniform_score is not None:
         alone = f"; the uniform networks alone have {report.uniform_score:.4g}"
+    unit, seconds = time_unit(steps[-1].seconds)
     found = []
-    for name, (attribute, axis) in names.items():
+    for against, of, axis, x in (
+        ("evaluations", "evaluations", "finished evaluations", [s.evaluations for s in steps]),
+        ("time", unit, f"{unit} of training", [s.seconds / seconds for s in steps]),
+    ):
         drawn = empty(report.score_name, axis)
-        x = [getattr(step, attribute) for step in steps]
         drawn.add_trace(
             go.Scatter(
                 name="search",
@@ -61,7 +60,7 @@ def _convergence(report: Report) -> list[Figure]:
                 y=[step.score for step in steps],
                 mode="lines" if len(steps) > 1 else "markers",
                 line={"color": BLUE, "width": 2, "shape": "hv"},
-                hovertemplate=f"%{{y:.4f}} after %{{x:.4~g}} {attribute}<extra></extra>",
+                hovertemplate=f"%{{y:.4f}} after %{{x:.4~g}} {of}<extra></extra>",
             )
         )
         if report.uniform_score is not None:
@@ -81,12 +80,12 @@ def _convergence(report: Report) -> list[Figure]:
             f"{what}, against {axis}: {steps[-1].score:.4g} after {steps[-1].evaluations} "
             f"evaluations{alone}."
         )
-        if attribute == "hours":
+        if against == "time":
             caption = (
-                "The same against wall time, pauses included: "
-                f"{duration(3600 * steps[-1].hours)} so far."
+                "The same against the time in which candidates were in training, pauses left out: "
+                f"{duration(steps[-1].seconds)} so far."
             )
-        found.append(Figure(name, f"{title} against {attribute}", caption, drawn))
+        found.append(Figure(f"convergence-{against}", f"{title} against {against}", caption, drawn))
     return found
 
 

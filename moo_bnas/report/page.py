@@ -13,8 +13,8 @@ from moo_bnas.report.confirmation import confirmation
 from moo_bnas.report.figures import figures
 from moo_bnas.report.headline import headline
 from moo_bnas.report.style import DARK, Figure
-from moo_bnas.report.tables import MISSING, cells, header, note, rows
-from moo_bnas.report.trade_off import network_key, pareto
+from moo_bnas.report.tables import MISSING, cells, header, how_to_fill, note, rows
+from moo_bnas.report.trade_off import front_figure, front_note, front_title, network_key
 from moo_bnas.results.points import Report
 from moo_bnas.results.provenance import Trainings
 from moo_bnas.units import duration
@@ -28,38 +28,23 @@ _POLICY = (
 
 def pareto_page(report: Report) -> str:
     """The page of the front; it opens offline, as Plotly's script is included."""
-    html: str = pareto(report).to_html(
-        include_plotlyjs=True,
-        full_html=True,
-        default_height="100vh",
-        config={"responsive": True, "displaylogo": False},
-    )
-    head = (
-        '<head><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(report.study)}: Pareto front</title><style>body {{ margin: 0 }}</style>"
-    )
-    return html.replace("<head>", head, 1)
+    figure = front_figure(report)
+    body = f"""<header>
+<h1>{escape(front_title(report))}</h1>
+<p class="about">{escape(front_note(report))}</p>
+</header>
+<main class="alone">{_figure(figure)}</main>
+"""
+    return _document(f"{report.study}: Pareto front", body, [figure])
 
 
 def page(report: Report) -> str:
     """The page of the whole report; it opens offline and follows the reader's colour scheme."""
-    from plotly.offline import get_plotlyjs
-
     first, *others = headline(report)
     drawn = {figure.name: figure for figure in figures(report)}
     pair = [f for name, f in drawn.items() if name.startswith("convergence")]
-    data = "".join(_data(f) for f in drawn.values())
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<title>{escape(report.study)}: report</title>
-<style>{_read("page.css")}</style>
-</head>
-<body>
-<header>
+    filling = how_to_fill(report)
+    body = f"""<header>
 <h1>{escape(report.study)}</h1>
 <p class="headline">{escape(first)}</p>
 {"".join(f"<p>{escape(sentence)}</p>" for sentence in others)}
@@ -71,6 +56,7 @@ def page(report: Report) -> str:
 <h2 id="table-title">Networks</h2>
 {_networks(report)}
 <p class="note">{escape(note(report))}</p>
+{f'<p class="note">{escape(filling)}</p>' if filling else ""}
 {"".join(f'<p class="note">{escape(line)}</p>' for line in confirmation(report))}
 </section>
 {_section(drawn["accuracy-flops"])}
@@ -85,6 +71,26 @@ def page(report: Report) -> str:
 {_making(report)}
 </section>
 </main>
+"""
+    return _document(f"{report.study}: report", body, list(drawn.values()))
+
+
+def _document(title: str, body: str, drawn: Sequence[Figure]) -> str:
+    """A page with the figures that its body has places for."""
+    from plotly.offline import get_plotlyjs
+
+    data = "".join(_data(f) for f in drawn)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<title>{escape(title)}</title>
+<style>{_read("page.css")}</style>
+</head>
+<body>
+{body}
 <noscript>The figures are drawn by the script in this page; allow it to see them.</noscript>
 <script>{get_plotlyjs()}</script>
 {data}<script type="application/json" id="dark">{json.dumps(DARK)}</script>
@@ -221,12 +227,15 @@ def _moment(moment: datetime | None) -> str:
 def _copies(trainings: Sequence[Trainings]) -> str:
     """A note on the columns of the table of training runs."""
     text = "Training time: the sum over all training runs of this run."
+    own = {t.what for t in trainings}
     copies = [
-        f"{n} of the {t.what} from {study}" for t in trainings for study, n in t.copied.items()
+        f"{n} of the {t.what} from {f'the {source} of this run' if source in own else source}"
+        for t in trainings
+        for source, n in t.copied.items()
     ]
     if copies:
         text += (
-            " Evaluations that another run had already made were copied, and add no time here: "
+            " Evaluations that had been made before were copied, and add no time here: "
             f"{', '.join(copies)}."
         )
     return text

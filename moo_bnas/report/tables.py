@@ -163,7 +163,8 @@ def note(report: Report) -> str:
         "Search top-1: percent of the validation images, after training in the search (epochs: "
         f"{epochs}); it is optimistic, as the search has chosen networks on these images.",
         believing(report),
-        f"Speedup: {report.cost.title} of full precision 1x over {report.cost.title}.",
+        f"Speedup: counted, not measured: {report.cost.title} of full precision 1x over "
+        f"{report.cost.title}.",
     ]
     if report.confirmed:
         parts.insert(-1, confirming(report))
@@ -177,6 +178,24 @@ def note(report: Report) -> str:
     if report.definition.parent is not None:
         parts.append(f"In the search, {inheriting(report)}")
     return " ".join(parts)
+
+
+def how_to_fill(report: Report) -> str:
+    """Which commands fill the cells of the table that are empty; empty where none is."""
+    empty = [row for row in rows(report) if row.final_top1 is None]
+    if not empty:
+        return ""
+    name, commands = f"--study-name {report.study}", []
+    if any(not row.is_uniform for row in empty):
+        commands.append(f"moo-bnas train {name} --best (or --knee, --trial N)")
+    if any(row.is_uniform for row in empty):
+        commands.append(f"moo-bnas baseline {name}")
+    several = (
+        ""
+        if report.confirmed
+        else (" Accuracies over several seeds: moo-bnas run with --confirm 4.")
+    )
+    return f"To fill the empty cells of Final top-1 and top-5: {'; '.join(commands)}.{several}"
 
 
 def inheriting(report: Report) -> str:

@@ -21,7 +21,6 @@ from moo_bnas.report.style import (
     GREY,
     INK,
     ORANGE,
-    PAPER,
     PINK,
     RED,
     Figure,
@@ -34,32 +33,24 @@ from moo_bnas.report.tables import Row, estimated, inheriting, rows
 from moo_bnas.results.points import Point, Report
 
 
-def pareto(report: Report) -> go.Figure:
-    """The figure of `pareto.html`: the front, with a title."""
-    drawn = _draw_front(report)
+def front_title(report: Report) -> str:
+    """The title of `pareto.html`: how many networks were found, and how many are on the front."""
+    return f"{report.study}: {len(report.search)} binary networks, {len(report.front)} on the front"
+
+
+def front_note(report: Report) -> str:
+    """What was searched, and what the accuracies of `pareto.html` are."""
     failed = f", {report.failed} failed" if report.failed else ""
     inherited = ""
     if report.definition.parent is not None:
         inherited = ", from the weights of a parent"
         if report.definition.recipe.epochs:  # else no full-precision network was trained
             inherited += " (full precision: from scratch)"
-    drawn.update_layout(
-        title={
-            "pad": {"t": 16},
-            "text": f"{escape(report.study)}: {len(report.search)} binary networks, "
-            f"{len(report.front)} on the front"
-            f"<br><sup>{escape(report.definition.network.name)} on {report.definition.data.name}, "
-            f"{report.mode} search{failed}; validation accuracy after "
-            f"{report.definition.recipe.epochs} epochs{inherited}</sup>",
-            "y": 0.98,
-            "yanchor": "top",
-        },
-        # Inside, where networks are expensive and inaccurate: few points are there.
-        legend={"orientation": "v", "x": 1, "xanchor": "right", "y": 0, "yanchor": "bottom"},
-        paper_bgcolor=PAPER,
-        margin={"t": 80, "r": 40},
+    return (
+        f"{report.definition.network.name} on {report.definition.data.name}, {report.mode} "
+        f"search{failed}; validation accuracy after {report.definition.recipe.epochs} "
+        f"epochs{inherited}"
     )
-    return drawn
 
 
 def front_figure(report: Report) -> Figure:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
 
 from moo_bnas.definition import Definition
 from moo_bnas.evolution.scoring import front, hypervolume
@@ -16,12 +19,13 @@ class Step:
 
     Attributes:
         evaluations: Number of evaluations that were finished, failed ones included.
-        hours: Hours since the first candidate was begun; pauses count.
+        seconds: Seconds so far in which at least one candidate was in training; pauses, in which
+            nobody worked on the run, do not count.
         score: Best fitness, or hypervolume, of all candidates that were finished by then.
     """
 
     evaluations: int
-    hours: float
+    seconds: float
     score: float
 
 
@@ -36,7 +40,7 @@ def convergence(definition: Definition, mode: str, trials: Sequence[Trial]) -> t
             `score.score_of` defines them).
         trials: Trials of the search.
     """
-    begun = min((t.started for t in trials if t.started is not None), default=None)
+    spent = _in_training(trials)
     ended = [(t.ended, t.number, t) for t in trials if t.ended is not None]
     cheapest, most_expensive = definition.cost_range()
     best = float("-inf")
@@ -57,6 +61,33 @@ def convergence(definition: Definition, mode: str, trials: Sequence[Trial]) -> t
                 on = front(accuracies, costs)
                 accuracies, costs = [accuracies[i] for i in on], [costs[i] for i in on]
                 best = hypervolume(accuracies, costs, cheapest, most_expensive)
-        if best > float("-inf") and begun is not None:
-            steps.append(Step(count, (at - begun).total_seconds() / 3600, best))
+        if best > float("-inf"):
+            steps.append(Step(count, spent(at), best))
     return tuple(steps)
+
+
+def _in_training(trials: Sequence[Trial]) -> Callable[[datetime], float]:
+    """A function that gives the seconds before a moment in which any of these was in training."""
+    last = max((t.ended for t in trials if t.ended is not None), default=None)
+    spans = sorted(
+        (t.started, end)
+        for t in trials
+        if t.started is not None and (end := t.ended or last) is not None and end > t.started
+    )
+    merged: list[tuple[datetime, datetime]] = []
+    for start, end in spans:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
+        else:
+            merged.append((start, end))
+    before = [0.0, *accumulate((end - start).total_seconds() for start, end in merged)]
+    starts = [start for start, _ in merged]
+
+    def seconds(moment: datetime) -> float:
+        place = bisect_right(starts, moment)
+        if not place:
+            return 0.0
+        start, end = merged[place - 1]
+        return before[place - 1] + (min(moment, end) - start).total_seconds()
+
+    return seconds

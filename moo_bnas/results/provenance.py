@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from moo_bnas.storage import WORKER_VERSIONS, Study, Trial
+from moo_bnas.storage import (
+    WORKER_VERSIONS,
+    Study,
+    Trial,
+    baselines_of,
+    confirm_of,
+    final_of,
+    parent_of,
+)
 
 
 @dataclass(frozen=True)
@@ -18,7 +26,8 @@ class Trainings:
     Attributes:
         what: `search`, `references`, `parent`, `confirm` or `final`.
         trained: Number of networks that were trained for this run.
-        copied: Number of evaluations that were copied instead, by the study that they come from.
+        copied: Number of evaluations that were copied instead, by where they come from: `search`,
+            `references`, ... of this very run, or else the name of another run's study.
         seconds: Seconds that all training runs took together.
         devices: Number of networks that were trained, by device.
         failures: Number of trials that failed, by reason.
@@ -80,7 +89,7 @@ def making(
         other_versions=_others(study),
         began=min((t.started for t in every if t.started is not None), default=None),
         ended=max((t.ended for t in every if t.ended is not None), default=None),
-        trainings=tuple(_trainings(what, some) for what, some in trials.items() if some),
+        trainings=tuple(_trainings(study.name, *each) for each in trials.items() if each[1]),
         final_recipe=definition.get("final"),
     )
 
@@ -91,10 +100,13 @@ def _others(study: Study) -> dict[str, list[str]]:
     return {package: found for package, found in others.items() if found}
 
 
-def _trainings(what: str, trials: Sequence[Trial]) -> Trainings:
+def _trainings(run: str, what: str, trials: Sequence[Trial]) -> Trainings:
     complete = [t.evaluation for t in trials if t.evaluation is not None]
     trained = [e for e in complete if e.copied_from is None]
-    copied = Counter(e.copied_from.study for e in complete if e.copied_from is not None)
+    own = {run: "search", baselines_of(run): "references", confirm_of(run): "confirm"}
+    own |= {parent_of(run): "parent", final_of(run): "final"}
+    sources = [e.copied_from.study for e in complete if e.copied_from is not None]
+    copied = Counter(own.get(source, source) for source in sources)
     failed = Counter(t.failure or "unknown" for t in trials if t.state == "fail")
     return Trainings(
         what=what,

@@ -60,7 +60,8 @@ class Status:
         workers: The workers at work.
         workers_silent: Number of workers that sent no heartbeat for long.
         workers_gone: Number of workers that have left or died.
-        seconds_left: Estimate of the time that the search still takes; None if it cannot be made.
+        seconds_left: Estimate of the time that the search still takes; None if it cannot be made,
+            or nobody drives the search.
         parent: How far the training run of the parent is; None if the run has no parent.
         confirm: Number of repeats that confirm networks by state; None if there are none.
         final: Number of final trainings by state; None if there are none.
@@ -213,7 +214,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
     by_estimate = score_of(definition, mode, complete, estimates)[1] if estimates else None
     seconds = [t.result.train_seconds for t in complete]
     left = None
-    if seconds and recent:
+    if seconds and recent and driver is not None:
         undone = max(total - len(complete) - sum(failures.values()), 0)
         left = sum(seconds) / len(seconds) * undone / len(recent)
     return Status(

@@ -36,7 +36,8 @@ changes in the same transaction.
   whose evaluation is known is finished with a copy of it.
 - One driver at a time holds the lease of a study and renews it. If its process has exited on this
   host, or was silent for six heartbeats, another driver takes the lease over.
-- A study that is deleted with Optuna while it is in use ends its driver and workers.
+- A study that is deleted while it is in use ends its driver and workers. Other studies keep the
+  evaluations that they copied from it, and may copy more; but not those whose files went with it.
 - COMPLETE trials are never changed. Only if a user asks for it, a final training that has failed,
   or whose model is lost, waits again in place, and its evaluation is forgotten.
 - Every operation may be repeated after an outage of the server, also if it was committed and only
@@ -57,6 +58,7 @@ from optuna.storages import RDBStorage
 
 from moo_bnas.storage.claims import Claims
 from moo_bnas.storage.database import Database
+from moo_bnas.storage.deletions import Deletions
 from moo_bnas.storage.leases import Leases
 from moo_bnas.storage.names import (
     TRAINING,
@@ -65,6 +67,7 @@ from moo_bnas.storage.names import (
     final_of,
     is_sibling,
     parent_of,
+    siblings_of,
     training_of,
 )
 from moo_bnas.storage.records import (
@@ -114,6 +117,7 @@ __all__ = [
     "is_sibling",
     "parent_of",
     "pareto_metrics",
+    "siblings_of",
     "study_gone",
     "training_of",
 ]
@@ -135,6 +139,7 @@ class Storage:
         claims: What workers do with trials: take, finish, give back, try again.
         workers: The workers that have joined.
         leases: Which driver holds which study.
+        deletions: What goes with a run that is deleted.
 
     Raises:
         StorageError: If it cannot be opened, or holds no run and `create` is not set.
@@ -150,6 +155,7 @@ class Storage:
         self.workers = Workers(database)
         self.claims = Claims(database, self.workers)
         self.leases = Leases(database)
+        self.deletions = Deletions(database)
 
     @property
     def optuna(self) -> RDBStorage:

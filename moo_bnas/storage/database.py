@@ -33,7 +33,12 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from moo_bnas.errors import StorageAwayError, StorageBusyError, StorageError
+from moo_bnas.errors import (
+    StorageAwayError,
+    StorageBusyError,
+    StorageEmptyError,
+    StorageError,
+)
 from moo_bnas.passwords import hide_password, is_escaped
 from moo_bnas.storage.engine import (
     check_driver,
@@ -327,10 +332,13 @@ class Database:
                 "create it first"
             )
         if not create and not Path(path).exists():
-            raise self._no_run()
+            raise StorageEmptyError(
+                f"there is no file {path} (the storage {self.shown_url}); begin a run with "
+                "`moo-bnas run`, change into the folder of its file, or name it with --storage"
+            )
 
     def _no_run(self) -> StorageError:
-        return StorageError(
+        return StorageEmptyError(
             f"the storage {self.shown_url} holds no run of moo-bnas; start one with `moo-bnas run "
             "--storage ...`, or correct the URL"
         )

@@ -34,6 +34,11 @@ def final_of(study_name: str) -> str:
     return study_name + _FINAL
 
 
+def siblings_of(study_name: str) -> list[str]:
+    """The names of all siblings that a run may have."""
+    return [study_name + end for end in _SIBLINGS]
+
+
 def training_of(number: int) -> str:
     """The attribute that holds progress and checkpoint of one of a study's long training runs."""
     return f"{TRAINING} {number}"

@@ -96,11 +96,11 @@ class Studies:
             return self._expect(connection, name)
 
     def choose(self, name: str | None) -> str:
-        """The name of a run as given; without one, the name of the only run here.
+        """The name of a run as given; without one, the name of the run that was begun last.
 
         Raises:
             StorageError: If the name is that of a sibling, or if none was given and there is no
-                run, or more than one.
+                run.
             DefinitionError: If the name is one that no run of moo-bnas has, such as a path.
         """
         if name is not None:
@@ -113,12 +113,7 @@ class Studies:
         names = self.names()
         if not names:
             raise self._none()
-        if len(names) > 1:
-            raise StorageError(
-                f"{self._db.shown_url} holds {len(names)} studies ({', '.join(names)}); give one "
-                "with --study-name"
-            )
-        return check_name(names[0])
+        return check_name(names[-1])
 
     @waiting_out
     def find(self, name: str) -> Study | None:
@@ -130,7 +125,7 @@ class Studies:
 
     @waiting_out
     def names(self) -> list[str]:
-        """The names of the runs here, without their siblings."""
+        """The names of the runs here, without their siblings, in the order of their beginnings."""
         if not self._db.has_studies:
             return []
         with self._db.read() as connection:
@@ -277,7 +272,7 @@ class Studies:
             select(studies.c.study_name)
             .join(attributes, attributes.c.study_id == studies.c.study_id)
             .where(attributes.c.key == "definition")
-            .order_by(studies.c.study_name)
+            .order_by(studies.c.study_id)  # which rises, also where SQLite gives one out again
         )
         return [name for name in found if not is_sibling(name)]
 

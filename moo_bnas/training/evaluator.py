@@ -19,7 +19,7 @@ from moo_bnas.evolution.space import Genotype
 from moo_bnas.fingerprint import EVALUATION_VERSION, candidate_seed
 from moo_bnas.models.model_file import Card, Image, Layer, Model, to_bytes
 from moo_bnas.networks.cost import flops, memory_bits
-from moo_bnas.networks.module import build
+from moo_bnas.networks.module import build, set_constants
 from moo_bnas.task import FinalTask
 from moo_bnas.training.device_data import DeviceData, to_device
 from moo_bnas.training.device_errors import on_device
@@ -247,7 +247,9 @@ class Evaluator:
         widths = self._space.widths_of(genotype, self._network.base_widths)
         specs = self._network.layers(widths, precision)
         torch.manual_seed(seed)
-        made: nn.Module = (self._network.module or build)(specs, self._definition.network.binarizer)
+        options = self._definition.network
+        made: nn.Module = (self._network.module or build)(specs, options.binarizer)
+        set_constants(made, options.binarizer_constants)
         return made
 
     def _card(self, task: FinalTask, accuracy: float, top5: float, losses: Sequence[float]) -> Card:

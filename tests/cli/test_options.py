@@ -9,6 +9,7 @@ import click
 import pytest
 
 from moo_bnas.cli import cli, main
+from moo_bnas.cli.options import Amounts
 from tests.conftest import Cli
 
 NUMBERS = (
@@ -22,6 +23,8 @@ TEXTS = (
 NEEDED = {
     "cost": ["vgg_small"],
     "data": ["digits"],
+    "compare": ["a", "b"],
+    "delete": ["a"],
     "export": ["none.safetensors", "--format", "packed"],
     "predict": ["none.safetensors", "x.png"],
     "run": ["digits", "--workers", "0"],
@@ -100,6 +103,24 @@ class _Either:
     def __enter__(self) -> None: ...
     def __exit__(self, *told: object) -> bool:
         return told[0] is None or told[0] is SystemExit
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        *(("40000", 40000), ("1e6", 1e6), ("40k", 40e3), ("1.5M", 1.5e6), ("2 G", 2e9)),
+        *(("40kbit", 40e3), ("7.3 Mbits", 7.3e6), ("5kB", 40e3), ("3bit", 3), ("1e2k", 1e5)),
+    ],
+)
+def test_amounts_have_prefixes_and_units(text: str, amount: float) -> None:
+    found = Amounts({"bit": 1, "B": 8}).convert(text, None, None)
+    assert found == pytest.approx(amount)
+
+
+@pytest.mark.parametrize("text", ["40x", "k", "40kk", "1..2", "0", "-3k", "40kFLOPs", "nan", ""])
+def test_other_amounts_are_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Amounts({"bit": 1, "B": 8}).convert(text, None, None)
 
 
 def test_a_gpu_that_is_not_there_is_refused_at_once(cli: Cli, tmp_path: Path) -> None:

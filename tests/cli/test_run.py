@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 
 from tests.cli.conftest import LOCAL
 from tests.conftest import TINY, Cli, fresh_database, start_cli
+from tests.driving import FINAL
 
 
 @pytest.mark.timeout(240)
@@ -61,6 +62,7 @@ def test_a_run_from_beginning_to_end(cli: Cli, tmp_path: Path, tiny_path: Path) 
     changed = cli("run", tiny_path, *LOCAL, "--trade-off", "5")
     assert changed.returncode == 2
     assert "search.trade_off was 4.0, now 5.0" in changed.stderr
+    assert "restore it (--set search.trade_off=4.0)" in changed.stderr
 
     elsewhere = tmp_path / "elsewhere"
     assert cli("report", "--out", elsewhere).returncode == 0
@@ -73,8 +75,9 @@ def test_a_run_from_beginning_to_end(cli: Cli, tmp_path: Path, tiny_path: Path) 
     document = json.loads((tmp_path / "runs/tiny-scalar-s0/pareto.json").read_text())
     assert document["mode"] == "scalar"
     unnamed = cli("status")
-    assert unnamed.returncode == 1
-    assert "holds 2 studies (tiny-pareto-s0, tiny-scalar-s0); give one" in unnamed.stderr
+    assert unnamed.returncode == 0
+    assert "run tiny-scalar-s0, the latest of 2 in sqlite:///moo-bnas.db;" in unnamed.stderr
+    assert unnamed.stdout.startswith("tiny-scalar-s0 (scalar): finished")
 
 
 def test_confirm_is_added_to_a_finished_run_and_compares_with_uniform_networks(
@@ -96,6 +99,38 @@ def test_confirm_is_added_to_a_finished_run_and_compares_with_uniform_networks(
     again = cli("run", *options, "--confirm", "2", "--confirm-seeds", "2")
     assert again.stdout == done.stdout
     assert "workers" not in again.stderr  # nothing is left to do
+
+
+def test_a_dry_run_says_what_would_be_and_stores_nothing(
+    cli: Cli, tmp_path: Path, folder_path: Path, tiny_path: Path
+) -> None:
+    options = ("--set", "recipe.epochs=2", "--max-memory", "40kbit", "--workers", "2")
+    done = cli("run", tiny_path, *options, "--dry-run", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert told["run"] == "tiny-pareto-s0 in sqlite:///moo-bnas.db; nothing is stored now"
+    assert told["candidates"] == "18 of 2 epochs, and 5 references"
+    assert told["data"] == "digits: 1,077 train, 360 validation, 360 test"
+    assert told["workers"] == "2 on cpu"
+    assert told["time"].startswith("about ")
+    refused = cli("run", folder_path, "--dry-run", "--data-root", "nowhere")
+    assert refused.returncode == 3
+    assert not list(tmp_path.glob("*.db"))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_whose_data_are_missing_leaves_no_study(
+    cli: Cli, tmp_path: Path, folder_path: Path
+) -> None:
+    for command in ("run", "parent"):
+        done = cli(command, folder_path, *LOCAL, "--data-root", "nowhere")
+        assert done.returncode == 3
+        assert "looked for images in nowhere/set/train/<class>/ and found none" in done.stderr
+    (tmp_path / "final.toml").write_text(folder_path.read_text() + FINAL)
+    done = cli("train", "final.toml", "--ratios", "1", *LOCAL, "--data-root", "nowhere")
+    assert done.returncode == 3
+    assert not list(tmp_path.glob("*.db"))
+    assert not (tmp_path / "runs").exists()
 
 
 def test_ctrl_c_stops_cleanly_and_prints_the_command_that_resumes(

@@ -29,8 +29,17 @@ def test_workers_that_keep_dying_end_the_run_with_their_last_words(tmp_path: Pat
         workers.check(progressed=False)
     message = str(caught.value)
     assert f"{MAX_DEATHS} local workers died in a row, the last with exit code 1" in message
-    assert "holds no run of moo-bnas" in message
+    assert "there is no file" in message
     assert str(tmp_path / "worker-0.log") in message
+    workers.stop()
+
+
+def test_wrong_usage_of_a_worker_is_final(tmp_path: Path) -> None:
+    workers = LocalWorkers("s", LocalOptions("sqlite:///x.db", ("gpu",), tmp_path, tmp_path))
+    workers.start()
+    workers._processes[0].wait(60)
+    with pytest.raises(WorkersError, match="got 'gpu', expected auto, cpu or cuda:N"):
+        workers.check(progressed=False)
     workers.stop()
 
 

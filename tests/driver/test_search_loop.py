@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 import moo_bnas.driver.run
-from moo_bnas.definition import Definition, override, parse_definition
+from moo_bnas.definition import Definition, parse_definition
 from moo_bnas.driver import search_loop, upkeep
 from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.driver.progress import Progress
@@ -20,6 +20,7 @@ from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.evolution.space import Genotype
+from moo_bnas.overrides import override
 from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect
 from moo_bnas.results.status import read_status

@@ -16,11 +16,12 @@ from typing import Annotated
 import pytest
 
 from moo_bnas import definition as definitions
-from moo_bnas.definition import Definition, SearchOptions, load_definition, override
+from moo_bnas.definition import Definition, SearchOptions, load_definition
 from moo_bnas.driver.choosing import Choice
 from moo_bnas.driver.run import open_run
 from moo_bnas.errors import DefinitionError
 from moo_bnas.models.model_file import read_model
+from moo_bnas.overrides import override
 from moo_bnas.recipe import CandidateRecipe, Recipe
 from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect

@@ -22,8 +22,11 @@ from moo_bnas.models.writing import SUFFIXES
 Forge = Callable[[dict[str, Any]], None]
 """Changes a card in place."""
 
-FILES = ("model.safetensors", *(f"model{suffix}" for suffix in SUFFIXES.values()))
-"""Names of a network's files: trained, packed, ONNX, torch."""
+FILES = (
+    "model.safetensors",
+    *(f"model{suffix}" for form, suffix in SUFFIXES.items() if form != "c"),
+)
+"""Names of the files that can be read: trained, packed, ONNX, torch."""
 
 
 def contents(model: Model) -> dict[str, bytes]:

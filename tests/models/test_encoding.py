@@ -28,7 +28,8 @@ from moo_bnas.models.model_file import (
 )
 from moo_bnas.models.packed import pack
 from moo_bnas.models.writing import Format, export
-from moo_bnas.networks.binarizers import BINARIZERS, SIGNS
+from moo_bnas.networks.binarizers import BINARIZERS
+from moo_bnas.networks.binarizers.binarizer import SIGNS
 from moo_bnas.networks.layers import ImageShape, LayerList
 from tests.binarizers import PER_CHANNEL
 from tests.models.trained import digits_images, trained

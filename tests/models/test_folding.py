@@ -59,7 +59,10 @@ VGG = "vgg_small dorefa"
     ("changes", "message"),
     [
         ({"kind": "packed"}, "m is an exported network (packed), expected a trained one; give"),
-        ({"own_module": True}, "m holds the network vgg_small, whose module another package made"),
+        (
+            {"own_module": True},
+            "m holds the network vgg_small of another package, which cannot",
+        ),
         ({"binarizer": "none"}, "m has the binarizer 'none', expected one of dorefa, sign"),
         (
             {"layers": trained("vgg_small sign").card.layers},

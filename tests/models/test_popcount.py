@@ -14,17 +14,18 @@ from torch.nn import functional
 
 from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Image, Layer, Model, parse_model, to_bytes
-from moo_bnas.models.packed import pack
-from moo_bnas.models.popcount import Bits, PopcountNetwork, binary_sums, words
+from moo_bnas.models.packed import pack, reference
+from moo_bnas.models.popcount import Bits, PopcountNetwork, binary_sums, load, words
+from moo_bnas.models.writing import export
 from moo_bnas.networks.layers import ImageShape, LayerList
 from moo_bnas.networks.module import BinaryConv2d, build
 from tests.binarizers import ONE_BIT
-from tests.models.trained import assert_same, inputs_of, logits_of, restore, trained
+from tests.models.trained import assert_same, digits_images, inputs_of, logits_of, restore, trained
 
 
 def _packed(model: Model) -> PopcountNetwork:
     content = to_bytes(pack(model.card, fold(model, "model")))
-    return PopcountNetwork(parse_model(content, "packed"), "packed")
+    return reference(parse_model(content, "packed"), "packed")
 
 
 def _conv(c_in: int, c_out: int, kernel: int, stride: int, padding: int) -> Layer:
@@ -163,6 +164,44 @@ def test_a_binary_conv_of_what_is_no_longer_bits(binarizer: str) -> None:
     with torch.inference_mode():
         expected = module(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(_packed(model)(images), expected, rtol=0, atol=1e-5)
+
+
+ALONE = """
+import sys
+for name in ("moo_bnas", "torch", "safetensors", "numba"):
+    sys.modules[name] = None  # cannot be imported
+sys.path.insert(0, sys.argv[1])
+import numpy
+from moo_bnas_packed import load
+network = load(sys.argv[1] + "/model.packed.safetensors")
+pixels = numpy.load(sys.argv[1] + "/pixels.npy")
+numpy.save(sys.argv[1] + "/logits.npy", network(network.normalise(pixels)))
+"""
+
+
+@pytest.mark.parametrize("name", ["resnet18 small sign", "vgg_small per_channel"])
+def test_the_file_beside_it_runs_it_with_numpy_only(name: str, tmp_path: Path) -> None:
+    model = trained(name)
+    (tmp_path / "model.safetensors").write_bytes(to_bytes(model))
+    export(tmp_path / "model.safetensors", "packed")
+    np.save(tmp_path / "pixels.npy", digits_images())
+    subprocess.run([sys.executable, "-c", ALONE, tmp_path], cwd="/", check=True)
+    assert np.array_equal(np.load(tmp_path / "logits.npy"), _packed(model)(inputs_of(model)))
+
+
+def test_files_that_it_refuses(trained_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"version 1 \(kind trained, version 1\); make one with"):
+        load(trained_path)
+    export(trained_path, "packed")
+    path = trained_path.with_name("model.packed.safetensors")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'\\"version\\":1', b'\\"version\\":2'))
+    with pytest.raises(ValueError, match=r"version 1 \(kind packed, version 2\)"):
+        load(path)
+    for size in (0, 7, 100, len(content) - 1):
+        path.write_bytes(content[:size])
+        with pytest.raises(ValueError, match="is not a packed network, or it is incomplete or dam"):
+            load(path)
 
 
 def test_a_packed_file_runs_without_torch(tmp_path: Path) -> None:

@@ -110,8 +110,10 @@ def test_images_of_any_size_become_those_of_the_network(
 def test_the_command_prints_a_line_an_image(
     cli: Cli, make: Callable[[Format | None], Path], folder: Path
 ) -> None:
-    done = cli("predict", make("packed"), "images", "--top", "2")
-    assert (done.returncode, done.stderr) == (0, "")
+    file = make("packed")
+    done = cli("predict", file, "images", "--top", "2")
+    assert done.returncode == 0
+    assert re.fullmatch(rf"{file} runs with numba kernels for .+\n", done.stderr)
     lines = done.stdout.splitlines()
     assert len(lines) == 12
     assert re.fullmatch(r"images/a/00.png  \d \d+\.\d\d %  \d \d+\.\d\d %", lines[0])
@@ -132,6 +134,7 @@ def test_the_command_as_json_with_a_broken_image(
     assert done.returncode == 3
     document = json.loads(done.stdout)
     assert (document["kind"], document["network"]) == ("onnx", "vgg_small")
+    assert document["runtime"] == "onnxruntime"
     assert document["file"] == str(path)
     assert [Path(p["path"]).stem for p in document["predictions"]] == [
         *("01", "03", "05", "07", "09", "11", "02")
@@ -146,12 +149,24 @@ def test_the_command_as_json_with_a_broken_image(
     assert lines[2].startswith("moo-bnas: 2 of 9 images could not be read, as reported above; fix")
 
 
-def test_a_broken_image_is_an_error_in_python(
+def test_broken_images_are_left_out_in_python_too(
     make: Callable[[Format | None], Path], folder: Path
 ) -> None:
-    (folder / "b" / "04.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="cannot read the image .*04.png"):
-        moo_bnas.predict(make("packed"), [folder / "a", folder / "b"])
+    packed = make("packed")
+    whole = {p.path: p.top(1) for p in moo_bnas.predict(packed, folder)}
+    broken = folder / "a" / "06.png"
+    broken.write_bytes(b"no image")
+    with pytest.warns(UserWarning, match="left out: cannot read the image .*06.png") as warned:
+        found = moo_bnas.predict(packed, folder)
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+    del whole[broken]
+    assert {p.path: p.top(1) for p in found} == whole
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.raises(DataError, match="cannot read the image .*06.png.*; 1 more cannot be read"),
+    ):
+        moo_bnas.predict(packed, [broken, folder / "none.png"])
 
 
 def test_a_folder_without_images_is_refused(
@@ -235,4 +250,36 @@ def test_without_onnxruntime_it_says_what_to_install(
     assert str(done.exception) == (
         "ONNX files need the Python package onnxruntime, which is not installed; "
         "pip install 'moo-bnas[onnx]'"
+    )
+
+
+def test_a_packed_file_runs_without_numba_and_says_so(
+    make: Callable[[Format | None], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make("packed")
+    fast = Predictor(path)
+    assert fast.runtime.startswith("numba kernels for ")
+    monkeypatch.delitem(sys.modules, "moo_bnas.models.fast.network")
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "moo_bnas.models.fast.kernels")
+    slow = Predictor(path)
+    assert slow.runtime == ("numpy only; pip install 'moo-bnas[fast]' makes it many times as fast")
+    np.testing.assert_allclose(
+        slow.probabilities(digits_images()), fast.probabilities(digits_images()), atol=1e-6
+    )
+
+
+def test_numba_that_does_not_start_is_reported(
+    make: Callable[[Format | None], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Broken:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "moo_bnas.models.fast.kernels":
+                raise ImportError("Numba needs NumPy 2.3 or less. Got NumPy 2.9.")
+
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    for name in ("kernels", "network"):
+        monkeypatch.delitem(sys.modules, f"moo_bnas.models.fast.{name}", raising=False)
+    assert Predictor(make("packed")).runtime == (
+        "numpy only, because numba does not start (Numba needs NumPy 2.3 or less. Got NumPy 2.9.)"
     )

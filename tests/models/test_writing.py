@@ -39,9 +39,10 @@ def test_the_packed_sizes_that_are_printed_add_up(cli: Cli, trained_path: Path) 
 @pytest.mark.parametrize(
     ("form", "names"),
     [
-        ("packed", {"model.packed.safetensors"}),
+        ("packed", {"model.packed.safetensors", "moo_bnas_packed.py"}),
         ("onnx", {"model.onnx"}),
         ("torch", {"model.plain.safetensors", "moo_bnas_plain.py"}),
+        ("c", {"model.c", "model.h"}),
     ],
 )
 def test_files_lie_beside_the_trained_one_unless_told_otherwise(
@@ -51,14 +52,16 @@ def test_files_lie_beside_the_trained_one_unless_told_otherwise(
     assert {p.name for p in tmp_path.iterdir()} == names | {"model.safetensors"}
     other = tmp_path / "other"
     other.mkdir()
-    assert _export(trained_path, "--format", form, "--out", other / "mine").exit_code == 0
+    main = next(n for n in sorted(names) if n.startswith("model."))
+    # The name of a C file is part of its content.
+    own = main if form == "c" else "mine"
+    assert _export(trained_path, "--format", form, "--out", other / own).exit_code == 0
     there = {p.name: p.read_bytes() for p in other.iterdir()}
-    assert set(there) == {"mine"} | (names & {"moo_bnas_plain.py"})
-    main = next(n for n in names if n.startswith("model"))
-    assert there["mine"] == (tmp_path / main).read_bytes()
+    assert set(there) == {own} | (names - {main})
+    assert there[own] == (tmp_path / main).read_bytes()
 
 
-@pytest.mark.parametrize("form", ["packed", "onnx", "torch"])
+@pytest.mark.parametrize("form", ["packed", "onnx", "torch", "c"])
 def test_a_place_that_cannot_be_written_is_named(trained_path: Path, form: str) -> None:
     def refused(out: Path) -> str:
         done = _export(trained_path, "--format", form, "--out", out)
@@ -92,7 +95,7 @@ def test_what_is_no_trained_network_is_refused(trained_path: Path) -> None:
     assert "incomplete or damaged" in refused(trained_path)
     trained_path.unlink()
     assert f"cannot read {trained_path}: No such file or directory; give" in refused(trained_path)
-    assert [p.name for p in packed.parent.iterdir()] == [packed.name]
+    assert {p.name for p in packed.parent.iterdir()} == {packed.name, "moo_bnas_packed.py"}
 
 
 def test_an_extra_that_is_not_installed_is_named(
@@ -108,3 +111,11 @@ def test_an_extra_that_is_not_installed_is_named(
 def test_every_help_has_an_example(command: str) -> None:
     done = CliRunner().invoke(commands, [command, "--help"])
     assert f"Example:\n    moo-bnas {command}" in done.stdout
+
+
+def test_a_c_file_that_has_the_name_of_its_header_is_refused(trained_path: Path) -> None:
+    done = _export(trained_path, "--format", "c", "--out", trained_path.with_name("net.h"))
+    assert isinstance(done.exception, ModelFileError)
+    assert str(done.exception).endswith(
+        "net.h: its header has that name; give an --out that ends with .c"
+    )

@@ -32,6 +32,7 @@ class Case:
     base_width: int
     precision: Precision = "binary"
     stem: str | None = None
+    downsampling: str | None = None
     widths: tuple[int, ...] | None = None
 
 
@@ -47,6 +48,7 @@ CASES = {
     ),
     "vgg_small per_channel": Case("vgg_small", "per_channel", 8, widths=(7, 9, 11, 13, 5, 15)),
     "resnet18 small per_channel": Case("resnet18", "per_channel", 4, stem="small"),
+    "resnet18 small real bireal": Case("resnet18", "bireal", 4, stem="small", downsampling="real"),
     "vgg_small uneven": Case("vgg_small", "uneven", 8),
 }
 
@@ -54,16 +56,27 @@ CASES = {
 @cache
 def trained(name: str) -> Model:
     """The network of a case, trained on digits for three epochs, with its card."""
+    return train(CASES[name])
+
+
+def train(case: Case, epochs: int = 3) -> Model:
+    """A network trained on digits, with its card."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    case, digits = CASES[name], Digits()
-    network = make_network(case.network, digits.shape, base_width=case.base_width, stem=case.stem)
+    digits = Digits()
+    network = make_network(
+        case.network,
+        digits.shape,
+        base_width=case.base_width,
+        stem=case.stem,
+        downsampling=case.downsampling,
+    )
     widths = case.widths or network.base_widths
     specs = network.layers(widths, case.precision)
     loaded = digits.load(Path(), 0, "final")
     data = to_device(loaded, 8, torch.device("cpu"))
     module = build(specs, case.binarizer)
-    Training(module, data, Recipe(epochs=3, batch_size=64, learning_rate=0.1), 0).run()
+    Training(module, data, Recipe(epochs=epochs, batch_size=64, learning_rate=0.1), 0).run()
     used = flops(network, widths, case.precision)
     card = Card(
         network=case.network,

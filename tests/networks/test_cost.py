@@ -54,6 +54,15 @@ def test_resnet18_costs_what_the_paper_prints(
     assert f"{flops(RESNET, widths, precision) / 1e6:.2f}" == megaflops
 
 
+def test_real_downsampling_costs_64_times_its_binary_convs() -> None:
+    real = make_network("resnet18", downsampling="real")
+    # Three 1x1 convs, which give out 128 channels on 28x28, 256 on 14x14 and 512 on 7x7.
+    macs = 64 * 128 * 28**2 + 128 * 256 * 14**2 + 256 * 512 * 7**2
+    difference = flops(real, real.base_widths) - flops(RESNET, RESNET.base_widths)
+    assert difference == macs * 63 / 64
+    assert f"{flops(real, real.base_widths) / 1e6:.2f}" == "168.28"
+
+
 def test_a_vgg_small_counted_by_hand() -> None:
     network = make_network("vgg_small", base_width=2)
     # conv k*k*c_in + 1 per output; binary layers / 64; maps of 32, 32, 16, 16, 8, 8 pixels

@@ -19,7 +19,14 @@ from moo_bnas.networks import make_network
 from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.cost import macs
 from moo_bnas.networks.layers import ImageShape
-from moo_bnas.networks.module import Activation, BinaryConv2d, SpecModule, build, set_progress
+from moo_bnas.networks.module import (
+    Activation,
+    BinaryConv2d,
+    SpecModule,
+    build,
+    set_constants,
+    set_progress,
+)
 from moo_bnas.networks.network import Network
 from tests.binarizers import ONE_BIT
 
@@ -206,6 +213,17 @@ def test_progress_reaches_every_gradient_and_no_state() -> None:
         for layer in module.modules()
         if isinstance(layer, Activation | BinaryConv2d)
     ] == [0.75] * 10  # 5 activations, 5 binary convs
+
+
+def test_constants_reach_every_gradient() -> None:
+    network = NETWORKS["vgg_small"]
+    module = build(network.layers(network.base_widths, "binary"), "reste")
+    set_constants(nn.Sequential(module), {"power": 2.0})
+    assert [
+        layer.binarizer.values["power"]
+        for layer in module.modules()
+        if isinstance(layer, Activation | BinaryConv2d)
+    ] == [2.0] * 10
 
 
 def test_gradients_change_with_progress() -> None:

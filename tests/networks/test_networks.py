@@ -42,6 +42,14 @@ def test_resnet18_adds_equal_shapes_for_any_widths() -> None:
     assert layers[short.inputs[0]].kind == "binarize"
 
 
+def test_real_downsampling_reads_real_values() -> None:
+    net = make_network("resnet18", downsampling="real")
+    layers = {s.name: s for s in net.layers(net.base_widths, "binary")}
+    short = layers["block3_short"]
+    assert (short.kernel, short.stride, short.precision) == (1, 2, "full")
+    assert short.inputs == ("block2_add",)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [

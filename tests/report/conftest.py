@@ -94,7 +94,7 @@ def report(tiny: Definition) -> Report:
         knee=knee,
         best=knee,
         score_name="hypervolume",
-        convergence=(Step(1, 0.5, 0.25), Step(3, 1.0, 0.5), Step(5, 2.0, 0.75)),
+        convergence=(Step(1, 1800.0, 0.25), Step(3, 3600.0, 0.5), Step(5, 7200.0, 0.75)),
         uniform_score=0.6,
         making=MAKING,
     )

@@ -10,7 +10,8 @@ from moo_bnas.definition import load_definition
 from moo_bnas.networks.cost import COSTS
 from moo_bnas.report.figures import figures
 from moo_bnas.report.style import Figure
-from moo_bnas.report.trade_off import hover, pareto
+from moo_bnas.report.trade_off import front_figure, front_note, front_title, hover
+from moo_bnas.results.convergence import Step
 from moo_bnas.results.points import Final, Report
 from moo_bnas.results.provenance import Making
 from tests.report.conftest import make_point
@@ -25,6 +26,10 @@ def drawn(report: Report, name: str) -> Sequence[Any]:
     figure = by_name(report)[name].drawn
     assert figure is not None
     return tuple(figure.data)
+
+
+def pareto(report: Report) -> Any:
+    return front_figure(report).drawn
 
 
 def test_the_front_shows_every_point_once_and_marks_what_matters(report: Report) -> None:
@@ -44,7 +49,8 @@ def test_the_front_shows_every_point_once_and_marks_what_matters(report: Report)
     axis = pareto(report).layout.yaxis
     assert (axis.type, axis.range[0] > axis.range[1]) == ("log", True)
     assert dict(zip(axis.tickvals, axis.ticktext, strict=True))[5.0] == "95"
-    assert "1 failed" in pareto(report).layout.title.text
+    assert front_title(report) == "s: 4 binary networks, 3 on the front"
+    assert "pareto search, 1 failed; validation accuracy after 1 epochs" in front_note(report)
 
 
 def test_estimates_are_drawn_with_bars_and_the_measured_front_on_demand(report: Report) -> None:
@@ -74,12 +80,21 @@ def test_hovering_shows_all_of_a_point(report: Report) -> None:
         assert part in text
 
 
-def test_convergence_is_drawn_against_evaluations_and_hours(report: Report) -> None:
-    for name, x in (("evaluations", [1, 3, 5]), ("hours", [0.5, 1.0, 2.0])):
+def test_convergence_is_drawn_against_evaluations_and_time(report: Report) -> None:
+    for name, x in (("evaluations", [1, 3, 5]), ("time", [0.5, 1.0, 2.0])):
         search, uniform = drawn(report, f"convergence-{name}")
         assert (list(search.x), list(search.y)) == (x, [0.25, 0.5, 0.75])
         assert list(uniform.y) == [0.6, 0.6]
     assert "0.75 after 5 evaluations" in by_name(report)["convergence-evaluations"].caption
+    shown = by_name(report)["convergence-time"]
+    assert shown.caption.endswith("pauses left out: 2 h 00 min so far.")
+    assert shown.drawn is not None
+    assert shown.drawn.layout.xaxis.title.text == "hours of training"
+    quick = replace(report, convergence=(Step(1, 9.0, 0.5), Step(2, 45.0, 0.6)))
+    figure = by_name(quick)["convergence-time"].drawn
+    assert figure is not None
+    assert figure.layout.xaxis.title.text == "seconds of training"
+    assert list(figure.data[0].x) == [9.0, 45.0]
 
 
 def test_channels_stand_beside_uniform_1x(report: Report) -> None:
@@ -126,12 +141,7 @@ def test_what_is_not_there_yet_is_said(empty: Report) -> None:
         "importance": "0 candidates have finished; at least 10 are needed to show which genes "
         "matter.",
     }
-    assert pareto(empty).data == ()
-
-
-def test_what_others_have_written_is_escaped(report: Report) -> None:
-    strange = replace(report, study="<i>s</i>")
-    assert "&lt;i&gt;s" in pareto(strange).layout.title.text
+    assert pareto(empty) is None
 
 
 def test_reports_of_references_alone_are_drawn(report: Report) -> None:

@@ -23,7 +23,7 @@ def test_each_figure_becomes_an_image(report: Report, folder: Path) -> None:
     paths = write_images(report, folder, "svg")
     assert sorted(p.name for p in paths) == [
         *("accuracy-flops.svg", "channels.svg", "convergence-evaluations.svg"),
-        *("convergence-hours.svg", "front.svg"),
+        *("convergence-time.svg", "front.svg"),
     ]
     assert sorted(folder.iterdir()) == sorted(paths)
     front = (folder / "front.svg").read_text()

@@ -13,6 +13,7 @@ import pytest
 from moo_bnas.definition import load_definition, parse_definition
 from moo_bnas.report.page import as_toml, page, pareto_page
 from moo_bnas.results.points import Report
+from moo_bnas.results.provenance import Trainings
 from tests.browser import look
 
 KNEE = "binary 0.25 2 0.25 0.5 2 0.5"
@@ -37,6 +38,11 @@ def test_the_page_says_what_there_is(report: Report) -> None:
     assert "2026-01-02 03:04 UTC" in text
     assert "2 h 03 min" in text
     assert "1 of the search from other" in text
+    assert "from the references of this run" not in text
+    assert (
+        "To fill the empty cells of Final top-1 and top-5: moo-bnas train --study-name s --best "
+        "(or --knee, --trial N); moo-bnas baseline --study-name s."
+    ) in text
     assert "milestones = [60, 120]" in text
 
 
@@ -87,6 +93,32 @@ def test_a_browser_draws_the_page_on_a_phone_and_in_the_dark(
     assert dark.answers[7:9] == ["uniform 2x", True]
     assert dark.answers[10] == "trial 1 (knee, best)"
     assert dark.answers[1] <= 1280
+
+
+def test_what_a_run_copied_from_itself_is_said_so(report: Report) -> None:
+    search = Trainings("search", 1, {"references": 2, "s2": 1}, 1.0, {}, {}, 0)
+    references = Trainings("references", 2, {}, 1.0, {}, {}, 0)
+    made = replace(report.making, trainings=(search, references))
+    text = page(replace(report, making=made))
+    assert "2 of the search from the references of this run, 1 of the search from s2" in text
+
+
+def test_a_browser_draws_the_front_alone_on_a_phone_and_in_the_dark(
+    report: Report, tmp_path: Path
+) -> None:
+    path = tmp_path / "pareto.html"
+    path.write_text(pareto_page(report), encoding="utf-8")
+    questions = [
+        "document.documentElement.scrollWidth",
+        f"getComputedStyle({FRONT}.querySelector('.xtitle')).fill",
+        "getComputedStyle(document.body).backgroundColor",
+        f"{FRONT}.querySelector('.legend').getBoundingClientRect().right <= innerWidth",
+        "document.querySelector('h1').getBoundingClientRect().right <= innerWidth",
+    ]
+    phone, dark = look(path, questions, [(390, "light"), (390, "dark")])
+    assert (phone.complaints, phone.requests) == ([], [])
+    assert phone.answers == [390, "rgb(36, 41, 47)", "rgb(255, 255, 255)", True, True]
+    assert dark.answers == [390, "rgb(230, 232, 234)", "rgb(20, 24, 28)", True, True]
 
 
 def test_a_browser_draws_the_front_alone(report: Report, tmp_path: Path) -> None:

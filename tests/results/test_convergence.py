@@ -43,11 +43,22 @@ TRIALS = [
 
 def test_a_step_stands_for_each_evaluation_in_the_order_of_their_ends(tiny: Definition) -> None:
     steps = convergence(tiny, "scalar", TRIALS)
-    assert [(s.evaluations, s.hours, s.score) for s in steps] == [
+    assert [(s.evaluations, s.seconds / 3600, s.score) for s in steps] == [
         (2, 2.0, 49.0),  # the first one has failed
         (3, 2.5, 49.0),
         (4, 3.5, 57.0),
     ]
+
+
+def test_pauses_do_not_count(tiny: Definition) -> None:
+    trials = [
+        trial(0, 50.0, 1000.0, 0.0, 1.0),
+        trial(1, 60.0, 1000.0, 0.5, 1.5),
+        trial(2, 70.0, 1000.0, 60.0, 61.0),  # after a weekend
+        trial(3, 80.0, 1000.0, 62.0, 64.0),
+    ]
+    steps = convergence(tiny, "scalar", trials)
+    assert [s.seconds / 3600 for s in steps] == [1.0, 1.5, 2.5, 4.5]
 
 
 @pytest.mark.parametrize("mode", ["scalar", "pareto"])

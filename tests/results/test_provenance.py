@@ -39,6 +39,15 @@ def test_what_was_copied_took_no_time_here() -> None:
     assert (made.seed, made.finished, made.final_recipe) == (3, True, None)
 
 
+def test_what_a_run_copies_from_itself_is_named_as_such() -> None:
+    sources = ("s.baselines", "s", "s.confirm", "other.baselines")
+    search = [
+        trial("complete", 3, evaluation(9.0, copied_from=Source(name, 1))) for name in sources
+    ]
+    (told,) = making(STUDY, {"search": search}).trainings
+    assert told.copied == {"references": 1, "search": 1, "confirm": 1, "other.baselines": 1}
+
+
 def test_versions_of_workers_that_differ_are_listed() -> None:
     attributes = {
         **STUDY.attributes,

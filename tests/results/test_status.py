@@ -3,11 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from moo_bnas.definition import Definition
+from moo_bnas.driver.candidates import candidate
 from moo_bnas.driver.run import open_run
 from moo_bnas.processes import here
 from moo_bnas.results.status import read_status
 from moo_bnas.storage import Storage
 from tests.driver.test_lease import dead_pid  # noqa: F401 (a fixture)
+from tests.fakes import evaluation
 
 
 def _storage(folder: Path) -> Storage:
@@ -26,6 +28,23 @@ def test_status_tells_who_is_silent_and_who_has_left(tmp_path: Path, tiny: Defin
     assert "workers      1 at work, 1 silent, 1 have left" in found.as_text()
     document = found.as_document()
     assert (document["workers_silent"], document["workers_gone"]) == (1, 1)
+
+
+def test_no_time_is_left_while_nobody_drives(tmp_path: Path, tiny: Definition) -> None:
+    run = open_run(_storage(tmp_path), "s", tiny, "pareto", 0)
+    space = tiny.make_space()
+    run.storage.trials.submit(run.study, space, [candidate(tiny, space.uniform(1.0), "binary")])
+    workers = run.storage.workers
+    workers.join(run.study, "w", "elsewhere", 1, "cpu", 60.0)
+    claim = run.storage.claims.take([run.study], "w", {"binary": "f" * 64, "full": "g" * 64})
+    assert claim is not None
+    assert run.storage.claims.finish(
+        claim, "w", evaluation(50.0, train_seconds=3.0), {"accuracy": 50.0, "flops": 1.0}
+    )
+    assert read_status(run.storage, "s").seconds_left is None
+    assert run.storage.leases.take(run.study, "token", "elsewhere", 2, 60.0, None)
+    # 18 candidates in all, one is done, one worker
+    assert read_status(run.storage, "s").seconds_left == 17 * 3.0
 
 
 def test_status_tells_which_driver_lives(

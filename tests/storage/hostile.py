@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import moo_bnas
-from moo_bnas.definition import Definition, override
+from moo_bnas.definition import Definition
 from moo_bnas.driver.confirmation import Confirmation
+from moo_bnas.driver.deletion import delete_run, find_doomed
 from moo_bnas.driver.final_loop import FinalDriver
 from moo_bnas.driver.lease import driver_lease
 from moo_bnas.driver.local_workers import LocalOptions, LocalWorkers
@@ -113,7 +114,8 @@ class Forged:
         self.reported: set[str] = set()
 
     def _make(self) -> None:
-        shorter = override(self.definition, generations=2)
+        search = self.definition.search.model_copy(update={"generations": 2})
+        shorter = self.definition.model_copy(update={"search": search})
         run = open_run(Storage(self.url, create=True), NAME, shorter, "pareto", 0)
         workers, storage = _no_workers(self.url), run.storage
         with fake_worker(self.url, NAME):
@@ -235,7 +237,13 @@ def train(forged: Forged) -> None:
             finals.fetch(trial, forged.inside / "report")
 
 
-ACTIONS: tuple[Action, ...] = (status, report, worker, run, train)
+def delete(forged: Forged) -> None:
+    """What `moo-bnas delete` does."""
+    doomed = find_doomed(Storage(forged.url), NAME, None, keep_artifacts=False)
+    show(f"{delete_run(doomed, _not_longer)} files")
+
+
+ACTIONS: tuple[Action, ...] = (status, report, worker, run, train, delete)
 
 
 def _serve(forged: Forged, *, only_final: bool) -> None:

@@ -15,6 +15,7 @@ from tests.storage.hostile import (
     SECRET,
     Action,
     Forged,
+    delete,
     report,
     run,
     status,
@@ -45,7 +46,7 @@ HOSTILE: tuple[object, ...] = (
 )
 _ATTRIBUTES = ("study_user_attributes", "study_system_attributes", "trial_user_attributes")
 _VERSIONS = ("alembic_version", "version_info", "moo_bnas_schema")  # others are refused at once
-_DOES = (worker, run, train)
+_DOES = (worker, run, train, delete)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_the_run_that_is_forged_is_one_that_every_command_works_on(forged: Forge
     for action in ACTIONS:
         assert forged.forge("UPDATE studies SET study_name = study_name")
         said[action] = forged.use(action, action.__name__)
-    assert said[status] is said[report] is said[worker] is None
+    assert said[status] is said[report] is said[worker] is said[delete] is None
     assert said[run] == ""  # stopped while it waits for workers
     assert "is not a safetensors file" in str(said[train])  # the fake worker's model is none
 

@@ -18,7 +18,7 @@ from tests.storage.rows import make_study
 
 
 def test_a_storage_is_not_made_by_looking_into_it(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="holds no run of moo-bnas; start one with"):
+    with pytest.raises(StorageError, match="there is no file .*none.db .*; begin a run with"):
         Storage(f"sqlite:///{tmp_path}/none.db")
     assert not (tmp_path / "none.db").exists()
 

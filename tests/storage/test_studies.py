@@ -58,9 +58,16 @@ def test_an_unknown_study_is_answered_with_those_there_are(storage: Storage) -> 
     with pytest.raises(StorageError, match="holds no study 'two', only one; give one"):
         storage.studies.open("two")
     assert storage.studies.choose(None) == "one"
-    make_study(storage, "other")
-    with pytest.raises(StorageError, match=r"holds 2 studies \(one, other\)"):
-        storage.studies.choose(None)
+
+
+def test_without_a_name_the_run_that_was_begun_last_is_chosen(storage: Storage) -> None:
+    for name in ("b", "a", "a.baselines"):
+        make_study(storage, name)
+    assert storage.studies.names() == ["b", "a"]
+    assert storage.studies.choose(None) == "a"
+    make_study(storage, "b")  # is opened
+    assert storage.studies.choose(None) == "a"
+    assert storage.studies.choose("b") == "b"
 
 
 def test_other_data_than_the_first_workers_are_refused(storage: Storage) -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from moo_bnas.definition import Definition
+from moo_bnas.definition import Definition, parse_definition
 from moo_bnas.errors import (
     DefinitionError,
     DeviceError,
@@ -49,6 +49,20 @@ def test_a_repeat_has_another_seed_and_the_same_images(tiny: Definition) -> None
     # 360 validation images, whichever the seed.
     assert (other.accuracy * 3.6) == pytest.approx(round(other.accuracy * 3.6))
     assert set(evaluator._loaded) == {"search"}
+
+
+def test_constants_of_the_binarizer_reach_the_training_run(tiny: Definition) -> None:
+    accuracies = []
+    for t_start in (0.1, 5.0):
+        values = tiny.model_dump()
+        constants = {"t_start": t_start}
+        values["network"].update(binarizer="irnet", binarizer_constants=constants)
+        values["recipe"].update(epochs=3, learning_rate=0.05)
+        changed = parse_definition(values, "test")
+        genotype = changed.make_space().uniform(2)
+        found = Evaluator(changed, "cpu", Path()).evaluate(genotype, "binary", lambda: False)
+        accuracies.append(found.accuracy_per_epoch)
+    assert accuracies[0] != accuracies[1]
 
 
 def test_a_device_that_is_not_there_is_told(tiny: Definition) -> None:

@@ -1,15 +1,10 @@
-"""Binarizers: how weights and activations are encoded in bits, and what gradient passes.
-
-To add one, add it to `BINARIZERS`: definitions accept its name, `networks.autograd` trains it, and
-all exporters read its `Encoding`. Its functions use methods of tensors only, because this module
-is also imported where torch is not.
-"""
+"""The record of a binarizer: how weights and activations become bits, and what gradient passes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -18,11 +13,11 @@ from moo_bnas.errors import DefinitionError
 if TYPE_CHECKING:
     from torch import Tensor
 
-Gradient = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
+Gradient = Callable[..., "Tensor"]
 """Maps (incoming gradient, input, progress) to the gradient with respect to the input.
 
 Progress is the share of training that is done, from 0 to below 1, as a scalar tensor on the device
-of the input; it is constant within an epoch.
+of the input; it is constant within an epoch. The constants of the binarizer are passed by name.
 """
 
 
@@ -69,20 +64,37 @@ class Encoding:
 
 
 @dataclass(frozen=True)
+class Constant:
+    """A number that a gradient depends on, and that a definition may set.
+
+    Attributes:
+        value: Its value; that of the paper, where a definition does not set it.
+        least: Smallest value that makes sense.
+        below: Values that make sense are below this.
+    """
+
+    value: float
+    least: float
+    below: float = math.inf
+
+
+@dataclass(frozen=True)
 class Binarizer:
     """One way to binarize.
 
     Attributes:
         name: Name in a definition and on the card of a model file.
         encoding: Values that activations and weights take.
-        window: Interval of activations over which gradient passes. Batch norms before a binarizer
-            start with their mean in its middle and half its width as standard deviation.
+        window: Open interval of activations over which gradient passes. Batch norms before a
+            binarizer start with their mean in its middle and half its width as standard deviation.
         weights: Maps the weights of a conv, out x in x kernel x kernel, to a tensor of the same
             shape, of which the signs are taken, and to their scales: a scalar, or of shape (out,)
             where `encoding.scales` is "channel".
-        activation_gradient: Gradient of an activation; None: the incoming gradient, strictly inside
-            of the window.
+        activation_gradient: Gradient of activations inside of the window, given that of the levels,
+            as a tensor of its own; None: the same.
         weight_gradient: Gradient of the weights, given that of the scaled signs; None: the same.
+        constants: What the gradients depend on, by name. Values do not: a file of a network needs
+            no constants.
     """
 
     name: str
@@ -91,6 +103,34 @@ class Binarizer:
     weights: Callable[[Tensor], tuple[Tensor, Tensor]]
     activation_gradient: Gradient | None = None
     weight_gradient: Gradient | None = None
+    constants: Mapping[str, Constant] = field(default_factory=dict)
+
+    @cached_property
+    def values(self) -> dict[str, float]:
+        """The value of each constant, by name."""
+        return {name: constant.value for name, constant in self.constants.items()}
+
+    def having(self, values: Mapping[str, float]) -> Binarizer:
+        """This binarizer with other values of some constants.
+
+        Raises:
+            DefinitionError: If it has no such constant, or a value makes no sense.
+        """
+        constants = dict(self.constants)
+        for name, value in values.items():
+            if name not in constants:
+                raise DefinitionError(
+                    f"got the constant {name!r:.100} of binarizer {self.name}, expected "
+                    f"{' or '.join(constants) or 'none'}; remove it or correct its name"
+                )
+            least, below = constants[name].least, constants[name].below
+            if not least <= value < below:
+                raise DefinitionError(
+                    f"got {name} = {value:g} of binarizer {self.name}, expected at least {least:g}"
+                    f"{'' if math.isinf(below) else f' and below {below:g}'}; correct it"
+                )
+            constants[name] = replace(constants[name], value=float(value))
+        return replace(self, constants=constants)
 
     @property
     def middle(self) -> float:
@@ -103,22 +143,14 @@ class Binarizer:
         return (self.window[1] - self.window[0]) / 2
 
 
-def check_binarizer(name: str) -> str:
-    """Returns a name that is in `BINARIZERS`.
-
-    Raises:
-        DefinitionError: If it is not.
-    """
-    if name not in BINARIZERS:
-        raise DefinitionError(
-            f"got binarizer {name!r}, expected one of {', '.join(BINARIZERS)}; choose one of these"
-        )
-    return name
-
-
 def mean_magnitude(w: Tensor) -> tuple[Tensor, Tensor]:
     """The weights and `E(|w|)` of Eq. 1, one scale per layer."""
     return w, w.abs().mean()
+
+
+def mean_magnitude_per_channel(w: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights and `E(|w|)` of each filter."""
+    return w, w.abs().mean(dim=(1, 2, 3))
 
 
 ZERO_ONE = Encoding(levels=(0.0, 1.0), thresholds=(0.5,), inclusive=False)
@@ -127,12 +159,5 @@ ZERO_ONE = Encoding(levels=(0.0, 1.0), thresholds=(0.5,), inclusive=False)
 SIGNS = Encoding(levels=(-1.0, 1.0), thresholds=(0.0,), inclusive=True)
 """`sign(x)`, where the sign of 0 (and of -0) is +1."""
 
-BINARIZERS = {
-    binarizer.name: binarizer
-    for binarizer in (
-        # Zhou et al., DoReFa-Net, 2016: `round(clip(x, 0, 1))`, as in Eq. 1.
-        Binarizer("dorefa", ZERO_ONE, window=(0.0, 1.0), weights=mean_magnitude),
-        # Courbariaux et al., BinaryNet, 2016: `sign(x)`, gradient where |x| < 1.
-        Binarizer("sign", SIGNS, window=(-1.0, 1.0), weights=mean_magnitude),
-    )
-}
+SIGNS_PER_CHANNEL = replace(SIGNS, scales="channel")
+"""The same, with one weight scale per output channel."""

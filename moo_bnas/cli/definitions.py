@@ -1,4 +1,4 @@
-"""`moo-bnas studies`."""
+"""`moo-bnas definitions`, which `moo-bnas definitions` is the former name of."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from moo_bnas.cli.options import general_options
 from moo_bnas.output import show
 
 
-@click.command(short_help="List the definitions that come with moo-bnas.")
+@click.command(short_help="List the definitions that come with moo-bnas, or show one.")
+@click.option("--show", "shown", metavar="NAME", help="Print the file of one definition.")
 @general_options
-def studies() -> None:
+def definitions(shown: str | None) -> None:
     """List the definitions that come with moo-bnas: name, network, data, what each needs.
 
-    \b
-    Example:
-      moo-bnas studies
-    """
-    from moo_bnas.definition import load_definition, shipped
+    A definition is a file that says what to search, on what data, and how.
 
+    \b
+    Examples:
+      moo-bnas definitions
+      moo-bnas definitions --show digits
+    """
+    from moo_bnas.definition import load_definition
+    from moo_bnas.shipped import shipped, shipped_text
+
+    if shown is not None:
+        show(shipped_text(shown).rstrip("\n"))
+        return
     for name in shipped():
         definition = load_definition(name)
         options, needs = definition.search, definition.data.needs.replace("DEFINITION", name)

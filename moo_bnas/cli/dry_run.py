@@ -1,0 +1,111 @@
+"""What `moo-bnas run --dry-run` prints: what a run would be, and about how long it would take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moo_bnas.cli.driving import DriverOptions, notify
+from moo_bnas.cli.searching import RunOptions
+from moo_bnas.output import aligned, show
+from moo_bnas.units import duration, quantity
+
+if TYPE_CHECKING:
+    from moo_bnas.definition import Definition
+    from moo_bnas.evolution.space import Genotype
+
+_LIMIT = 5.0  # seconds of training that each network gets
+
+
+def dry_run(search: RunOptions, driver: DriverOptions) -> None:
+    """Prints what a run would be; stores nothing.
+
+    Raises:
+        DefinitionError: Where the run could not be made.
+        DataError: Where its data are missing or broken.
+    """
+    from moo_bnas.driver.local_workers import local_devices
+    from moo_bnas.driver.run import check_run, default_name, make_search
+    from moo_bnas.passwords import hide_password
+
+    definition, mode, seed = search.definition(), search.mode, search.seed
+    name = driver.study_name or default_name(definition, mode, seed)
+    check_run(name, definition, mode, seed)
+    space, options = definition.make_space(), definition.search
+    devices = local_devices(driver.workers, driver.device) or (driver.device,)
+    devices = tuple("cpu" if each == "auto" else each for each in devices)  # there is no GPU
+    first = make_search(definition, mode, seed).ask()
+    costs = definition.cost.each(definition.make_network(), space, first)
+    order = [genotype for _, genotype in sorted(zip(costs, first, strict=True))]
+    chosen = [order[0], order[len(order) // 2], order[-1]]
+    notify(f"training {len(chosen)} networks for up to {_LIMIT:g} s each, to measure the pace")
+    images, pace, parent_pace = _measure(definition, driver, devices[0], chosen)
+    twin = 1.0 in space.ratios and definition.recipe.epochs > 0
+    references = len(space.ratios) + twin
+    trainings, workers = options.candidates + references, len(devices)
+    seconds = pace * definition.recipe.epochs * trainings / workers
+    rows = [
+        (
+            "candidates",
+            f"{options.candidates} of {definition.recipe.epochs} epochs, and "
+            f"{references} references",
+        )
+    ]
+    if definition.parent is not None:
+        before = parent_pace * definition.parent.epochs
+        seconds += before
+        rows.append(("parent", f"{definition.parent.epochs} epochs, about {duration(before)}"))
+    time = f"about {duration(seconds)}, while nothing else uses the machine"
+    if not definition.recipe.epochs:
+        time += f"; scoring {options.candidates} networks comes on top"
+    cheapest, dearest = (definition.cost.amount(c) for c in definition.cost_range())
+    show(
+        aligned(
+            [
+                ("run", f"{name} in {hide_password(driver.storage_url)}; nothing is stored now"),
+                ("network", f"{definition.network.name}, {len(space.genes)} genes"),
+                (
+                    "space",
+                    f"{quantity(space.size, 1).strip()} networks, {cheapest} to {dearest} "
+                    f"{definition.cost.title}",
+                ),
+                *rows,
+                ("data", f"{definition.data.name}: {images}"),
+                ("workers", f"{workers} on {', '.join(dict.fromkeys(devices))}"),
+                (
+                    "an epoch",
+                    f"{pace:.2g} s, the mean of {len(chosen)} networks of the first generation",
+                ),
+                ("time", time),
+            ]
+        )
+    )
+
+
+def _measure(
+    definition: Definition, driver: DriverOptions, device: str, chosen: list[Genotype]
+) -> tuple[str, float, float]:
+    """What data there are; seconds per epoch of candidates, and of the parent if there is one."""
+    import torch
+
+    from moo_bnas.training.device_data import to_device
+    from moo_bnas.training.pace import seconds_per_epoch
+
+    loaded = definition.data.load(driver.data_root, definition.recipe.seed, "search")
+    data = to_device(loaded, definition.make_network().image.size, torch.device(device))
+
+    images = (
+        f"{len(loaded.train.rows):,} train, {len(loaded.scoring.rows):,} validation, "
+        f"{loaded.test_images:,} test"
+    )
+    found = [0.0]
+    if definition.recipe.epochs:  # without, candidates are scored with what they inherit
+        found = [
+            seconds_per_epoch(definition, definition.recipe, data, genotype, _LIMIT)
+            for genotype in chosen
+        ]
+    parent = 0.0
+    if definition.parent is not None:
+        space = definition.make_space()
+        top = space.uniform(space.ratios[-1])
+        parent = seconds_per_epoch(definition, definition.parent, data, top, _LIMIT)
+    return images, sum(found) / len(found), parent

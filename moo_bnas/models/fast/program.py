@@ -1,0 +1,97 @@
+"""The rows of a program: what `lowering` writes and `kernels` reads, without numba."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+WINDOWS = 4
+"""Windows of a tile: their sums are computed together."""
+
+CHANNELS = 32
+"""Output channels of a tile, and of a block of weights."""
+
+
+class Op(IntEnum):
+    """What a step does."""
+
+    LOAD = 0
+    BITS_TO_BITS = 1
+    BITS_TO_FLOATS = 2
+    FLOATS_TO_BITS = 3
+    FLOATS_TO_FLOATS = 4
+    BINARIZE = 5
+    MAX_POOL = 6
+    BATCH_NORM = 7
+    RELU = 8
+    ADD = 9
+    MEAN = 10
+    FLATTEN = 11
+    LINEAR = 12
+    LEVELS = 13
+
+
+CONVS = (Op.BITS_TO_BITS, Op.BITS_TO_FLOATS, Op.FLOATS_TO_BITS, Op.FLOATS_TO_FLOATS)
+
+STEP = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "op",
+            # Addresses of grids, and how they lie: pixels row by row, with a border of zeros.
+            # Floats have `channels` numbers per pixel, bits whole words of 64.
+            "source",
+            "source_size",
+            "source_border",
+            "source_bytes",  # per pixel
+            "other",  # the branch that is added; 0: none
+            "other_border",
+            "out",
+            "out_size",
+            "out_border",
+            "out_bytes",
+            "clear",  # words of 64 bits of the output that are set to 0 before the step
+            "in_channels",
+            "channels",
+            # Convs: blocks of 32 channels, tiles (see TILE), bytes from the start of a window to
+            # each of its elements, and the weights, [block][element][32].
+            "blocks",
+            "tiles",
+            "tile_count",
+            "elements",
+            "element_count",
+            "weights",
+            # Binary convs: for the ones of each window, pixels from its start to each of its
+            # pixels; then room for the ones of each pixel, int32, and of each window, int64.
+            "places",
+            "place_count",
+            "pixel_ones",
+            "window_ones",
+            # To bits: thresholds per channel (int64 of sums, or float32), with `class_size` of
+            # them per class of position; bits to flip, uint32 per block; whether the 4 windows of
+            # a tile become one bit.
+            "thresholds",
+            "class_size",
+            "flips",
+            "pooled",
+            "levels",  # float32, lower and higher
+            # To floats: sum = step * d + lows[class][channel], all float64; then scale and batch
+            # norm (0: none), float32 per channel.
+            "step",
+            "lows",
+            "scale",
+            "multiplier",
+            "offset",
+            # Max-pools.
+            "kernel",
+            "stride",
+            "padding",
+        )
+    ]
+)
+"""One step; all numbers are int64, addresses included."""
+
+TILE = 16
+"""Numbers per tile, int32: for each of its windows the pixel of the source where it begins, then
+the pixels of the output, the classes of position, and the pixels of the other branch."""

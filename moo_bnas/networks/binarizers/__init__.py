@@ -1,0 +1,30 @@
+"""Binarizers: how weights and activations are encoded in bits, and what gradient passes.
+
+To add one, add it to `BINARIZERS`: definitions accept its name and its constants,
+`networks.autograd` trains it, and all exporters read its `Encoding`. Its functions use methods of
+tensors only, because these modules are also imported where torch is not.
+"""
+
+from __future__ import annotations
+
+from moo_bnas.errors import DefinitionError
+from moo_bnas.networks.binarizers.binarizer import Binarizer, Encoding
+from moo_bnas.networks.binarizers.fixed import BIREAL, DOREFA, SIGN, XNOR
+from moo_bnas.networks.binarizers.scheduled import IRNET, RECU, RESTE
+
+__all__ = ["BINARIZERS", "Binarizer", "Encoding", "check_binarizer"]
+
+BINARIZERS = {b.name: b for b in (DOREFA, SIGN, BIREAL, XNOR, IRNET, RESTE, RECU)}
+
+
+def check_binarizer(name: str) -> str:
+    """Returns a name that is in `BINARIZERS`.
+
+    Raises:
+        DefinitionError: If it is not.
+    """
+    if name not in BINARIZERS:
+        raise DefinitionError(
+            f"got binarizer {name!r}, expected one of {', '.join(BINARIZERS)}; choose one of these"
+        )
+    return name
