@@ -213,7 +213,7 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     driver.check_data(definition, name, "search")
     folder = driver.out or default_out(name)
     make_folder(folder)
-    storage = Storage(driver.storage_url, create=True)
+    storage = Storage(driver.storage_url, create=True, wait=driver.wait)
     run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     if before := known_before(run.study):
         show(
