@@ -151,7 +151,9 @@ class Chaos:
 
     def _audit(self) -> None:
         """Makes the tables of the storage, and the trigger."""
-        Storage(self._url, create=True).rest()
+        storage = Storage(self._url, create=True)
+        storage._database.make()
+        storage.rest()
         engine = create_engine(self._url)
         with engine.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE audit (trial_id INTEGER)")

@@ -67,7 +67,7 @@ class TrainsNothing:
         return evaluation(97.0, top5=99.0), b"weights"
 
 
-class _Fake(TrainsNothing):
+class Fake(TrainsNothing):
     """Adds the number of a repeat to the accuracy."""
 
     def __init__(self, accuracy: Callable[[Genotype], float]) -> None:
@@ -93,7 +93,7 @@ def fake_worker(
 
     def serve() -> None:
         while not over.is_set():  # a driver restarts those that leave before it has begun
-            work(Storage(url), study_name, _Fake(accuracy), over)
+            work(Storage(url), study_name, Fake(accuracy), over)
 
     thread = threading.Thread(target=serve)
     thread.start()

@@ -27,7 +27,7 @@ from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect
 from moo_bnas.storage import Storage, database, outages
 from moo_bnas.storage.engine import is_busy
-from tests.conftest import fresh_database
+from tests.conftest import fresh_database, start_cli
 from tests.driving import search_driver
 from tests.fakes import fake_worker
 from tests.mariadb import NO_MARIADB, MariaDBServer, is_installed
@@ -199,6 +199,21 @@ def test_a_server_that_is_away_at_the_start_is_reported_at_once(server: Server) 
     server.stop()
     with pytest.raises(StorageAwayError, match="check that it is reachable"):
         Storage(url, create=True)
+
+
+def test_a_server_that_is_away_at_the_start_is_waited_for_if_that_is_asked_for(
+    server: Server, tmp_path: Path
+) -> None:
+    url = fresh_database(server)
+    server.stop()
+    process = start_cli("worker", "--wait", cwd=tmp_path, MOO_BNAS_STORAGE=url)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "trying again" in line:
+            break
+    server.start()
+    assert "holds no run of moo-bnas" in process.stderr.read()
+    assert process.wait() == 1
 
 
 def test_a_server_without_a_free_connection_is_waited_for_from_the_start(

@@ -22,6 +22,7 @@ from moo_bnas.cli.options import (
     heartbeat_option,
     options_as,
     storage_option,
+    wait_option,
 )
 from moo_bnas.output import show
 from moo_bnas.passwords import STORAGE_VARIABLE
@@ -40,6 +41,7 @@ class DriverOptions:
 
     Attributes:
         storage_url: URL of the storage.
+        wait: Whether to wait for a server that is down.
         study_name: Name of the run; None: the command's default.
         artifacts_url: Where weights are kept; None: where the run has kept them so far.
         workers: Number of local workers; None: one per GPU or core.
@@ -50,6 +52,7 @@ class DriverOptions:
     """
 
     storage_url: str
+    wait: bool
     study_name: str | None
     artifacts_url: str | None
     workers: int | None
@@ -80,7 +83,7 @@ class DriverOptions:
         if self.workers == 0:
             return
         try:
-            if Storage(self.storage_url).studies.find(name) is not None:
+            if Storage(self.storage_url, wait=self.wait).studies.find(name) is not None:
                 return
         except StorageEmptyError:
             pass
@@ -116,6 +119,7 @@ def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any
         "driver",
         DriverOptions,
         storage_option,
+        wait_option,
         click.option("--study-name", metavar="NAME", help=study),
         click.option(
             "--workers",

@@ -110,12 +110,15 @@ def open_final(
     from moo_bnas.driver.final_definition import definition_in_effect, find_run
     from moo_bnas.driver.finals import open_finals
     from moo_bnas.driver.run import default_name
+    from moo_bnas.report.files import make_folder
     from moo_bnas.storage import Storage
 
+    if driver.out is not None:
+        make_folder(driver.out)  # before a storage is made for nothing
     artifacts = driver.artifacts_url
     if create and given is not None:
         driver.check_data(given, driver.study_name or default_name(given), "final")
-    storage = Storage(driver.storage_url, create=create and given is not None)
+    storage = Storage(driver.storage_url, create=create and given is not None, wait=driver.wait)
     name = driver.study_name if given is not None else choose_run(storage, driver.study_name)
     run = find_run(storage, name, given, artifacts, create=create)
     definition = definition_in_effect(storage, run, given, final.epochs)

@@ -158,6 +158,13 @@ storage_option = click.option(
     help="Database of the run, as an SQLAlchemy URL.",
 )
 
+wait_option = click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait for a database server that is down when this command starts, as for one that goes "
+    "down later.",
+)
+
 study_option = click.option(
     "--study-name",
     metavar="NAME",

@@ -211,9 +211,9 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     name = driver.study_name or default_name(definition, mode, seed)
     check_run(name, definition, mode, seed)  # before a storage is made for nothing
     driver.check_data(definition, name, "search")
-    storage = Storage(driver.storage_url, create=True)
     folder = driver.out or default_out(name)
-    make_folder(folder)  # before a study is made for nothing
+    make_folder(folder)  # before a storage is made for nothing, too
+    storage = Storage(driver.storage_url, create=True, wait=driver.wait)
     run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     if before := known_before(run.study):
         show(

@@ -21,11 +21,13 @@ from moo_bnas.cli.options import (
     heartbeat_option,
     storage_option,
     study_option,
+    wait_option,
 )
 
 
 @click.command(short_help="Join a run and train its candidates.")
 @storage_option
+@wait_option
 @study_option
 @data_root_option
 @artifacts_option
@@ -65,6 +67,7 @@ from moo_bnas.cli.options import (
 @general_options
 def worker(
     storage_url: str,
+    wait: bool,
     study_name: str | None,
     data_root: Path,
     artifacts_url: str | None,
@@ -94,7 +97,7 @@ def worker(
     from moo_bnas.storage import Storage
     from moo_bnas.storage.artifacts import join_artifacts
 
-    storage = Storage(storage_url)
+    storage = Storage(storage_url, wait=wait)
     study = storage.studies.open(choose_run(storage, study_name))
     definition = stored_definition(study.attributes["definition"])
     storage.rest()

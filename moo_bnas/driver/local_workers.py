@@ -110,7 +110,7 @@ class LocalWorkers:
 
     def _spawn(self, i: int) -> subprocess.Popen[bytes]:
         options = self._options
-        command = [sys.executable, "-m", "moo_bnas", "worker", "--until-stdin-closes"]
+        command = [sys.executable, "-m", "moo_bnas", "worker", "--wait", "--until-stdin-closes"]
         command += ["--only-final"] * options.only_final
         command += ["--processes", str(options.processes)] * (options.processes > 1)
         command += ["--study-name", self._study_name, "--device", options.devices[i]]

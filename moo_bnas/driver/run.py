@@ -114,6 +114,8 @@ def open_run(
         ArtifactsError: Where that store cannot be used.
     """
     check_run(study_name, definition, mode, seed)
+    siblings_of = (baselines_of, parent_of) if definition.parent is not None else (baselines_of,)
+    storage.studies.refuse_foreign([study_name, *(of(study_name) for of in siblings_of)])
     siblings = pareto_metrics(definition.cost.name)
     metrics = SCALAR_METRICS if mode == "scalar" else siblings
     attributes = {

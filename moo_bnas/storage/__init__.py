@@ -54,6 +54,8 @@ changes in the same transaction.
 
 from __future__ import annotations
 
+from optuna.storages import RDBStorage
+
 from moo_bnas.storage.claims import Claims
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.deletions import Deletions
@@ -126,12 +128,12 @@ class Storage:
 
     Args:
         url: SQLAlchemy URL.
-        create: Whether to make the file and the tables if they are missing.
+        create: Whether it may be without file and tables, which are then made with the first study.
+        wait: Whether to wait for a server that is down, as if it had gone down later.
 
     Attributes:
         url: The URL with its driver, and with its password: not to be shown.
         shown_url: The URL without its password.
-        optuna: The same storage as an object of Optuna.
         studies: Studies and their attributes.
         trials: What the driver does with trials: submit, read, count.
         claims: What workers do with trials: take, finish, give back, try again.
@@ -143,18 +145,22 @@ class Storage:
         StorageError: If it cannot be opened, or holds no run and `create` is not set.
     """
 
-    def __init__(self, url: str, *, create: bool = False) -> None:
-        database = Database(url, create=create)
+    def __init__(self, url: str, *, create: bool = False, wait: bool = False) -> None:
+        database = Database(url, create=create, wait=wait)
         self._database = database
         self.url = database.url.render_as_string(hide_password=False)
         self.shown_url = database.shown_url
-        self.optuna = database.optuna_storage
         self.studies = Studies(database)
         self.trials = Trials(database)
         self.workers = Workers(database)
         self.claims = Claims(database, self.workers)
         self.leases = Leases(database)
         self.deletions = Deletions(database)
+
+    @property
+    def optuna(self) -> RDBStorage:
+        """The same storage as an object of Optuna."""
+        return self._database.optuna_storage
 
     def rest(self) -> None:
         """Closes the connection until the next operation."""

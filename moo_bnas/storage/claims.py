@@ -219,7 +219,8 @@ class Claims:
         Returns:
             False if the claim was taken away: then nothing is written.
         """
-        values = [float(scores[m]) for m in claim.study.metrics]
+        known = stored.Stored(f"study {claim.study.name!r}", scores)
+        values = [float(known[m]) for m in claim.study.metrics]
         found = evaluation.to_attributes()
         attributes = {**found, "fitness": scores["fitness"]}
         this, token = claim.trial_id, claim.token

@@ -48,10 +48,11 @@ from moo_bnas.storage.engine import (
     is_busy,
     is_sqlite,
     make_engine,
+    readable,
     remedy,
     with_driver,
 )
-from moo_bnas.storage.outages import waiting_for_room
+from moo_bnas.storage.outages import waiting_for_room, waiting_out
 from moo_bnas.storage.records import study_gone
 from moo_bnas.storage.tables import SCHEMA_VERSION, metadata, queue, schema
 
@@ -68,7 +69,8 @@ class Database:
 
     Args:
         url: SQLAlchemy URL.
-        create: Whether to make the file and the tables if they are missing.
+        create: Whether it may be without the tables: then `make` makes them.
+        wait: Whether to wait for a server that is down.
 
     Attributes:
         url: The URL with its driver.
@@ -78,19 +80,13 @@ class Database:
         StorageError: If it cannot be opened, or holds no run and `create` is not set.
     """
 
-    @waiting_for_room
-    def __init__(self, url: str, *, create: bool) -> None:
+    def __init__(self, url: str, *, create: bool, wait: bool = False) -> None:
         self._turn = threading.RLock()
         self.shown_url = hide_password(url)
-        self.url = self._parse(url)
+        self.url = self._address = self._parse(url)
         self.is_sqlite = is_sqlite(self.url)
-        if self.is_sqlite:
-            self._check_file(self.url.database, create)
-        with self.errors():
-            self.engine = make_engine(self.url)
-            self._check_tables(create)
-            self.optuna_storage = self._create() if create else self._open()
-            self._check_schema()
+        self.optuna_storage: optuna.storages.RDBStorage
+        self._has_studies = self._is_made = False
         optuna_tables = optuna_models.BaseModel.metadata.tables
         self.trials: Table = optuna_tables["trials"]
         self.trial_params: Table = optuna_tables["trial_params"]
@@ -99,6 +95,38 @@ class Database:
         self.studies: Table = optuna_tables["studies"]
         self.study_attributes: Table = optuna_tables["study_user_attributes"]
         self.study_system_attributes: Table = optuna_tables["study_system_attributes"]
+        patience = waiting_out if wait else waiting_for_room
+        patience(self._connect)(create)
+
+    def _connect(self, create: bool) -> None:
+        if self.is_sqlite:
+            self._check_file(self.url.database, create)
+        with self.errors():
+            if self.is_sqlite and not create:
+                self._address = readable(self.url)
+            self.engine = make_engine(self._address)
+            self._check_tables(create)
+            if not create:
+                self._open()
+
+    @property
+    def has_studies(self) -> bool:
+        """Whether it has Optuna's tables by now; without them there is nothing to read."""
+        if not self._has_studies:
+            with self._turn, self.errors():
+                self._check_tables(create=True)
+        return self._has_studies
+
+    def make(self) -> None:
+        """Makes the file and the tables, unless they are there.
+
+        Before this, nothing is written: what is refused leaves nothing in another program's
+        database.
+        """
+        with self._turn, self.errors():
+            if not self._is_made:
+                self._create()
+                self._open()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -194,29 +222,34 @@ class Database:
                 f"the storage {self.shown_url} answered: {reason}; {remedy(reason)}"
             ) from error
 
-    def _create(self) -> optuna.storages.RDBStorage:
+    def _create(self) -> None:
         """Makes the tables, also while other processes make the same ones."""
         for left in reversed(range(_CREATION_TRIES)):
             try:
-                storage = self._open(skip_table_creation=False)
+                self._optuna(skip_table_creation=False)
                 metadata.create_all(self.engine)
                 with self.engine.begin() as connection:
                     if connection.execute(select(schema)).first() is None:
                         connection.execute(insert(schema).values(version=SCHEMA_VERSION))
-                return storage
+                return
             except (SQLAlchemyError, optuna.exceptions.OptunaError):
                 if not left:
                     raise
                 time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 (no secret)
-        raise AssertionError("unreachable")
 
-    def _open(self, skip_table_creation: bool = True) -> optuna.storages.RDBStorage:
+    def _open(self) -> None:
+        """Opens the tables that are there."""
+        self.optuna_storage = self._optuna(skip_table_creation=True)
+        self._check_schema()
+        self._has_studies = self._is_made = True
+
+    def _optuna(self, *, skip_table_creation: bool) -> optuna.storages.RDBStorage:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # Optuna makes studies and their tables, nothing more: it need not keep a connection.
         kwargs = {"poolclass": NullPool, "connect_args": connect_args(self.url)}
         try:
             return optuna.storages.RDBStorage(
-                self.url.render_as_string(hide_password=False),
+                self._address.render_as_string(hide_password=False),
                 engine_kwargs=kwargs,
                 skip_table_creation=skip_table_creation,
             )
@@ -229,8 +262,11 @@ class Database:
 
     def _check_tables(self, create: bool) -> None:
         """Looks without writing: this must not even turn on WAL in a file of another program."""
+        if self.is_sqlite and not Path(self.url.database or "").exists():
+            return
         # Closed afterwards: Optuna connects for itself, and hundreds of workers may start at once.
-        engine = create_engine(self.url, poolclass=NullPool, connect_args=connect_args(self.url))
+        address, args = self._address, connect_args(self.url)
+        engine = create_engine(address, poolclass=NullPool, connect_args=args)
         with engine.connect() as connection:
             look = inspect(connection)
             if not create:
@@ -253,9 +289,11 @@ class Database:
                 f"the storage {self.shown_url} holds another program's tables "
                 f"({', '.join(foreign)}); give another --storage"
             )
+        needed = (self.studies, self.study_attributes, self.study_system_attributes, self.trials)
+        self._has_studies = {table.name for table in needed} <= there
 
     def _check_schema(self) -> None:
-        with self.engine.connect() as connection:
+        with self.engine.execution_options(moo_bnas_reads=True).connect() as connection:
             found = None
             if inspect(connection).has_table(schema.name):
                 found = connection.scalar(select(schema.c.version))

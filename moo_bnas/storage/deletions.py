@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 
 from sqlalchemy import and_, delete, select
 
 from moo_bnas.evaluation import Artifact
+from moo_bnas.storage import stored
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import Study
@@ -28,6 +28,7 @@ class Deletions:
         Their evaluations are forgotten, so that no other study begins to share them.
         """
         trials, attributes = self._db.trials, self._db.trial_attributes
+        where = f"a trial of {', '.join(s.name for s in studies)}"
         ids = [study.id for study in studies]
         kept = (
             select(attributes.c.trial_id, attributes.c.value_json, trials.c.study_id)
@@ -38,19 +39,17 @@ class Deletions:
             rows = connection.execute(kept).all()
             shared = {row.value_json for row in rows if row.study_id not in ids}
             own = {
-                row.trial_id: json.loads(row.value_json)
+                row.trial_id: stored.parsed(row.value_json, where, "artifact")
                 for row in rows
                 if row.study_id in ids and row.value_json not in shared
             }
             found = {}
             for trial_id, artifact in own.items():
                 of_trial = attributes.c.trial_id == trial_id
-                values = {
-                    key: json.loads(value)
-                    for key, value in connection.execute(
-                        select(attributes.c.key, attributes.c.value_json).where(of_trial)
-                    )
-                }
+                every = connection.execute(
+                    select(attributes.c.key, attributes.c.value_json).where(of_trial)
+                )
+                values = stored.of_trial(where, {k: stored.parsed(v, where, k) for k, v in every})
                 genotype = select(queue.c.genotype).where(queue.c.trial_id == trial_id)
                 if "fingerprint" in values:
                     connection.execute(

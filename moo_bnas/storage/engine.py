@@ -8,9 +8,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, DateTime, Engine, create_engine, event
 from sqlalchemy.engine import URL
@@ -58,6 +61,8 @@ _REMEDIES = {
     "in the URL",
     "connection refused": "check that the server runs, and check host and port in the URL",
     "database is locked": "another program holds it, which must end its transaction",
+    "readonly database": "get permission to write the file and its folder; `moo-bnas status` and "
+    "`report` need none",
     "disk is full|no space left": "make room on its disk",
     "not a database": "give another file",
     "unable to open database file": "give a file, not a folder, in a folder that is writable",
@@ -171,6 +176,21 @@ def connect_args(url: URL) -> dict[str, Any]:
     return {k: v for k, v in args.items() if k not in url.query}
 
 
+def readable(url: URL) -> URL:
+    """The address at which an SQLite file can be read: `url`, unless it cannot be written.
+
+    A file in WAL mode has a second file while anybody has it open, and a reader makes that one,
+    too; where it cannot, and there is none, nobody writes.
+    """
+    path = Path(url.database or "").absolute()
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    if os.access(path, os.W_OK) and (has_log or os.access(path.parent, os.W_OK)):
+        return url
+    alone = not has_log and not os.access(path.parent, os.W_OK)
+    how = {"mode": "ro", "immutable": "1"} if alone else {"mode": "ro"}
+    return url.set(database=f"file:{quote(str(path))}", query={**url.query, **how, "uri": "true"})
+
+
 def is_away(error: Exception) -> bool:
     """Whether an error means that a server cannot be reached now, or that a file cannot be used."""
     original = getattr(error, "orig", error)
@@ -213,7 +233,8 @@ def _sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # the driver begins no transaction of its own
-        connection.execute("PRAGMA journal_mode=WAL")
+        if "uri" not in url.query:
+            connection.execute("PRAGMA journal_mode=WAL")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -20,6 +20,9 @@ _Text = Annotated[str, Field(max_length=10_000)]
 _Percent = Annotated[float, Field(ge=0, le=100)]
 _Positive = Annotated[float, Field(ge=0, le=1e12)]
 _Number = Annotated[float, Field(ge=-1e30, le=1e30)]
+_Grace = Annotated[
+    float, Field(ge=0, le=3600)
+]  # six of the longest heartbeats: nobody waits longer
 
 Value = TypeVar("Value")
 
@@ -74,7 +77,7 @@ class _OfWorker(_Row):
     host: _Text
     pid: Annotated[int, Field(ge=1, lt=2**31)]
     device: _Text
-    grace: _Number
+    grace: _Grace
     evaluations: _Count
 
 
@@ -82,7 +85,7 @@ class _OfLease(_Row):
     token: _Text
     host: _Text
     pid: Annotated[int, Field(ge=1, lt=2**31)]
-    grace: _Number
+    grace: _Grace
 
 
 class _OfQueue(_Row):
@@ -154,9 +157,10 @@ def as_object(value: Any, where: str) -> dict[str, Any]:
 
 
 def names(where: str, value: Any) -> tuple[str, ...]:
-    """A list of names, checked."""
+    """A list of one name or more, checked."""
     try:
-        return tuple(TypeAdapter(list[_Text]).validate_python(value, strict=True))
+        kind = TypeAdapter(Annotated[list[_Text], Field(min_length=1)])
+        return tuple(kind.validate_python(value, strict=True))
     except ValidationError as error:
         raise damaged(where, "metric names", f"{value!r:.60}") from error
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import optuna
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, delete, insert, select
 
 from moo_bnas.errors import DataError, StorageError, VersionError
 from moo_bnas.storage import stored
@@ -32,13 +32,15 @@ class Studies:
 
     @waiting_out
     def ensure(self, name: str, metrics: Sequence[str], attributes: Mapping[str, Any]) -> Study:
-        """Opens a study; makes it, with these metrics and attributes, if it is missing.
+        """Opens a study; makes it, and the tables before the first one, if it is missing.
 
         A study that is half made, because its process was killed meanwhile, is completed.
 
         Raises:
             StorageError: If a study of this name belongs to another program.
         """
+        self._db.make()
+        self.refuse_foreign([name])
         with self._db.errors():
             study = optuna.create_study(
                 storage=self._db.optuna_storage,
@@ -51,17 +53,35 @@ class Studies:
             opened = self._read_study(connection, name)
             if opened is not None and set(attributes) <= set(opened.attributes):
                 return opened
-            trials = self._db.trials
-            if connection.scalar(select(func.count()).where(trials.c.study_id == study._study_id)):
-                raise StorageError(
-                    f"study {name!r} in {self._db.shown_url} was not made by moo-bnas; choose "
-                    "another --study-name"
-                )
             for table in (queue, worker_rows, driver_rows):  # left by a study that had this id
                 connection.execute(delete(table).where(table.c.study_id == study._study_id))
             self._set_attributes(connection, study._study_id, attributes)
             self._set_metric_names(connection, study._study_id, metrics)
             return self._expect(connection, name)
+
+    @waiting_out
+    def refuse_foreign(self, names: Sequence[str]) -> None:
+        """Refuses to take over studies of another program.
+
+        Raises:
+            StorageError: If one of these names is that of a study with other trials than ours.
+        """
+        studies, attributes, trials = self._db.studies, self._db.study_attributes, self._db.trials
+        ours = select(attributes.c.study_id).where(attributes.c.key == "definition")
+        foreign = select(studies.c.study_name).where(
+            studies.c.study_name.in_(names),
+            studies.c.study_id.not_in(ours),
+            studies.c.study_id.in_(select(trials.c.study_id)),
+        )
+        if not self._db.has_studies:
+            return
+        with self._db.read() as connection:
+            found = connection.scalars(foreign.order_by(studies.c.study_name)).first()
+        if found is not None:
+            raise StorageError(
+                f"study {found!r} in {self._db.shown_url} was not made by moo-bnas; choose another "
+                "--study-name"
+            )
 
     @waiting_out
     def open(self, name: str) -> Study:
@@ -70,6 +90,8 @@ class Studies:
         Raises:
             StorageError: If there is none of this name; the message lists the studies there are.
         """
+        if not self._db.has_studies:
+            raise self._none()
         with self._db.read() as connection:
             return self._expect(connection, name)
 
@@ -96,12 +118,16 @@ class Studies:
     @waiting_out
     def find(self, name: str) -> Study | None:
         """Opens a study; None if there is none of this name."""
+        if not self._db.has_studies:
+            return None
         with self._db.read() as connection:
             return self._read_study(connection, name)
 
     @waiting_out
     def names(self) -> list[str]:
         """The names of the runs here, without their siblings, in the order of their beginnings."""
+        if not self._db.has_studies:
+            return []
         with self._db.read() as connection:
             return self._names(connection)
 
@@ -267,11 +293,8 @@ class Studies:
         }
         if "definition" not in values:
             return None
-        names = connection.scalar(
-            select(system.c.value_json).where(
-                system.c.study_id == study_id, system.c.key == _METRIC_NAMES
-            )
-        )
+        of_metrics = system.c.study_id == study_id, system.c.key == _METRIC_NAMES
+        names = connection.scalar(select(system.c.value_json).where(*of_metrics))
         metrics = stored.names(where, parsed(names or "[]", where, "metric names"))
         return Study(study_id, name, metrics, stored.of_study(where, values))
 
@@ -304,9 +327,8 @@ class Studies:
         )
 
 
-def _refusal(study_name: str, recorded: Any, code: Mapping[str, Any]) -> str:
-    before = recorded if isinstance(recorded, dict) else {}
-    here, there = code["evaluation_version"], before.get("evaluation_version")
+def _refusal(study_name: str, recorded: Mapping[str, Any], code: Mapping[str, Any]) -> str:
+    here, there = code["evaluation_version"], recorded.get("evaluation_version")
     if here != there:
         differs = f"evaluates by version {there} of its training code, and this one by {here}"
     else:

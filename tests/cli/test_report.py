@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -93,3 +99,55 @@ def rename(url: str, name: str, forged: str) -> None:
             text("UPDATE studies SET study_name = :forged WHERE study_name = :name"),
             {"forged": forged, "name": name},
         )
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write, without setpriv"
+)
+def test_a_file_that_may_only_be_read_is_shown_and_reported(
+    tmp_path: Path, tiny: Definition
+) -> None:
+    folder = tmp_path / "100% somebody else's #1"  # which a URI has to quote
+    folder.mkdir()
+    run = open_run(Storage(f"sqlite:///{tmp_path}/s.db", create=True), "s", tiny, "pareto", 0)
+    with fake_worker(run.storage.url, "s"):
+        search_driver(run).drive()
+    with closing(sqlite3.connect(tmp_path / "s.db")) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(tmp_path / "s.db", folder)  # of a run that has ended everywhere
+    (folder / "s.db").chmod(0o444)
+    folder.chmod(0o555)
+    as_user = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    said = []
+    for command in (
+        ["status"],
+        ["report", "--out", "out"],
+        ["run", str(tmp_path / "tiny.toml"), "--study-name", "s", "--workers", "0"],
+    ):
+        done = subprocess.run(
+            [
+                *(as_user if os.geteuid() == 0 else ()),
+                *(
+                    sys.executable,
+                    "-m",
+                    "moo_bnas",
+                    *command,
+                    "--storage",
+                    f"sqlite:///{folder}/s.db",
+                ),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said.append((done.returncode, done.stdout, done.stderr))
+    folder.chmod(0o755)
+    shown, reported, refused = said
+    assert shown[0] == reported[0] == 0, said
+    assert shown[1].startswith("s (pareto): finished")
+    assert len(json.loads((tmp_path / "out" / "pareto.json").read_text())["points"]) == 23
+    assert refused[0] == 1
+    assert "attempt to write a readonly database; get permission to write the file" in refused[2]
+    assert len(refused[2].splitlines()) == 1
+    assert [path.name for path in folder.iterdir()] == ["s.db"]

@@ -2,171 +2,132 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import sqlite3
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from click.testing import CliRunner
 
-from moo_bnas.cli import cli
-from moo_bnas.definition import Definition
-from moo_bnas.driver.run import open_run
-from moo_bnas.errors import MooBnasError
-from moo_bnas.storage import Storage
-from tests.driving import search_driver
-from tests.fakes import fake_worker
+from moo_bnas.driver import upkeep
+from tests.storage.hostile import (
+    ACTIONS,
+    NAME,
+    SECRET,
+    Action,
+    Forged,
+    delete,
+    report,
+    run,
+    status,
+    train,
+    worker,
+)
 
-SECRET = "secret-of-the-machine"
+_KNOWN = hashlib.sha256(SECRET).hexdigest()
+_CANARY = {"id": "../../canary", "sha256": _KNOWN}
 HOSTILE: tuple[object, ...] = (
+    "../../canary",
     "/etc/passwd",
-    "../../outside",
-    "file:///etc/passwd",
     "s3://somebody-elses",
     "\x1b]0;title\x07\x1b[2J\nline",
-    "__import__('os').system('touch outside')",
+    "__import__('os').system('touch ../outside')",
     "a" * 70_000,
     "",
+    "running",
     None,
     True,
     -1,
     10**4000,
     1e308,
     [],
-    {},
+    ["x", "y"],
     [[[[[]]]]],
-    {"id": "../outside", "sha256": "x", "url": "/", "marker": {"id": "../outside"}},
+    {**_CANARY, "url": "/", "marker": _CANARY, "checkpoint": _CANARY, "progress": _CANARY},
 )
-ATTRIBUTES = ("study_user_attributes", "study_system_attributes", "trial_user_attributes")
+_ATTRIBUTES = ("study_user_attributes", "study_system_attributes", "trial_user_attributes")
+_VERSIONS = ("alembic_version", "version_info", "moo_bnas_schema")  # others are refused at once
+_DOES = (worker, run, train, delete)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A storage with a finished search."""
-    folder = tmp_path_factory.mktemp("made")
-    text = (Path(__file__).parents[1] / "conftest.py").read_text()
-    (folder / "tiny.toml").write_text(text.split('TINY = """')[1].split('"""')[0])
-    from moo_bnas.definition import load_definition
-
-    tiny: Definition = load_definition(str(folder / "tiny.toml"))
-    run = open_run(Storage(f"sqlite:///{folder}/s.db", create=True), "s", tiny, "pareto", 0)
-    with fake_worker(run.storage.url, "s"):
-        search_driver(run).drive()
-    return folder
+def forged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forged]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upkeep, "_SECONDS", 0.0)  # drivers look at once, and are stopped soon
+        yield Forged(tmp_path_factory.mktemp("forged"))
 
 
-def _columns(path: Path) -> list[tuple[str, str]]:
-    """Every column of text of every table, but keys by which rows find each other."""
-    with sqlite3.connect(path) as database:
-        tables = [
-            t for (t,) in database.execute("SELECT name FROM sqlite_master WHERE type='table'")
-        ]
-        return [
-            (table, column[1])
-            for table in tables
-            if table not in ("alembic_version", "version_info", "moo_bnas_schema")
-            for column in database.execute(f"PRAGMA table_info({table})")
-            if not column[5]
-        ]
+def _columns(forged: Forged) -> list[tuple[str, str]]:
+    """Every column of every table, but keys by which rows find each other."""
+    tables = [t for (t,) in forged.query("SELECT name FROM sqlite_master WHERE type='table'")]
+    return [
+        (table, column[1])
+        for table in tables
+        if table not in _VERSIONS
+        for column in forged.query(f"PRAGMA table_info({table})")
+        if not column[5]
+    ]
 
 
-def _keys(path: Path) -> list[tuple[str, str]]:
-    with sqlite3.connect(path) as database:
-        return [
-            (table, key)
-            for table in ATTRIBUTES
-            for (key,) in database.execute(
-                f"SELECT DISTINCT key FROM {table} ORDER BY key"  # noqa: S608 (names of this test)
-            )
-        ]
+def _keys(forged: Forged) -> list[tuple[str, str]]:
+    """Every attribute, by its table."""
+    return [
+        (table, key)
+        for table in _ATTRIBUTES
+        for (key,) in forged.query(f"SELECT DISTINCT key FROM {table} ORDER BY key")  # noqa: S608 (names of this test)
+    ]
 
 
-def _listing(folder: Path) -> set[str]:
-    return {str(p.relative_to(folder)) for p in folder.rglob("*")}
+def _set_attribute(forged: Forged, table: str, key: str, value: object) -> bool:
+    statement = f"UPDATE {table} SET value_json = ? WHERE key = ?"  # noqa: S608 (names of this test)
+    return forged.forge(statement, json.dumps(value), key)
 
 
-def _read_everything(folder: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> list[str]:
-    """What the commands say that read a storage; they change nothing outside `inside`."""
-    inside = folder / "inside"
-    monkeypatch.chdir(inside)
-    before, said = _listing(folder), []
-    for command in (["status"], ["report"]):
-        result = CliRunner().invoke(
-            cli, [*command, "--storage", f"sqlite:///{inside}/s.db"], catch_exceptions=True
-        )
-        error = result.exception
-        fine = error is None or isinstance(error, (MooBnasError, SystemExit))
-        assert fine, f"{what}: {command[0]}: {type(error).__name__}: {error}"
-        if isinstance(error, MooBnasError):
-            said.append(str(error))
-            assert len(str(error)) < 2000
-        assert SECRET not in result.output
-    outside = {name for name in _listing(folder) - before if not name.startswith("inside")}
-    assert not outside, what
-    return said
+def _set_column(forged: Forged, table: str, column: str, value: object) -> bool:
+    plain = json.dumps(value) if isinstance(value, (list, dict)) else value
+    return forged.forge(f"UPDATE {table} SET {column} = ?", plain)  # noqa: S608 (names of this test)
 
 
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    (tmp_path / "inside").mkdir()
-    (tmp_path / "outside").write_text(SECRET)
-    (tmp_path / "tiny.toml").write_bytes((made / "tiny.toml").read_bytes())
-    return tmp_path
+def test_the_run_that_is_forged_is_one_that_every_command_works_on(forged: Forged) -> None:
+    said = {}
+    for action in ACTIONS:
+        assert forged.forge("UPDATE studies SET study_name = study_name")
+        said[action] = forged.use(action, action.__name__)
+    assert said[status] is said[report] is said[worker] is said[delete] is None
+    assert said[run] == ""  # stopped while it waits for workers
+    assert "is not a safetensors file" in str(said[train])  # the fake worker's model is none
 
 
-Forge = Callable[[sqlite3.Connection, object], None]
+@pytest.mark.parametrize("action", _DOES)
+def test_no_artifact_is_looked_for_outside_the_store(forged: Forged, action: Action) -> None:
+    for table, key, value in (
+        ("study_user_attributes", "artifacts", {"url": "/", "marker": _CANARY}),
+        ("study_user_attributes", "training 1", {"checkpoint": _CANARY, "progress": _CANARY}),
+        ("trial_user_attributes", "artifact", "../../canary"),
+    ):
+        assert _set_attribute(forged, table, key, value)
+        forged.use(action, f"{action.__name__} with {key}")
 
 
-def _try(
-    made: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, forge: Forge, what: str
-) -> list[str]:
-    said = []
-    for value in HOSTILE:
-        path = folder / "inside" / "s.db"
-        path.write_bytes((made / "s.db").read_bytes())
-        with sqlite3.connect(path) as database:
-            try:
-                forge(database, value)
-            except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError):
-                continue  # the database itself refuses it
-        database.close()
-        said += _read_everything(folder, monkeypatch, f"{what} = {value!r:.60}")
-    assert (folder / "outside").read_text() == SECRET
-    return said
+def test_each_attribute_may_hold_something_else(forged: Forged) -> None:
+    for i, (table, key) in enumerate(_keys(forged)):
+        value, action = HOSTILE[i % len(HOSTILE)], ACTIONS[i % len(ACTIONS)]
+        if _set_attribute(forged, table, key, value):
+            forged.use(action, f"{action.__name__} with {table} {key} = {value!r:.60}")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_every_attribute_may_hold_anything(
-    made: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with sqlite3.connect(made / "s.db") as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    for table, key in _keys(made / "s.db"):
-
-        def forge(
-            database: sqlite3.Connection, value: object, table: str = table, key: str = key
-        ) -> None:
-            text = json.dumps(value)
-            database.execute(f"UPDATE {table} SET value_json = ? WHERE key = ?", (text, key))  # noqa: S608 (names of this test)
-
-        _try(made, folder, monkeypatch, forge, f"{table} {key}")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_every_column_may_hold_anything(
-    made: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with sqlite3.connect(made / "s.db") as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    for table, column in _columns(made / "s.db"):
-
-        def forge(
-            database: sqlite3.Connection, value: object, table: str = table, column: str = column
-        ) -> None:
-            plain = json.dumps(value) if isinstance(value, (list, dict)) else value
-            database.execute(f"UPDATE {table} SET {column} = ?", (plain,))  # noqa: S608 (names of this test)
-
-        _try(made, folder, monkeypatch, forge, f"{table}.{column}")
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kind", ["attributes", "columns"])
+def test_every_attribute_and_column_may_hold_anything(forged: Forged, kind: str) -> None:
+    places, forge = (
+        (_keys(forged), _set_attribute) if kind == "attributes" else (_columns(forged), _set_column)
+    )
+    used = 0
+    for i, place in enumerate(places):
+        for j, value in enumerate(HOSTILE):
+            for action in (status, report, _DOES[(i + j) % len(_DOES)]):
+                if forge(forged, *place, value):
+                    forged.use(action, f"{action.__name__} with {place} = {value!r:.60}")
+                    used += 1
+    print(f"\n{used} forged runs, by {kind}")
+    assert NAME in {name for (name,) in forged.query("SELECT study_name FROM studies")}

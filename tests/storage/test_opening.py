@@ -68,6 +68,7 @@ def test_a_database_with_another_programs_tables_is_left_as_it_is(
 def test_tables_of_another_version_are_told(
     storage: Storage, storage_url: str, change: str, message: str
 ) -> None:
+    make_study(storage)
     with create_engine(storage_url, poolclass=NullPool).begin() as connection:
         connection.execute(text(change))
     with pytest.raises(StorageError, match=re.escape(message)):
