@@ -272,6 +272,8 @@ class Claims:
         ).where(queue.c.status == "running", self._db.owned)
         with self._db.read() as connection:
             rows = connection.execute(running).all()
+        for row in rows:
+            stored.check_claim("a running trial of this storage", dict(row._mapping))
         holders = {w.worker: w for w in self._workers.named({row.worker for row in rows})}
         dead = {name for name, holder in holders.items() if is_dead(holder)}
         graces = {name: holder.grace for name, holder in holders.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -16,6 +17,7 @@ from moo_bnas.errors import StorageError
 
 _LONGEST = 2**24  # characters of one attribute
 _Count = Annotated[int, Field(ge=0, lt=2**31)]
+_Seed = Annotated[int, Field(ge=0, lt=2**64)]
 _Text = Annotated[str, Field(max_length=10_000)]
 _Percent = Annotated[float, Field(ge=0, le=100)]
 _Positive = Annotated[float, Field(ge=0, le=1e12)]
@@ -36,7 +38,7 @@ class _Row(BaseModel):
 class _OfStudy(_Row):
     definition: dict[str, Any] = {}
     mode: Literal["scalar", "pareto"] = "pareto"
-    seed: int = 0
+    seed: _Seed = 0
     versions: dict[_Text, _Text] = {}
     finished: bool = False
     data_hash: _Text | None = None
@@ -52,7 +54,7 @@ class _Copied(_Row):
 class _OfTrial(_Row):
     accuracy: _Percent = 0
     epochs: _Count = 0
-    seed: int = 0
+    seed: _Seed = 0
     train_seconds: _Positive = 0
     images_per_second: _Positive = 0
     accuracy_per_epoch: list[_Percent] = []
@@ -95,6 +97,13 @@ class _OfQueue(_Row):
     cost: _Number = 0
     alone: bool = False
     device_errors: _Count = 0
+
+
+class _OfClaim(_Row):
+    token: _Text
+    worker: _Text
+    heartbeat: datetime
+    losses: _Count
 
 
 class Stored(dict[str, Any]):
@@ -147,6 +156,11 @@ def check_lease(where: str, row: Mapping[str, Any]) -> None:
 def check_queue(where: str, row: Mapping[str, Any]) -> None:
     """Checks a row of the queue, or those of its columns that were read."""
     _check(_OfQueue, where, row)
+
+
+def check_claim(where: str, row: Mapping[str, Any]) -> None:
+    """Checks the columns of the queue that a running trial has beside others."""
+    _check(_OfClaim, where, row)
 
 
 def as_object(value: Any, where: str) -> dict[str, Any]:
