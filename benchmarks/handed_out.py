@@ -22,7 +22,7 @@ import platform
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,15 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@cache
+_loaded: dict[Purpose, DeviceData] = {}  # of the one definition of this process
+
+
 def _data(definition: Definition, root: Path, purpose: Purpose) -> DeviceData:
-    size, cpu = definition.make_network().image.size, torch.device("cpu")
-    return to_device(definition.data.load(root, definition.recipe.seed, purpose), size, cpu)
+    if purpose not in _loaded:
+        size, cpu = definition.make_network().image.size, torch.device("cpu")
+        images = definition.data.load(root, definition.recipe.seed, purpose)
+        _loaded[purpose] = to_device(images, size, cpu)
+    return _loaded[purpose]
 
 
 def train(

@@ -188,8 +188,8 @@ def _estimated(
 ) -> dict[str, float]:
     genotypes = tuples(setting.table.genotypes()[rows])
     measured = list(zip(genotypes, setting.signal[rows].tolist(), strict=True))
-    found = estimates(setting.table.choices, measured, genotypes) or ()
-    believed = np.array([estimate.accuracy for estimate in found])
+    found = estimates(setting.table.choices, measured, genotypes)  # None: too few
+    believed = setting.signal[rows] if found is None else np.array([e.accuracy for e in found])
     scores = {f"estimated_{metric}@{budget}": _score(setting.truth, mode, rows, believed)}
     if mode == "pareto":
         for prefix, values in (("", setting.signal[rows]), ("estimated_", believed)):

@@ -103,7 +103,8 @@ def _network(model: Model) -> Network:
     card = model.card
     options = dict(card.made["definition"]["network"])
     name = options.pop("name")  # of the entry point; the network may call itself something else
-    options.pop("binarizer", None)
+    for key in ("binarizer", "binarizer_constants"):  # of all networks
+        options.pop(key, None)
     if not source_of(name):
         raise DefinitionError("it is a network of moo-bnas itself")
     shape = ImageShape(card.image.size, card.image.channels, len(card.classes))

@@ -246,13 +246,19 @@ def _failures(trainings: Trainings) -> str:
     return f"<h3>Failures: {escape(trainings.what)}</h3><ul>{items}</ul>" if items else ""
 
 
-def as_toml(values: Mapping[str, Any]) -> str:
-    """Sections of plain values as TOML; values that are None are left out, as in a definition."""
+def as_toml(values: Mapping[str, Any], within: str = "") -> str:
+    """Sections of plain values as TOML; values that are None are left out, as in a definition.
+
+    Args:
+        values: Values and sections by name.
+        within: Name of the section that they stand in, and a dot.
+    """
     given = {k: v for k, v in values.items() if v is not None}
     plain = {k: v for k, v in given.items() if not isinstance(v, Mapping)}
     # Strings, numbers, booleans and lists are written as in JSON, which TOML can read.
     lines = [f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in plain.items()]
     for section, options in given.items():
-        if section not in plain:
-            lines += ["", f"[{section}]", as_toml(options)]
+        if section not in plain and options:
+            name = f"{within}{section}"
+            lines += ["", f"[{name}]", as_toml(options, f"{name}.")]
     return "\n".join(lines)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from moo_bnas.definition import Definition
@@ -20,7 +22,12 @@ def test_status_tells_who_is_silent_and_who_has_left(tmp_path: Path, tiny: Defin
     run = open_run(_storage(tmp_path), "s", tiny, "pareto", 0)
     workers = run.storage.workers
     workers.join(run.study, "at work", "elsewhere", 1, "cpu", 60.0)
-    workers.join(run.study, "silent", "elsewhere", 2, "cpu", -1.0)  # its grace is over
+    workers.join(run.study, "silent", "elsewhere", 2, "cpu", 60.0)
+    with closing(sqlite3.connect(tmp_path / "x.db")) as connection, connection:
+        connection.execute(
+            "UPDATE moo_bnas_workers SET last_seen = '2020-01-01 00:00:00.000000' "
+            "WHERE worker = 'silent'"
+        )
     workers.join(run.study, "left", "elsewhere", 3, "cpu", 60.0)
     workers.leave("left")
     found = read_status(run.storage, "s")
@@ -60,7 +67,7 @@ def test_status_tells_which_driver_lives(
     leases = run.storage.leases
     for host, pid, grace, lives in (
         ("host/boot", 123, 60.0, True),
-        ("host/boot", 123, -1.0, False),
+        ("host/boot", 123, 0.0, False),
         (here()[0], dead_pid, 60.0, False),
     ):
         assert leases.take(run.study, "token", host, pid, grace, None)

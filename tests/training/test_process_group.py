@@ -56,6 +56,7 @@ TOGETHER = """
 import sys
 from pathlib import Path
 import safetensors.torch
+from moo_bnas.training.process_group import join_group
 from tests.training.test_process_group import *
 group = join_group(Path(sys.argv[1], "meeting"), int(sys.argv[2]), 2)
 for message in (b"", b"task" * 1000):
