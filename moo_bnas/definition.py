@@ -284,7 +284,8 @@ def load_definition(name_or_path: str) -> Definition:
         path = Path(name_or_path)
         if not os.path.isfile(path):  # Path.is_file raises if a name is too long
             there = f"expected one of {', '.join(shipped())} or the path of a .toml file"
-            if path.suffix == ".toml" or os.sep in name_or_path:
+            is_path = path.suffix == ".toml" or os.sep in name_or_path
+            if is_path and not os.path.exists(path):
                 raise DefinitionError(f"there is no file {name_or_path!r:.300}; {there}")
             raise DefinitionError(f"got the definition {name_or_path!r:.300}, {there}")
     try:

@@ -85,7 +85,8 @@ def test_a_run_waits_out_a_lock_and_ends_as_if_there_had_been_none(
         def show(progress: Progress, left: list[int] = locks, path: Path = path) -> None:
             if left and progress.done >= left[0]:
                 left.pop(0)
-                Lock(path).release_after(Said("database is locked.*trying again, for"))
+                said = Said("database is locked.*trying again, for")  # a wait is told once
+                Lock(path).release_after(said)
 
         with fake_worker(run.storage.url, "s"):
             search_driver(run, show).drive()

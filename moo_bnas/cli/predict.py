@@ -49,7 +49,7 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
 
     predictor = Predictor(file)
     if predictor.card.kind == "packed":
-        click.echo(f"{file} runs with {predictor.runtime}", err=True)
+        show(one_line(f"{file} runs with {predictor.runtime}"), err=True)
     paths = find_images(images)
     predicted: list[dict[str, Any]] = []
     broken: list[dict[str, str]] = []

@@ -212,7 +212,7 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     check_run(name, definition, mode, seed)  # before a storage is made for nothing
     driver.check_data(definition, name, "search")
     folder = driver.out or default_out(name)
-    make_folder(folder)
+    make_folder(folder)  # before a storage is made for nothing, too
     storage = Storage(driver.storage_url, create=True, wait=driver.wait)
     run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     if before := known_before(run.study):

@@ -12,7 +12,7 @@ from moo_bnas.cli.groups import WORKFLOW
 from tests.conftest import Cli
 
 
-@pytest.mark.parametrize("command", commands.commands)
+@pytest.mark.parametrize("command", [n for n, c in commands.commands.items() if not c.hidden])
 def test_every_help_has_an_example(cli: Cli, command: str) -> None:
     done = cli(command, "--help")
     assert done.returncode == 0

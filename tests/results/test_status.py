@@ -39,7 +39,10 @@ def test_no_time_is_left_while_nobody_drives(tmp_path: Path, tiny: Definition) -
     claim = run.storage.claims.take([run.study], "w", {"binary": "f" * 64, "full": "g" * 64})
     assert claim is not None
     assert run.storage.claims.finish(
-        claim, "w", evaluation(50.0, train_seconds=3.0), {"accuracy": 50.0, "flops": 1.0}
+        claim,
+        "w",
+        evaluation(50.0, train_seconds=3.0),
+        {"accuracy": 50.0, "flops": 1.0, "fitness": 49.0},
     )
     assert read_status(run.storage, "s").seconds_left is None
     assert run.storage.leases.take(run.study, "token", "elsewhere", 2, 60.0, None)
