@@ -259,14 +259,13 @@ def test_a_packed_file_runs_without_numba_and_says_so(
     path = make("packed")
     fast = Predictor(path)
     assert fast.runtime.startswith("numba kernels for ")
+    expected = fast.probabilities(digits_images())  # numba imports more when it first compiles
     monkeypatch.delitem(sys.modules, "moo_bnas.models.fast.network")
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "moo_bnas.models.fast.kernels")
     slow = Predictor(path)
     assert slow.runtime == ("numpy only; pip install 'moo-bnas[fast]' makes it many times as fast")
-    np.testing.assert_allclose(
-        slow.probabilities(digits_images()), fast.probabilities(digits_images()), atol=1e-6
-    )
+    np.testing.assert_allclose(slow.probabilities(digits_images()), expected, atol=1e-6)
 
 
 def test_numba_that_does_not_start_is_reported(
