@@ -216,6 +216,25 @@ def test_networks_that_are_handed_out_are_trained_again(tiny_path: Path) -> None
     assert found["estimate", "uniform_test@1"] == found["measured", "uniform_test@1"]
 
 
+def test_fronts_are_trained_again(tmp_path: Path, tiny_path: Path) -> None:
+    few = ["--searches", "2", "--candidates", "16", "--redraws", "2", "--keep", tmp_path / "kept"]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "fronts.py", "--definition", tiny_path, *few, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(done.stdout)
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    for system in ("gp", "gp, half"):
+        ahead = found[system, "hypervolume"] - found["none", "hypervolume"]
+        assert found[system, "ahead_of_none"] == pytest.approx(ahead, abs=0.0002)
+    assert 0 <= found["gp", "knee_same"] <= found["gp", "knee_kept"] <= 1
+    # Every network that was trained again, twice, and those that the searches trained.
+    kept = len(list((tmp_path / "kept").glob("*.json")))
+    assert kept > 2 * document["settings"]["trained_again"]
+
+
 def test_ranking_keeps_training_runs_and_prints_every_way(tmp_path: Path) -> None:
     text = (BENCHMARKS.parent / "studies" / "digits_inherited.toml").read_text()
     path = tmp_path / "small.toml"

@@ -91,13 +91,16 @@ def test_confirmed_networks_come_before_what_is_believed_of_the_front(report: Re
     searched = replace(report, finals=(), validation_images=360, confirmed=confirmed)
     first, second = headline(searched)
     assert first == (
-        "Trained again with other seeds, 2 networks are compared with the cheapest uniform network "
-        "that is not cheaper: 1 more accurate beyond the noise and 1 level within the noise (on "
+        "Trained again with other seeds, beside uniform networks that cost no less, networks of "
+        "the search are more accurate in 1 and level within the noise in 1 of 2 comparisons (on "
         "360 validation images)."
     )
     assert second.startswith("At no more FLOPs, the front is ")
     once = {network: Confirmed(each.mean, None, 1) for network, each in confirmed.items()}
-    assert "cheaper: 2 compared by one run only (" in headline(replace(searched, confirmed=once))[0]
+    assert (
+        "compared by a single run in 2 of 2 comparisons"
+        in headline(replace(searched, confirmed=once))[0]
+    )
 
 
 def test_it_claims_no_more_than_there_is(report: Report, empty: Report) -> None:
