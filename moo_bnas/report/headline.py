@@ -91,8 +91,12 @@ def _confirmed(report: Report) -> list[str]:
     signs = [comparison.sign for comparison in comparisons(report)]
     if not signs:
         return []
-    kinds = ((1, "more accurate in"), (0, "level within the noise in"))
-    kinds += ((-1, "less accurate in"), (None, "compared by a single run in"))
+    kinds = (
+        (1, "more accurate in"),
+        (0, "level within the noise in"),
+        (-1, "less accurate in"),
+        (None, "compared by a single run in"),
+    )
     said = [f"{phrase} {signs.count(sign)}" for sign, phrase in kinds if sign in signs]
     return [
         "Trained again with other seeds, beside uniform networks that cost no less, networks of "

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from moo_bnas.report.headline import headline
 from moo_bnas.results.points import Final, Report
-from moo_bnas.results.repeats import Confirmed
+from moo_bnas.results.repeats import Confirmed, Network
 
 KNEE = (0.25, 2, 0.25, 0.5, 2, 0.5)
 ONE, TWO = (1.0,) * 6, (2.0,) * 6
@@ -79,7 +79,7 @@ def test_the_whole_front_is_compared_with_uniform_widening(report: Report) -> No
 def test_confirmed_networks_come_before_what_is_believed_of_the_front(report: Report) -> None:
     # The knee beside uniform 1x, the most accurate network beside uniform 2x: 18 and 0.5 points
     # ahead, where two standard errors are 1 and 1.
-    confirmed = {
+    confirmed: dict[Network, Confirmed] = {
         (ratios, "binary"): Confirmed(mean, error, 3)
         for ratios, mean, error in (
             (ONE, 70.0, 0.4),
