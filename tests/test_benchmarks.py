@@ -219,8 +219,10 @@ def test_networks_that_are_handed_out_are_trained_again(tiny_path: Path) -> None
 def test_fronts_are_trained_again(tmp_path: Path, tiny_path: Path) -> None:
     few = ["--searches", "2", "--candidates", "12", "--redraws", "2", "--keep"]
     kept_in = tmp_path / "kept"
-    script = [sys.executable, BENCHMARKS / "fronts.py", "--definition", tiny_path, "--json"]
-    done = subprocess.run([*script, *few, kept_in], capture_output=True, text=True, check=True)
+    script = [sys.executable, str(BENCHMARKS / "fronts.py"), "--definition", str(tiny_path)]
+    done = subprocess.run(
+        [*script, "--json", *few, kept_in], capture_output=True, text=True, check=True
+    )
     document = json.loads(done.stdout)
     found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
     for system in ("gp", "gp, half"):
