@@ -8,6 +8,7 @@ own. Files may be read at any moment, and are written completely or not at all.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import textwrap
@@ -66,8 +67,13 @@ def write_whole(path: Path, content: bytes) -> None:
 
     Raises:
         OSError: If writing or renaming fails; an earlier file of that name is then unchanged, and
-            nothing is left beside it.
+            nothing is left beside it. Also if there is something else of that name: a user with
+            the right to would lose the device that `/dev/null` names.
     """
+    if path.exists() and not path.is_file():
+        raise OSError(
+            errno.EINVAL, "it is a folder, a pipe or a device, expected a file", str(path)
+        )
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_bytes(content)

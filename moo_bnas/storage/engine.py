@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, DateTime, Engine, create_engine, event
+from sqlalchemy import Connection, DateTime, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
 from moo_bnas.errors import StorageError
-from moo_bnas.passwords import STORAGE_VARIABLE
+from moo_bnas.passwords import STORAGE_VARIABLE, hide_password, is_escaped
 
 BUSY_TIMEOUT = 60  # seconds that a SQLite transaction waits for another to end
 CONNECT_TIMEOUT = 10  # seconds
@@ -98,12 +98,34 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def check_driver(url: URL) -> None:
-    """Refuses databases and drivers that were never tried.
+def read_url(text: str) -> URL:
+    """The URL of a database, with its driver named: SQLAlchemy has another default.
 
     Raises:
-        StorageError: If the URL names one; the message says what to use instead.
+        StorageError: If it is none, or names a database or a driver that was never tried; the
+            message says what to use instead, without the password.
     """
+    shown = hide_password(text)
+    if not is_escaped(text):
+        raise StorageError(
+            f"got the storage {shown}, whose password contains an @, which would end it; write an "
+            "@ in a password as %40"
+        )
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
+        raise StorageError(
+            f"got the storage {shown}, expected a database URL such as sqlite:///moo-bnas.db or "
+            "postgresql+psycopg://user@host/name"
+        ) from None  # its message may repeat a part of the password
+    try:
+        for host in (url.host or "").split(","):
+            host.encode("idna")  # as whoever looks it up does
+    except UnicodeError:
+        raise StorageError(
+            f"got the storage {shown}, whose host can be no name of a machine; correct the host in "
+            "the URL"
+        ) from None
     backend = url.get_backend_name()
     if backend == "postgres":
         raise StorageError("got a storage of kind postgres://; write postgresql://")
@@ -112,11 +134,6 @@ def check_driver(url: URL) -> None:
             f"got a storage of kind {url.drivername}, expected sqlite, postgresql+psycopg or "
             "mysql+pymysql; correct the URL"
         )
-
-
-def with_driver(url: URL) -> URL:
-    """`url` with its driver named: SQLAlchemy has another default."""
-    backend = url.get_backend_name()
     return url.set(drivername=f"{backend}+{_DRIVERS[backend]}")
 
 
@@ -183,7 +200,7 @@ def readable(url: URL) -> URL:
     too; where it cannot, and there is none, nobody writes.
     """
     path = Path(url.database or "").absolute()
-    has_log = path.with_name(f"{path.name}-wal").exists()
+    has_log = os.path.exists(f"{path}-wal")
     if os.access(path, os.W_OK) and (has_log or os.access(path.parent, os.W_OK)):
         return url
     alone = not has_log and not os.access(path.parent, os.W_OK)

@@ -7,7 +7,7 @@ from sqlalchemy import make_url, select, text
 from moo_bnas.errors import StorageError
 from moo_bnas.storage import Storage, pareto_metrics
 from moo_bnas.storage.database import Database
-from moo_bnas.storage.engine import connect_args, make_engine, remedy, utc_now, with_driver
+from moo_bnas.storage.engine import connect_args, make_engine, read_url, remedy, utc_now
 from tests.conftest import fresh_database
 from tests.mariadb import MariaDBServer
 
@@ -22,7 +22,7 @@ from tests.mariadb import MariaDBServer
     ],
 )
 def test_the_driver_need_not_be_named(url: str, driver: str) -> None:
-    assert with_driver(make_url(url)).drivername == driver
+    assert read_url(url).drivername == driver
 
 
 def test_what_the_url_says_of_the_connection_stands() -> None:

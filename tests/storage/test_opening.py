@@ -83,6 +83,9 @@ def test_tables_of_another_version_are_told(
         ("sqlite:///{tmp}/no/such/folder/x.db", "does not exist; create it first"),
         ("sqlite:///{tmp}", "unable to open database file; give a file, not a folder"),
         ("sqlite:///{tmp}/text", "file is not a database; give another file"),
+        (f"sqlite:///{'x' * 5000}/x.db", "does not exist; create it first"),
+        (f"postgresql://user:secret@{'x' * 64}.org/db", "correct the host in the URL"),
+        ("postgresql://user:secret@a..b/db", "whose host can be no name of a machine; correct"),
         ("postgres://user:secret@host/db", "got a storage of kind postgres://; write postgresql:"),
         ("postgresql://user:secret@no-such-host.invalid/db", "correct the host in the URL"),
         ("mysql://user:secret@no-such-host.invalid/db", "correct the host in the URL"),
@@ -98,3 +101,15 @@ def test_a_storage_that_cannot_be_opened_says_why(tmp_path: Path, url: str, mess
     with pytest.raises(StorageError, match=message) as caught:
         Storage(url.format(tmp=tmp_path), create=True)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("length", [5000, 253])  # of the second, only the log is too long
+def test_a_file_whose_name_is_too_long_is_said(
+    length: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{'x' * length}"
+    with pytest.raises(StorageError, match="there is no file x"):
+        Storage(url)
+    with pytest.raises(StorageError, match="unable to open database file"):
+        Storage(url, create=True).studies.ensure("s", ("fitness",), {})
