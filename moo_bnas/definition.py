@@ -319,7 +319,7 @@ def parse_definition(values: dict[str, Any], source: str) -> Definition:
     except ValidationError as error:
         faults = [_fault(fault) for fault in error.errors()]
     except DefinitionError as error:
-        faults = [str(error)]
+        faults = [one_line(str(error))]
     raise DefinitionError("\n".join([f"{source}: {len(faults)} fault(s)", *faults]))
 
 

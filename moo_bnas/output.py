@@ -38,7 +38,11 @@ def one_line(text: str) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """A table for a terminal: two spaces between columns, each as wide as its widest text."""
+    """A table for a terminal: two spaces between columns, each as wide as its widest text.
+
+    What is not printable is escaped, line ends included: a text cannot look like another row.
+    """
+    rows = [[one_line(text) for text in row] for row in rows]
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(f"{text:<{n}}" for text, n in zip(row, wide, strict=True)).rstrip()

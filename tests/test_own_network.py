@@ -101,6 +101,9 @@ def test_changed_code_is_another_network(installed: Path, tmp_path: Path, cli: C
         ran = cli("run", path, *size, "--study-name", name, PYTHONPATH=str(folder))
         assert ran.returncode == 0, ran.stderr
     assert "copied from one" not in (tmp_path / "runs/two/worker-0.log").read_text()
+    joined = cli("worker", "--study-name", "one", PYTHONPATH=str(changed))
+    assert joined.returncode == 2
+    assert "study 'one' has another version of its network than the package" in joined.stderr
 
 
 @pytest.mark.parametrize(

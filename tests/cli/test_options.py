@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import click
@@ -125,11 +124,10 @@ def test_other_amounts_are_refused(text: str) -> None:
 
 
 def test_a_gpu_that_is_not_there_is_refused_at_once(cli: Cli, tmp_path: Path) -> None:
-    began = time.monotonic()
     for command in (["run"], ["parent"], ["run", "--dry-run", "--workers", "0"]):
         done = cli(*command, "--device", "cuda:99")
         assert done.returncode == 2
         assert "got --device cuda:99, but this machine has" in done.stderr
         assert done.stderr.count("\n") == 1
+    # It took 75 seconds, of workers that died in a row: they would have left logs.
     assert list(tmp_path.iterdir()) == []
-    assert time.monotonic() - began < 60  # it was 75 seconds, of workers that died in a row
