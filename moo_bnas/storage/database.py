@@ -267,11 +267,20 @@ class Database:
         engine = create_engine(address, poolclass=NullPool, connect_args=args)
         with engine.connect() as connection:
             look = inspect(connection)
+            ours = {**optuna_models.BaseModel.metadata.tables, **metadata.tables}
+            # The views of a file run in this process, and may never end.
+            views = {*ours, "alembic_version"} & set(
+                look.get_view_names() if self.is_sqlite else ()
+            )
+            if views:
+                raise StorageError(
+                    f"the storage {self.shown_url} has views in place of tables "
+                    f"({', '.join(sorted(views))}): it is damaged or forged; restore it from a copy"
+                )
             if not create:
                 if not look.has_table(queue.name):
                     raise self._no_run()
                 return
-            ours = {**optuna_models.BaseModel.metadata.tables, **metadata.tables}
             there = set(look.get_table_names())
             foreign = [
                 name

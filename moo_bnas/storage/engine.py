@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +30,7 @@ BUSY_TIMEOUT = 60  # seconds that a SQLite transaction waits for another to end
 CONNECT_TIMEOUT = 10  # seconds
 NETWORK_TIMEOUT = 60  # seconds without an answer after which a connection counts as lost
 TRANSACTION_TIMEOUT = 60  # seconds that a transaction may stand idle before the server ends it
+STATEMENT_TIMEOUT = 600  # seconds of one statement on a SQLite file
 POOL_RECYCLE = 1800  # seconds: servers and firewalls drop older connections silently
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
@@ -35,6 +38,8 @@ _EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
 
 # What a server answers to one of two transactions that wait for each other, or waited too long.
 _CONFLICTS = {"40001", "40P01", "55P03", 1205, 1213}
+
+_STEPS = 10**8  # of SQLite's machine between two looks at the clock: some seconds
 
 _SQLITE_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _SQLITE_FULL = sqlite3.SQLITE_FULL
@@ -63,6 +68,8 @@ _REMEDIES = {
     "database is locked": "another program holds it, which must end its transaction",
     "readonly database": "get permission to write the file and its folder; `moo-bnas status` and "
     "`report` need none",
+    "^interrupted$": "a statement took too long, perhaps because somebody put a trigger into the "
+    "file: restore it from a copy",
     "disk is full|no space left": "make room on its disk",
     "not a database": "give another file",
     "unable to open database file": "give a file, not a folder, in a folder that is writable",
@@ -250,8 +257,16 @@ def _sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # the driver begins no transaction of its own
+        # Whoever can write to the file can put triggers and views into it that never end.
+        connection.set_progress_handler(
+            lambda: time.monotonic() > record.info.get("until", math.inf), _STEPS
+        )
         if "uri" not in url.query:
             connection.execute("PRAGMA journal_mode=WAL")
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def limit(connection: Connection, *_: Any) -> None:
+        connection.info["until"] = time.monotonic() + STATEMENT_TIMEOUT
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

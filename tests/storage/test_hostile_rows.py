@@ -134,7 +134,8 @@ def test_what_another_run_found_may_be_something_else(forged: Forged, prior: obj
 
 def test_the_end_of_claims_may_be_something_else(forged: Forged) -> None:
     insert = f"INSERT INTO study_user_attributes (study_id, key, value_json) {_ITS_ID}"
-    for until in ("soon", "", 7, [], "2020-01-01T00:00:00+05:00"):
+    wrong: tuple[object, ...] = ("soon", "", 7, [], "2020-01-01T00:00:00+05:00")
+    for until in wrong:
         assert forged.forge(insert, "claims_until", json.dumps(until))
         said = forged.use(worker, f"worker with claims_until {until!r}")
         assert str(said).startswith(f"study 's' has {until!r} as its claims_until, which moo-bnas")
