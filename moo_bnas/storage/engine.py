@@ -53,6 +53,7 @@ _FULL = (
     "is starting up",
     "is shutting down",
     "not yet accepting connections",
+    "resource temporarily unavailable",  # of a socket at which too many wait to be let in
 )
 
 # Patterns of answers, in lower case, and the remedy of each.
