@@ -198,7 +198,7 @@ def test_a_simulated_fleet_without_waiting_is_busy_all_the_time(tmp_path: Path) 
 
 
 def test_networks_that_are_handed_out_are_trained_again(tiny_path: Path) -> None:
-    few = ["--searches", "1", "--candidates", "12", "--seeds", "2", "--ratios", "1"]
+    few = ["--searches", "1", "--candidates", "12", "--seeds", "2", "--budgets", "1"]
     done = subprocess.run(
         [sys.executable, BENCHMARKS / "handed_out.py", "--definition", tiny_path, *few, "--json"],
         capture_output=True,
