@@ -57,8 +57,6 @@ from moo_bnas.training.recalibration import recalibrate
 Chosen = dict[tuple[str, str], list[tuple[Genotype, float]]]
 """Genotypes and claimed accuracies by budget and way of choosing, one per search."""
 
-_NOT_PRINTED = ("json", "data_root", "keep", "found")  # options
-
 
 @dataclass(frozen=True)
 class Budget:
@@ -89,7 +87,7 @@ def parse() -> argparse.Namespace:
     add("--keep", type=Path, help="folder that keeps training runs")
     add("--searches", type=int, default=5, help="searches, with seeds from 0")
     add("--candidates", type=int, default=120, help="candidates of each search")
-    add("--seeds", type=int, default=9, help="training runs of each network after")
+    add("--seeds", type=int, default=9, help="training runs of each network after; may be 0")
     add("--recipe", choices=["search", "final"], default="search")
     add("--found", type=Path, help="result whose networks are trained again")
     add("--budgets", nargs="+", default=["0.5", "1"], help="uniform ratios, or SHARE*RATIO")
@@ -138,22 +136,26 @@ class Bench:
         images = self.definition.data.load(self.root, self.definition.recipe.seed, purpose)
         return to_device(images, size, torch.device("cpu"))
 
-    def train(self, purpose: Purpose, genotype: Genotype, seed: int) -> dict[str, float]:
+    def train(
+        self, purpose: Purpose, tested: bool, genotype: Genotype, seed: int
+    ) -> dict[str, float]:
         """Trains a network by a recipe whose seed is `seed`.
 
         Returns:
-            Accuracies on the `test` images and, but after final training, the `validation` images;
-            and the CPU `seconds` of training and validation.
+            Accuracies on the `validation` images, but after final training, and on the `test`
+            images, where `tested`; and the CPU `seconds` of training and validation.
         """
         torch.set_num_threads(1)
         definition = self.definition
         recipe = definition.recipe if purpose == "search" else definition.final_recipe()
         inherits = purpose == "search" and definition.parent is not None
-        values = definition.model_dump(mode="json", exclude={"name", "description", "search"})
-        values = {k: v for k, v in values.items() if k != "final" or purpose == "final"}
+        deciding = {"network", "space", "data"}
+        deciding |= {"parent", "recipe"} if purpose == "search" else {"final"}
+        values = definition.model_dump(mode="json", include=deciding)
 
         def make() -> dict[str, float]:
-            began = time.process_time()
+            data, parent = self.data(purpose), self._parent()[1] if inherits else {}
+            began, found = time.process_time(), {}
             network, space = definition.make_network(), definition.make_space()
             own = candidate_seed(seed, genotype)
             specs = network.layers(space.widths_of(genotype, network.base_widths), "binary")
@@ -161,8 +163,7 @@ class Bench:
             module = build(specs, definition.network.binarizer)
             set_constants(module, definition.network.binarizer_constants)
             if inherits:
-                inherit(module, self._parent()[1])
-            data, found = self.data(purpose), {}
+                inherit(module, parent)
             if recipe.epochs:
                 training = Training(module, data, recipe, own, scores=False)
                 training.run()
@@ -173,11 +174,12 @@ class Bench:
             if purpose == "search":
                 found["validation"] = score(module, data)
             found["seconds"] = time.process_time() - began
-            found["test"] = score(module, replace(data, scoring=self.data("final").scoring))
+            if tested:
+                found["test"] = score(module, replace(data, scoring=self.data("final").scoring))
             print(".", end="", file=sys.stderr, flush=True)
             return found
 
-        return Kept(self.keep).values([purpose, values, list(genotype), seed], make)
+        return Kept(self.keep).values([purpose, tested, values, list(genotype), seed], make)
 
 
 _bench: list[Bench] = []  # the one of this process
@@ -187,8 +189,8 @@ def _start(bench: Bench) -> None:
     _bench.append(bench)
 
 
-def _train(purpose: Purpose, task: tuple[Genotype, int]) -> dict[str, float]:
-    return _bench[0].train(purpose, *task)
+def _train(purpose: Purpose, tested: bool, task: tuple[Genotype, int]) -> dict[str, float]:
+    return _bench[0].train(purpose, tested, *task)
 
 
 def main() -> None:
@@ -216,18 +218,18 @@ def main() -> None:
         first = definition.recipe.seed
         tasks = [(g, first + k) for k in range(1, options.seeds + 1) for g in wanted]
         again: dict[Genotype, list[dict[str, float]]] = {}
-        task = partial(_train, options.recipe)
+        task = partial(_train, options.recipe, True)
         for (genotype, _), found in zip(tasks, pool.map(task, tasks), strict=True):
             again.setdefault(genotype, []).append(found)
-    rows = [
-        row
-        for (budget, name), some in chosen.items()
-        for row in _rows(budget, name, some, again, uniform[budget])
-    ]
-    seconds["network"] = [run["seconds"] for runs in again.values() for run in runs]
+    rows: list[dict[str, Any]] = []
+    if again:
+        for (budget, name), some in chosen.items():
+            rows += _rows(budget, name, some, again, uniform[budget])
+        seconds["network"] = [run["seconds"] for runs in again.values() for run in runs]
     for what, values in seconds.items():
         rows.append(_row(what, "seconds", np.mean(values), _error(values)))
-    settings = {k: v for k, v in vars(options).items() if k not in _NOT_PRINTED}
+    hidden = ("json", "data_root", "keep", "found")
+    settings = {k: v for k, v in vars(options).items() if k not in hidden}
     settings["handed_out"] = {
         f"{name}@{budget}": [list(space.decode(g)) for g, _ in some]
         for (budget, name), some in chosen.items()
@@ -264,7 +266,7 @@ def handed_out(
     Returns:
         What each of them hands out, with the accuracy that it claims; and the CPU seconds of each.
     """
-    task = partial(_train, "search")
+    task = partial(_train, "search", False)
     choices = [len(definition.space.ratios)] * len(definition.make_space().genes)
     chosen: Chosen = {}
     spent = []
