@@ -41,6 +41,7 @@ from kept import Kept
 
 from moo_bnas.data import Purpose
 from moo_bnas.definition import Definition, load_definition
+from moo_bnas.driver.final_definition import lasting
 from moo_bnas.driver.run import make_search
 from moo_bnas.evolution.candidates import tuples
 from moo_bnas.evolution.estimates import estimates
@@ -89,6 +90,7 @@ def parse() -> argparse.Namespace:
     add("--candidates", type=int, default=120, help="candidates of each search")
     add("--seeds", type=int, default=9, help="training runs of each network after; may be 0")
     add("--recipe", choices=["search", "final"], default="search")
+    add("--final-epochs", type=int, help="epochs of final training instead of those of [final]")
     add("--found", type=Path, help="result whose networks are trained again")
     add("--budgets", nargs="+", default=["0.5", "1"], help="uniform ratios, or SHARE*RATIO")
     add("--by", nargs="+", choices=["estimate", "measured"], default=["estimate", "measured"])
@@ -200,6 +202,8 @@ def main() -> None:
     generations = -(-options.candidates // given.search.population)
     search = given.search.model_copy(update={"model": "gp", "generations": generations})
     definition = given.model_copy(update={"search": search})
+    if options.final_epochs is not None:
+        definition = lasting(definition, options.final_epochs)
     space, network = definition.make_space(), definition.make_network()
     budgets = [Budget.parse(text) for text in options.budgets]
     uniform = {str(b): space.uniform(b.ratio) for b in budgets}
