@@ -5,7 +5,8 @@
 
 Each search of a definition hands out one network per budget: the one that it holds to be the most
 accurate of those with at most the FLOPs of a uniform network, or a share of these (0.35*4: of
-uniform 4x), by its estimate, as in a report, and by the measured accuracy. These and the uniform
+uniform 4x), by its estimate, as in a report, and by the measured accuracy; or (`confirmed`)
+the one of its best by estimate that is best once they are trained by [final]. These and the uniform
 networks are trained again, by the recipe of the search and with seeds that no search has used, and
 scored on the test images, which have chosen nothing. `--recipe final` trains them as `moo-bnas
 train` does instead, on validation images, too; `--found` takes the networks from an earlier result.
@@ -25,55 +26,31 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
-from kept import Kept
+from retraining import Bench, start, train
 
-from moo_bnas.data import Purpose
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.driver.final_definition import lasting
 from moo_bnas.driver.run import make_search
 from moo_bnas.evolution.candidates import tuples
 from moo_bnas.evolution.estimates import estimates
 from moo_bnas.evolution.space import Genotype, SearchSpace
-from moo_bnas.fingerprint import candidate_seed
 from moo_bnas.networks.cost import flops, memory_bits
-from moo_bnas.networks.module import build, set_constants
-from moo_bnas.training.device_data import DeviceData, to_device
-from moo_bnas.training.evaluator import Evaluator
-from moo_bnas.training.inheritance import inherit
-from moo_bnas.training.loop import Training, score
-from moo_bnas.training.recalibration import recalibrate
 
 Chosen = dict[tuple[str, str], list[tuple[Genotype, float]]]
 """Genotypes and claimed accuracies by budget and way of choosing, one per search."""
 
-
-@dataclass(frozen=True)
-class Budget:
-    """A limit on FLOPs: a share of those of a uniform network, which is compared, too."""
-
-    share: float
-    ratio: float
-
-    @staticmethod
-    def parse(text: str) -> Budget:
-        """Reads "2", or "0.35*4"."""
-        share, _, ratio = text.rpartition("*")
-        return Budget(float(share or 1), float(ratio))
-
-    def __str__(self) -> str:
-        return f"{self.ratio:g}" if self.share == 1 else f"{self.share:g}*{self.ratio:g}"
+_CONFIRMING = (
+    1000  # first seed of training runs that choose; those that are scored at last have others
+)
 
 
 def parse() -> argparse.Namespace:
@@ -93,106 +70,13 @@ def parse() -> argparse.Namespace:
     add("--final-epochs", type=int, help="epochs of final training instead of those of [final]")
     add("--found", type=Path, help="result whose networks are trained again")
     add("--budgets", nargs="+", default=["0.5", "1"], help="uniform ratios, or SHARE*RATIO")
-    add("--by", nargs="+", choices=["estimate", "measured"], default=["estimate", "measured"])
+    ways = ["estimate", "measured", "confirmed"]
+    add("--by", nargs="+", choices=ways, default=ways[:2], help="ways of choosing")
+    add("--shortlist", type=int, default=4, help="networks that `confirmed` trains per budget")
+    add("--confirm-seeds", type=int, default=1, help="training runs of each of these")
     add("--processes", type=int, default=2)
     add("--json", action="store_true", help="print one JSON document")
     return parser.parse_args()
-
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """What every process needs to train networks.
-
-    Attributes:
-        definition: Definition of the searches.
-        root: Folder that contains the data sets.
-        keep: Folder that keeps training runs.
-    """
-
-    definition: Definition
-    root: Path
-    keep: Path | None
-
-    def parent(self) -> dict[str, float]:
-        """Accuracy and seconds of the parent."""
-        return self._parent()[0]
-
-    @cache  # noqa: B019, the one bench of a process lives as long as that
-    def _parent(self) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
-        evaluator = Evaluator(self.definition, "cpu", self.root)
-
-        def make() -> bytes:
-            began = time.process_time()
-            found, weights = evaluator.train_parent(None, lambda *_: None, lambda: False)
-            values = {"accuracy": found.accuracy, "seconds": time.process_time() - began}
-            return json.dumps(values).encode() + b"\n" + weights
-
-        key = ["parent", self.definition.parent_fingerprint(evaluator.load("search"))]
-        head, _, weights = Kept(self.keep).content(key, make, ".parent").partition(b"\n")
-        return json.loads(head), safetensors.torch.load(weights)
-
-    @cache  # noqa: B019
-    def data(self, purpose: Purpose) -> DeviceData:
-        """Images for a purpose."""
-        size = self.definition.make_network().image.size
-        images = self.definition.data.load(self.root, self.definition.recipe.seed, purpose)
-        return to_device(images, size, torch.device("cpu"))
-
-    def train(
-        self, purpose: Purpose, tested: bool, genotype: Genotype, seed: int
-    ) -> dict[str, float]:
-        """Trains a network by a recipe whose seed is `seed`.
-
-        Returns:
-            Accuracies on the `validation` images, but after final training, and on the `test`
-            images, where `tested`; and the CPU `seconds` of training and validation.
-        """
-        torch.set_num_threads(1)
-        definition = self.definition
-        recipe = definition.recipe if purpose == "search" else definition.final_recipe()
-        inherits = purpose == "search" and definition.parent is not None
-        deciding = {"network", "space", "data"}
-        deciding |= {"parent", "recipe"} if purpose == "search" else {"final"}
-        values = definition.model_dump(mode="json", include=deciding)
-
-        def make() -> dict[str, float]:
-            data, parent = self.data(purpose), self._parent()[1] if inherits else {}
-            began, found = time.process_time(), {}
-            network, space = definition.make_network(), definition.make_space()
-            own = candidate_seed(seed, genotype)
-            specs = network.layers(space.widths_of(genotype, network.base_widths), "binary")
-            torch.manual_seed(own)
-            module = build(specs, definition.network.binarizer)
-            set_constants(module, definition.network.binarizer_constants)
-            if inherits:
-                inherit(module, parent)
-            if recipe.epochs:
-                training = Training(module, data, recipe, own, scores=False)
-                training.run()
-                module = training.network
-            else:
-                module = module.to(memory_format=torch.channels_last)
-                recalibrate(module, data, own)
-            if purpose == "search":
-                found["validation"] = score(module, data)
-            found["seconds"] = time.process_time() - began
-            if tested:
-                found["test"] = score(module, replace(data, scoring=self.data("final").scoring))
-            print(".", end="", file=sys.stderr, flush=True)
-            return found
-
-        return Kept(self.keep).values([purpose, tested, values, list(genotype), seed], make)
-
-
-_bench: list[Bench] = []  # the one of this process
-
-
-def _start(bench: Bench) -> None:
-    _bench.append(bench)
-
-
-def _train(purpose: Purpose, tested: bool, task: tuple[Genotype, int]) -> dict[str, float]:
-    return _bench[0].train(purpose, tested, *task)
 
 
 def main() -> None:
@@ -205,13 +89,13 @@ def main() -> None:
     if options.final_epochs is not None:
         definition = lasting(definition, options.final_epochs)
     space, network = definition.make_space(), definition.make_network()
-    budgets = [Budget.parse(text) for text in options.budgets]
-    uniform = {str(b): space.uniform(b.ratio) for b in budgets}
+    shares = {budget: _budget(budget) for budget in options.budgets}
+    uniform = {budget: space.uniform(ratio) for budget, (_, ratio) in shares.items()}
     costs = definition.cost.each(network, space, [*uniform.values()])
-    limits = {str(b): b.share * cost for b, cost in zip(budgets, costs, strict=True)}
+    limits = {b: share * cost for (b, (share, _)), cost in zip(shares.items(), costs, strict=True)}
     bench = Bench(definition, options.data_root, options.keep)
     seconds: dict[str, list[float]] = {}
-    with ProcessPoolExecutor(options.processes, initializer=_start, initargs=[bench]) as pool:
+    with ProcessPoolExecutor(options.processes, initializer=start, initargs=[bench]) as pool:
         if options.found is None:
             if definition.parent is not None:
                 seconds["parent"] = [bench.parent()["seconds"]]
@@ -222,7 +106,7 @@ def main() -> None:
         first = definition.recipe.seed
         tasks = [(g, first + k) for k in range(1, options.seeds + 1) for g in wanted]
         again: dict[Genotype, list[dict[str, float]]] = {}
-        task = partial(_train, options.recipe, True)
+        task = partial(train, options.recipe, True)
         for (genotype, _), found in zip(tasks, pool.map(task, tasks), strict=True):
             again.setdefault(genotype, []).append(found)
     rows: list[dict[str, Any]] = []
@@ -270,7 +154,7 @@ def handed_out(
     Returns:
         What each of them hands out, with the accuracy that it claims; and the CPU seconds of each.
     """
-    task = partial(_train, "search", False)
+    task = partial(train, "search", False)
     choices = [len(definition.space.ratios)] * len(definition.make_space().genes)
     chosen: Chosen = {}
     spent = []
@@ -292,10 +176,36 @@ def handed_out(
         for budget, limit in limits.items():
             within = np.flatnonzero(history.costs <= limit)
             for name in options.by:
-                best = within[np.argmax(views[name][within])]
-                chosen.setdefault((budget, name), []).append((evaluated[best], views[name][best]))
+                if name == "confirmed":
+                    order = within[np.argsort(-believed[within], kind="stable")]
+                    best, said = confirmed(definition, options, [evaluated[i] for i in order], pool)
+                else:
+                    index = within[np.argmax(views[name][within])]
+                    best, said = evaluated[index], float(views[name][index])
+                chosen.setdefault((budget, name), []).append((best, said))
         spent.append(seconds + time.process_time() - began)
     return chosen, spent
+
+
+def confirmed(
+    definition: Definition,
+    options: argparse.Namespace,
+    networks: Sequence[Genotype],
+    pool: ProcessPoolExecutor,
+) -> tuple[Genotype, float]:
+    """The best of the first networks on the validation images, after training by [final]."""
+    seeds = range(_CONFIRMING, _CONFIRMING + options.confirm_seeds)
+    shortlist = networks[: options.shortlist]
+    tasks = [(g, definition.recipe.seed + seed) for g in shortlist for seed in seeds]
+    found = [run["validation"] for run in pool.map(partial(train, "confirmed", False), tasks)]
+    means = np.reshape(found, (len(shortlist), -1)).mean(axis=1)
+    return shortlist[np.argmax(means)], float(means.max())
+
+
+def _budget(text: str) -> tuple[float, float]:
+    """The share and the uniform ratio of "0.35*4", or of "2"."""
+    share, _, ratio = text.rpartition("*")
+    return float(share or 1), float(ratio)
 
 
 def _read(path: Path, space: SearchSpace) -> Chosen:
