@@ -17,7 +17,7 @@ from moo_bnas.errors import DefinitionError
 from moo_bnas.storage import Storage
 from tests.conftest import TINY, Cli
 
-PACKAGE = Path(__file__).parent / "own_network"
+PACKAGE = ROOT / "examples/own_network"
 OWN = TINY.replace('name = "vgg_small"', 'name = "two_convs"\ntemperature = 2.0').replace(
     "epochs = 1", "epochs = 6"
 )

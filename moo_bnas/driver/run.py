@@ -164,9 +164,9 @@ def make_search(
     Raises:
         DefinitionError: Where no network is within its budgets, or one to start with is not.
     """
-    network, space, options = definition.make_network(), definition.make_space(), definition.search
-    costs = {name: cost.over(network, space) for name, cost in definition.costs().items()}
-    choices = [len(space.ratios)] * len(space.genes)
+    space, options = definition.make_space(), definition.search
+    costs = definition.subject().countable()
+    choices = space.choices
     objective = Objective(
         mode, costs[definition.cost.name], definition.reference_cost(), options.trade_off
     )

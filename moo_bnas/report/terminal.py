@@ -26,7 +26,8 @@ def as_table(report: Report) -> str:
     tested = {(f.ratios, f.precision): f.accuracy for f in report.finals}
     shown = _shown(report)
     costs = [c.title for c in costs_of(report)]
-    lines = [["network", *_titles(report), *costs, "fitness", "ratios"]]
+    kind, values = ("network", "ratios") if report.has_widths else ("candidate", "values")
+    lines = [[kind, *_titles(report), *costs, "fitness", values]]
     for name, p in shown:
         accuracies = _accuracies(
             report,
