@@ -19,10 +19,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from moo_bnas.data import DataSet, Own
 from moo_bnas.errors import DefinitionError
-from moo_bnas.faults import fault_line
 from moo_bnas.evaluation import PRECISIONS, Precision
 from moo_bnas.evaluators import EvaluatorOptions
 from moo_bnas.evolution.space import Genotype, SearchSpace
+from moo_bnas.faults import fault_line
 from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
 from moo_bnas.network_options import NetworkOptions
 from moo_bnas.networks import source_of

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from moo_bnas import networks
+from moo_bnas import plugins
 from moo_bnas.definition import stored_definition
 from moo_bnas.errors import DefinitionError
 from moo_bnas.storage import Storage
 from tests.conftest import TINY, Cli
 
-PACKAGE = ROOT / "examples/own_network"
+PACKAGE = Path(__file__).parent.parent / "examples/own_network"
 OWN = TINY.replace('name = "vgg_small"', 'name = "two_convs"\ntemperature = 2.0').replace(
     "epochs = 1", "epochs = 6"
 )
@@ -60,7 +60,7 @@ def test_an_installed_network_is_searched(
     assert "'own-pareto-s0' has another version of its network than" in refused.stderr
 
     stored = Storage(f"sqlite:///{tmp_path}/moo-bnas.db").studies.open("own-pareto-s0")
-    monkeypatch.setattr(networks, "entry_points", lambda group: EntryPoints())
+    monkeypatch.setattr(plugins, "entry_points", lambda group: EntryPoints())
     with pytest.raises(DefinitionError, match="'two_convs'.*install the package that provides it"):
         stored_definition(stored.attributes["definition"])  # as a worker without it does
 

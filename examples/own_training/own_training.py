@@ -7,6 +7,7 @@ are those of [data], whichever they are.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from moo_bnas.evaluators import Evaluator, OwnCost, Result, Task
 
@@ -41,7 +42,7 @@ def perceptron(inputs: int = 64, classes: int = 10, epochs: int = 3) -> Evaluato
         sizes = [inputs, *([width] * depth)]
         hidden = [
             layer
-            for before, after in zip(sizes, sizes[1:], strict=False)
+            for before, after in pairwise(sizes)
             for layer in (nn.Linear(before, after), nn.ReLU())
         ]
         network = nn.Sequential(*hidden, nn.Linear(sizes[-1], classes)).to(device)

@@ -5,8 +5,9 @@ The space is one of its own: the size of a systolic array and of its buffer, and
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
+
+import numpy as np
 
 from moo_bnas.evaluators import Evaluator, OwnCost, Task
 
@@ -31,8 +32,8 @@ def simulator(workload: int = 4096, noise: float = 0.5) -> Evaluator:
             step = min(left, 256)
             served += step * _share(task.values)
             left -= step
-        score = 100 * served / workload + random.Random(task.seed).gauss(0, noise)
-        return min(max(score, 0.0), 100.0)
+        score = 100 * served / workload + np.random.default_rng(task.seed).normal(0, noise)
+        return float(np.clip(score, 0, 100))
 
     def area(values: Mapping[str, float]) -> float:
         return values["rows"] * values["columns"] * values["bits"] ** 2 / 64 + values["buffer"] / 8

@@ -187,9 +187,8 @@ def _show_own_space(definition: Definition, as_json: bool) -> None:
     if as_json:
         show(json.dumps({"definition": definition.name, "size": space.size, "rows": rows}))
         return
-    show(
-        f"{definition.name}: {definition.title}, {len(space.genes)} genes: {space.size:,} candidates\n"
-    )
+    title = f"{definition.name}: {definition.title}, {len(space.genes)} genes"
+    show(f"{title}: {space.size:,} candidates\n")
     lines = [("candidate", *(c.title for c in costs.values()), " ".join(space.genes))]
     lines += [
         (

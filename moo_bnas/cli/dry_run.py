@@ -11,8 +11,8 @@ from moo_bnas.units import duration, quantity
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
-    from moo_bnas.recipe import CandidateRecipe
     from moo_bnas.evolution.space import Genotype
+    from moo_bnas.recipe import CandidateRecipe
 
 _LIMIT = 5.0  # seconds of training that each network gets
 

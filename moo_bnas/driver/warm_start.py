@@ -121,7 +121,7 @@ def _evaluated(storage: Storage, other: Study, definition: Definition) -> dict[G
     }
 
 
-def _genes(definition: Definition) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _genes(definition: Definition) -> tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]:
     space = definition.make_space()
     return space.genes, space.values
 

@@ -130,7 +130,8 @@ def header(report: Report) -> tuple[str, ...]:
     confirmed = ("Confirmed",) if report.confirmed else ()
     final = ("Final top-1", "Final top-5") if report.is_trained else ()
     speedup = ("Speedup",) if report.has_widths else ()
-    return ("Model", first, *speedup, *others, "Search top-1", *estimate, *confirmed, *final)
+    search = "Search top-1" if report.is_trained else "Accuracy"
+    return ("Model", first, *speedup, *others, search, *estimate, *confirmed, *final)
 
 
 def cells(report: Report, row: Row) -> tuple[str, ...]:
@@ -164,7 +165,7 @@ def confirmed_as(found: Confirmed | None) -> str:
 
 def note(report: Report) -> str:
     """Explanation of the accuracies and the speedup in the table."""
-    parts = [f"Search top-1: {_searching(report)}", believing(report)]
+    parts = [_searching(report), believing(report)]
     if report.confirmed:
         parts.append(confirming(report))
     if report.has_widths:
@@ -187,13 +188,13 @@ def note(report: Report) -> str:
 def _searching(report: Report) -> str:
     if (evaluator := report.definition.evaluator) is not None:
         return (
-            f"percent by the evaluator {evaluator.name}; it is optimistic, as the search has "
-            "chosen candidates by it."
+            f"Accuracy: percent by the evaluator {evaluator.name}; it is optimistic, as the search "
+            "has chosen candidates by it."
         )
     epochs = report.definition.training().epochs
     return (
-        f"percent of the validation images, after training in the search (epochs: {epochs}); it is "
-        "optimistic, as the search has chosen networks on these images."
+        "Search top-1: percent of the validation images, after training in the search (epochs: "
+        f"{epochs}); it is optimistic, as the search has chosen networks on these images."
     )
 
 
@@ -231,6 +232,11 @@ def confirming(report: Report) -> str:
     runs = sorted({found.runs for found in report.confirmed.values()})
     images = report.validation_images
     number = "the same" if images is None else f"the same {images:,}"
+    if not report.is_trained:
+        return (
+            f"Confirmed: mean and standard error of {' or '.join(map(str, runs))} evaluations with "
+            "other seeds; that of the search is not among them."
+        )
     return (
         f"Confirmed: mean and standard error of {' or '.join(map(str, runs))} training runs with "
         f"other seeds, on {number} validation images; the training run of the search is not among "
@@ -240,15 +246,18 @@ def confirming(report: Report) -> str:
 
 def believing(report: Report) -> str:
     """What front, knee and best go by."""
+    runs, kind, done = ("training run", "networks", "trained")
+    if not report.is_trained:
+        runs, kind, done = ("evaluation", "candidates", "evaluated")
     if report.is_estimated:
         return (
-            "Estimate: the mean accuracy that is expected of many such training runs, with its "
-            "standard deviation, by a model of all networks that were trained in the search; "
+            f"Estimate: the mean accuracy that is expected of many such {runs}s, with its "
+            f"standard deviation, by a model of all {kind} that were {done} in the search; "
             "front, knee, best and most accurate go by it."
         )
     return (
-        f"With fewer than {ENOUGH} networks nothing is estimated: front, knee, best and most "
-        "accurate go by single training runs."
+        f"With fewer than {ENOUGH} {kind} nothing is estimated: front, knee, best and most "
+        f"accurate go by single {runs}s."
     )
 
 

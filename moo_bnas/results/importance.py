@@ -45,7 +45,7 @@ def _shares(
 ) -> dict[str, float]:
     import optuna
 
-    distributions = {
+    distributions: dict[str, optuna.distributions.BaseDistribution] = {
         gene: optuna.distributions.CategoricalDistribution(values)
         for gene, values in zip(space.genes, space.values, strict=True)
     }

@@ -332,7 +332,7 @@ def _refusal(study_name: str, recorded: Mapping[str, Any], code: Mapping[str, An
     if here != there:
         differs = f"evaluates by version {there} of its training code, and this one by {here}"
     else:
-        parts = [k for k in sorted(recorded | code) if recorded.get(k) != code.get(k)]
+        parts = [k for k in sorted({*recorded, *code}) if recorded.get(k) != code.get(k)]
         differs = (
             f"has another version of its {' and '.join(parts)} than the package that is installed "
             "here"

@@ -15,6 +15,7 @@ from moo_bnas.evaluation import Evaluation, Keep, Precision
 from moo_bnas.evaluators import Task, checked_result
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.fingerprint import candidate_seed
+from moo_bnas.networks.layers import LayerSpec
 from moo_bnas.processes import count_gpus
 from moo_bnas.subject import Widths
 from moo_bnas.task import FinalTask
@@ -123,7 +124,8 @@ class OwnEvaluator:
 
     def _task(self, genotype: Genotype, should_stop: Callable[[], bool], repeat: int) -> Task:
         subject, network = self._subject, self._definition.network
-        values, layers = subject.space.named(genotype), ()
+        values = subject.space.named(genotype)
+        layers: tuple[LayerSpec, ...] = ()
         if isinstance(subject, Widths):
             widths = subject.widths_of(tuple(values.values()))
             layers = tuple(subject.network.layers(widths, "binary"))
