@@ -142,7 +142,7 @@ def run(
     data_root: str | Path | None = None,
     artifacts: str | None = None,
     folder: str | Path | None = None,
-    callback: Callable[[Shown], object] | None = None,
+    callback: Callable[[Shown], None] | None = None,
     **overrides: Any,
 ) -> StoredRun:
     """Makes or resumes a run, and drives its search to the end: `moo-bnas run` as a function.
@@ -160,7 +160,7 @@ def run(
             to join. None: one per GPU, or else one per core.
         device: `auto`, or the device of all local workers.
         data_root: Folder of data sets; None: `MOO_BNAS_DATA`, or ~/.cache/moo-bnas.
-        artifacts: Store of weights; None: as the run has had so far, at first beside an SQLite file.
+        artifacts: Store of weights; None: as the run has had so far, or beside an SQLite file.
         folder: Folder for the logs of the workers; None: `runs/<name>`.
         callback: Called with the progress whenever it may have changed.
         **overrides: Keys of `[search]` to replace, such as `generations=3`.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from importlib.metadata import EntryPoints
 from pathlib import Path
 
@@ -17,19 +15,9 @@ from moo_bnas.errors import DefinitionError
 from moo_bnas.storage import Storage
 from tests.conftest import TINY, Cli
 
-PACKAGE = Path(__file__).parent.parent / "examples/own_network"
 OWN = TINY.replace('name = "vgg_small"', 'name = "two_convs"\ntemperature = 2.0').replace(
     "epochs = 1", "epochs = 6"
 )
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of packages that holds the example, as pip installs it."""
-    folder = tmp_path_factory.mktemp("site")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--target", str(folder), str(PACKAGE)], check=True)
-    return folder
 
 
 def test_an_installed_network_is_searched(

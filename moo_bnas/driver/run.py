@@ -247,6 +247,8 @@ def _is_raised(key: str, before: Any, now: Any) -> bool:
 def _deciding(definition: Definition) -> dict[str, Any]:
     """Every key that decides what a search finds: not what it is called, nor [final]."""
     flat = _flat(definition.model_dump(mode="json"))
+    if definition.space.genes:  # genotypes are of genes in this order
+        flat["space.genes"] = list(definition.space.genes)
     return {
         k: v for k, v in flat.items() if k.partition(".")[0] not in ("name", "description", "final")
     }
