@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,8 +44,8 @@ def test_a_run_is_made_resumed_and_read(
     monkeypatch.syspath_prepend(installed)
     monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
     url = f"sqlite:///{tmp_path}/storage.db"
-    seen = []
-    options = {"storage": url, "name": "chips", "workers": 1, "folder": tmp_path / "logs"}
+    seen: list[object] = []
+    options: dict[str, Any] = {"storage": url, "name": "chips", "workers": 1, "folder": tmp_path / "logs"}
     done = moo_bnas.run(
         CHIPS, **options, population=4, generations=2, model="none", callback=seen.append
     )
