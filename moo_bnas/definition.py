@@ -87,17 +87,12 @@ class Definition(Section):
                 f"got [{unused[0]}] with [evaluator], which says itself how candidates are scored; "
                 f"remove [{unused[0]}]"
             )
-        if (self.network is None) != bool(self.space.genes) or (self.network and not self.data):
-            raise ValueError(
-                "got [evaluator], expected beside it either [network] and [data], or [space] "
-                "genes; correct it"
-            )
-        if bool(self.evaluator.made.costs) != bool(self.space.genes):
-            raise ValueError(
-                f"evaluator {self.evaluator.name} counts {len(self.evaluator.made.costs)} costs, "
-                "expected at least one with [space] genes, and none with [network], whose layers "
-                "are counted; correct its package"
-            )
+        self.evaluator.check_space(
+            has_network=self.network is not None,
+            has_genes=bool(self.space.genes),
+        )
+        if self.network is not None and self.data is None:
+            raise ValueError("got [network] without [data], whose images it takes; add [data]")
         return self
 
     @model_validator(mode="after")
@@ -128,10 +123,10 @@ class Definition(Section):
     @property
     def title(self) -> str:
         """What is searched, and on what, in a few words."""
-        scored = "" if self.evaluator is None else f"{self.evaluator.name}"
-        named = self.network.name if self.network is not None else scored
+        scored = "" if self.evaluator is None else self.evaluator.name
+        named = scored if self.network is None else self.network.name
         data = "" if self.data is None else f" on {self.data.name}"
-        return f"{named}{data}" + (f", scored by {scored}" if named != scored and scored else "")
+        return f"{named}{data}" + (f", scored by {scored}" if scored not in ("", named) else "")
 
     def training(self) -> CandidateRecipe:
         """How moo-bnas trains candidates.
@@ -144,31 +139,19 @@ class Definition(Section):
         return self.recipe
 
     def images(self) -> DataSet:
-        """The data set.
-
-        Raises:
-            DefinitionError: If there is none, since an evaluator of another package needs none.
-        """
+        """The data set; a DefinitionError if there is none, as an evaluator may need none."""
         if self.data is None:
             raise DefinitionError(f"definition {self.name} has no [data]; there are no images")
         return self.data
 
     def network_options(self) -> NetworkOptions:
-        """Which network is searched.
-
-        Raises:
-            DefinitionError: If there is none: an evaluator of another package has its own space.
-        """
+        """Which network is searched; a DefinitionError in a space of its own."""
         if self.network is None:
             raise self._has_evaluator()
         return self.network
 
     def make_network(self) -> Network:
-        """The network of this definition.
-
-        Raises:
-            DefinitionError: The same as `network_options`.
-        """
+        """The network of this definition; a DefinitionError as by `network_options`."""
         return self.network_options().make(self.images().shape)
 
     def subject(self) -> Subject:

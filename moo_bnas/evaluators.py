@@ -8,22 +8,30 @@ here needs torch.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import ConfigDict, Field
 
 from moo_bnas.data import ImageData
 from moo_bnas.errors import DefinitionError
+from moo_bnas.evaluation import ATTRIBUTES
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.networks.layers import LayerSpec
 from moo_bnas.plugins import Plugins
 from moo_bnas.section import Section
 from moo_bnas.units import quantity
+
+_NAME = re.compile(r"[A-Za-z]\w{0,99}", re.ASCII)
+_RESERVED = ATTRIBUTES | {
+    *("genotype", "precision", "generation", "told", "repeat", "fitness", "fail_reason"),
+    *("trial", "kind", "values", "on_front", "estimate", "estimate_sd", "on_measured_front"),
+    *("model", "search_top1"),
+}
 
 OWN = Plugins("moo_bnas.evaluators", "evaluator", "evaluator")
 """Evaluators that installed packages offer."""
@@ -151,6 +159,27 @@ class EvaluatorOptions(Section):
         made: Evaluator = OWN.make(self.name, Evaluator, self.model_extra or {})
         return made
 
+    def check_space(self, *, has_network: bool, has_genes: bool) -> None:
+        """Refuses a definition whose space does not go with the costs of the evaluator.
+
+        Args:
+            has_network: Whether there is a network whose widths would be searched.
+            has_genes: Whether there is a space of its own.
+
+        Raises:
+            ValueError: If there is none or both of them, or the costs are of the other one.
+        """
+        if has_network == has_genes:
+            raise ValueError(
+                "got [evaluator], expected beside it either [network] or [space] genes; correct it"
+            )
+        if bool(self.made.costs) != has_genes:
+            raise ValueError(
+                f"evaluator {self.name} counts {len(self.made.costs)} costs, expected at least one "
+                "with [space] genes, and none with [network], whose layers are counted; correct "
+                "its package"
+            )
+
     def identity(self) -> dict[str, Any]:
         """What a fingerprint takes of it: the options, and the version of the package."""
         return {**super().identity(), "package": self.package()}
@@ -160,21 +189,42 @@ class EvaluatorOptions(Section):
         return OWN.identity(self.name)
 
 
-def checked_result(name: str, found: object) -> Result:
-    """What an evaluator returned, as a result.
+def checked_result(name: str, found: Any) -> Result:
+    """What an evaluator returned, as a result of Python's own numbers.
 
     Raises:
         ValueError: If it is neither a result nor a number of percent.
     """
-    result = found if isinstance(found, Result) else None
-    if isinstance(found, (int, float, np.number)):
-        result = Result(float(found))
-    if result is None or not 0 <= result.accuracy <= 100:
+    given = found if isinstance(found, Result) else Result(found)
+    scores = (given.accuracy, *given.accuracy_per_epoch)
+    try:
+        accuracy, *per_epoch = (float(score + 0) for score in scores)  # no text, no list
+        images = None if given.images is None else int(given.images)
+        result = Result(accuracy, int(given.epochs), images, tuple(per_epoch))
+    except (TypeError, ValueError):
+        result = None
+    if result is None or not all(0 <= score <= 100 for score in (accuracy, *per_epoch)):
         raise ValueError(
             f"evaluator {name} returned {found!r:.200}, expected an accuracy from 0 to 100 or a "
             "Result with one; correct that package"
         )
     return result
+
+
+def check_names(costs: Sequence[OwnCost]) -> None:
+    """Refuses names of costs that rows or files have for something else.
+
+    Raises:
+        DefinitionError: Naming the first one.
+    """
+    names = [cost.name for cost in costs]
+    for name in names:
+        if not _NAME.fullmatch(name) or name in _RESERVED or names.count(name) > 1:
+            raise DefinitionError(
+                f"got a cost called {name!r:.100}, expected a name of its own of letters, digits "
+                "and '_', which is not that of another attribute or column; rename it in the "
+                "package of the evaluator"
+            )
 
 
 def checked_cost(cost: OwnCost, values: Mapping[str, float]) -> float:

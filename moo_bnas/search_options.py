@@ -43,7 +43,7 @@ class SpaceOptions(Section):
         return genes
 
 
-_Ratios = Annotated[tuple[Ratio, ...], Field(strict=False)]
+_Values = Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(strict=False)]
 
 
 class SearchOptions(Section):
@@ -59,7 +59,7 @@ class SearchOptions(Section):
         max_hours: Hours of driving after which no candidate is begun.
         plateau: The search ends once this many evaluations have raised the hypervolume, or the
             best fitness, by less than a thousandth.
-        start_with: Ratios of networks that are evaluated first.
+        start_with: Ratios, or other values, of candidates that are evaluated first.
         model: Model that screens candidates: `gp`, a Gaussian process that learns accuracies from
             the candidates so far; `none` leaves the choice to the genetic algorithm.
         trade_off: Lambda of Eq. 4.
@@ -76,7 +76,7 @@ class SearchOptions(Section):
     max_evaluations: AtLeastOne | None = None
     max_hours: Positive | None = None
     plateau: AtLeastOne | None = None
-    start_with: Annotated[tuple[_Ratios, ...], Field(strict=False)] = ()
+    start_with: Annotated[tuple[_Values, ...], Field(strict=False)] = ()
     model: Literal["none", "gp"] = "none"
     trade_off: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4.0
     max_flops: Positive | None = None

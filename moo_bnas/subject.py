@@ -13,7 +13,7 @@ import numpy as np
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import Precision
-from moo_bnas.evaluators import OwnCost, checked_cost
+from moo_bnas.evaluators import OwnCost, check_names, checked_cost
 from moo_bnas.evolution.cost import Cost
 from moo_bnas.evolution.space import FloatArray, Genotype, IntArray, SearchSpace
 from moo_bnas.networks.cost import COSTS, LayerCost
@@ -182,8 +182,10 @@ class OwnSpace:
         """Counts some candidates, to see that costs are positive and do not fall with any value.
 
         Raises:
-            DefinitionError: If the costs of some candidate are not what the search needs.
+            DefinitionError: If the costs of some candidate are not what the search needs, or have
+                names that rows have for something else.
         """
+        check_names(self.counted)
         random = np.random.default_rng(0)
         choices = np.array(self.space.choices)
         for _ in range(_PAIRS):

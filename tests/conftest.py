@@ -62,7 +62,7 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> None:
             "simulator": "examples.simulator.simulator:simulator",
             "perceptron": "examples.own_training.own_training:perceptron",
         },
-        "moo_bnas.datasets": {"bars": "examples.own_data.own_data:bars"},
+        "moo_bnas.datasets": {"stripes": "examples.own_data.own_data:stripes"},
         "moo_bnas.networks": {"two_convs": "examples.own_network.own_network:two_convs"},
     }
 

@@ -3,12 +3,14 @@ them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from moo_bnas import plugins
@@ -54,7 +56,7 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Offer:
     return install
 
 
-def _scored(found: Any, values: Mapping[str, Any] = VALUES, stop: bool = False) -> Any:
+def _scored(values: Mapping[str, Any] = VALUES, stop: bool = False) -> Any:
     evaluator = OwnEvaluator(parse_definition(dict(values), "test"), "cpu", Path("data"))
     assert evaluator.load("search") == evaluator.load("search")
     return evaluator.evaluate((2, 1), "binary", lambda: stop)
@@ -119,7 +121,7 @@ def test_it_may_give_up_and_fail(offer: Offer) -> None:
 
     offer(Evaluator(lambda task: None if task.should_stop() else 50.0, [PIXELS]))
     with pytest.raises(Interrupted):
-        _scored(None, stop=True)
+        _scored(stop=True)
     for error, expected in (
         (MemoryError("of numpy"), DeviceMemoryError),
         (OutOfMemoryError("of torch"), DeviceMemoryError),
@@ -129,11 +131,14 @@ def test_it_may_give_up_and_fail(offer: Offer) -> None:
     ):
         offer(Evaluator(raising(error), [PIXELS]))
         with pytest.raises(expected):
-            _scored(None)
-    for wrong in (None, float("nan"), 101.0, -1, "50", [50.0]):
+            _scored()
+    offer(Evaluator(lambda task: Result(np.float32(50), 2, np.int64(9)), [PIXELS]))  # type: ignore[arg-type]
+    assert json.dumps(_scored().to_attributes())
+    wrong_epoch = Result(50.0, accuracy_per_epoch=(float("nan"),))
+    for wrong in (wrong_epoch, None, float("nan"), 101.0, -1, "50", [50.0]):
         offer(Evaluator(lambda task, wrong=wrong: wrong, [PIXELS]))  # type: ignore[misc]
         with pytest.raises(ValueError, match="returned .*, expected an accuracy from 0 to 100"):
-            _scored(None)
+            _scored()
 
 
 @pytest.mark.parametrize(
@@ -142,13 +147,21 @@ def test_it_may_give_up_and_fail(offer: Offer) -> None:
         ({"evaluator": {"name": "other"}}, [PIXELS], "got evaluator 'other', expected one of own"),
         ({"evaluator": {"name": "own", "x": 1}}, [PIXELS], "got the option 'x', expected only opt"),
         ({"evaluator": {"name": "own", "seed": -1}}, [PIXELS], "evaluator.seed"),
-        ({"space": {}}, [PIXELS], r"either \[network\] and \[data\], or \[space\] genes"),
-        ({"network": NETWORK["network"]}, [PIXELS], r"either \[network\] and \[data\], or \[space"),
+        ({"space": {}}, [PIXELS], r"either \[network\] or \[space\] genes"),
+        ({"network": NETWORK["network"]}, [PIXELS], r"either \[network\] or \[space\] genes"),
+        ({"network": NETWORK["network"], "space": {}}, [], r"\[network\] without \[data\]"),
         ({"space": {"genes": {"deep": [2, 1]}}}, [PIXELS], "gene deep must ascend .* got 2, 1"),
         ({"space": {"genes": {"deep": [0.5]}}}, [PIXELS], "space.genes.deep.0"),
         ({"recipe": {"epochs": 1, "batch_size": 9, "learning_rate": 1}}, [PIXELS], r"\[recipe\]"),
         ({"search": {"max_flops": 9}}, [PIXELS], "limit on flops, expected one on pixels"),
         ({"search": {"max_cost": {"x": 9}}}, [PIXELS], "limit on x, expected one on pixels"),
+        (
+            {},
+            [replace(PIXELS, name="fitness")],
+            "cost called 'fitness', expected a name of its own",
+        ),
+        ({}, [PIXELS, PIXELS], "cost called 'pixels', expected a name of its own"),
+        ({}, [replace(PIXELS, name="a b")], "cost called 'a b', expected a name of its own"),
         ({}, [], "evaluator own counts 0 costs, expected at least one"),
         ({}, [replace(PIXELS, of=lambda v: -1)], "cost pixels of .* is -1.0, expected a positive"),
         ({}, [replace(PIXELS, of=lambda v: v["x"])], "cost pixels of .* is KeyError: 'x'"),

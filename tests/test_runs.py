@@ -45,7 +45,12 @@ def test_a_run_is_made_resumed_and_read(
     monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
     url = f"sqlite:///{tmp_path}/storage.db"
     seen: list[object] = []
-    options: dict[str, Any] = {"storage": url, "name": "chips", "workers": 1, "folder": tmp_path / "logs"}
+    options: dict[str, Any] = {
+        "storage": url,
+        "name": "chips",
+        "workers": 1,
+        "folder": tmp_path / "logs",
+    }
     done = moo_bnas.run(
         CHIPS, **options, population=4, generations=2, model="none", callback=seen.append
     )
