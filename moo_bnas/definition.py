@@ -26,13 +26,14 @@ from moo_bnas.faults import fault_line
 from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
 from moo_bnas.network_options import NetworkOptions
 from moo_bnas.networks import source_of
+from moo_bnas.networks.cost import COSTS
 from moo_bnas.networks.network import Network
 from moo_bnas.reading import read_toml
 from moo_bnas.recipe import CandidateRecipe, ParentRecipe, Recipe
 from moo_bnas.search_options import SearchOptions, SpaceOptions
 from moo_bnas.section import Section
 from moo_bnas.shipped import shipped
-from moo_bnas.subject import AnyCost, OwnSpace, Subject, Widths, ends
+from moo_bnas.subject import AnyCost, OwnSpace, Subject, Widths
 
 _MOST_BYTES = 2**20  # of a file
 
@@ -44,8 +45,7 @@ class Definition(Section):
         name: Name of the file.
         description: One line for `moo-bnas definitions`.
         network: Network that is widened; None with a space of its own.
-        evaluator: What scores the candidates in place of moo-bnas, offered by another package; then
-            there is no recipe, parent or final.
+        evaluator: Evaluator of another package; then there is no recipe, parent or final.
         space: Values that the genes may have.
         data: Data set that is learned; None if an evaluator needs none.
         recipe: How a candidate is trained; None if an evaluator scores it.
@@ -157,10 +157,9 @@ class Definition(Section):
     def subject(self) -> Subject:
         """What is searched, and what it costs."""
         if self.network is None and self.evaluator is not None:
-            space = SearchSpace.of(self.space.genes)
-            return OwnSpace(space, tuple(self.evaluator.made.costs))
+            return OwnSpace(SearchSpace.of(self.space.genes), self.evaluator.costs())
         network = self.make_network()
-        return Widths(network, SearchSpace(network.genes, self.space.ratios))
+        return Widths(network, SearchSpace(network.genes, self.space.ratios), COSTS)
 
     def make_space(self) -> SearchSpace:
         """The search space of this definition."""
@@ -168,7 +167,9 @@ class Definition(Section):
 
     def costs(self) -> Mapping[str, AnyCost]:
         """All that a candidate costs, by name; the first is the one that the search weighs."""
-        return self.subject().costs
+        if self.network is None and self.evaluator is not None:
+            return self.evaluator.costs()
+        return COSTS
 
     @property
     def cost(self) -> AnyCost:
@@ -177,11 +178,14 @@ class Definition(Section):
 
     def cost_range(self) -> tuple[float, float]:
         """Costs of the cheapest and of the most expensive candidate of the space."""
-        return ends(self.subject())
+        subject = self.subject()
+        last = tuple(number - 1 for number in subject.space.choices)
+        least, most = subject.each([(0,) * len(last), last])[self.cost.name]
+        return least, most
 
     def reference_cost(self) -> float:
         """Cost that Eq. 4 divides by: of the uniform 1x network, or the greatest of a space."""
-        return self.subject().reference_cost()
+        return (subject := self.subject()).costs_of(subject.reference())[self.cost.name]
 
     def references(self) -> list[tuple[Genotype, Precision]]:
         """What is evaluated beside the search: uniform networks and the full-precision twin.

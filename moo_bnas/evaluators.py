@@ -159,6 +159,22 @@ class EvaluatorOptions(Section):
         made: Evaluator = OWN.make(self.name, Evaluator, self.model_extra or {})
         return made
 
+    def costs(self) -> dict[str, OwnCost]:
+        """The costs that it counts, by name; the first is the one that a search weighs.
+
+        Raises:
+            DefinitionError: If one has a name that rows or files have for something else.
+        """
+        names = [cost.name for cost in self.made.costs]
+        for name in names:
+            if not _NAME.fullmatch(name) or name in _RESERVED or names.count(name) > 1:
+                raise DefinitionError(
+                    f"got a cost called {name!r:.100}, expected a name of its own of letters, "
+                    "digits and '_', which is not that of another attribute or column; rename it "
+                    "in the package of the evaluator"
+                )
+        return dict(zip(names, self.made.costs, strict=True))
+
     def check_space(self, *, has_network: bool, has_genes: bool) -> None:
         """Refuses a definition whose space does not go with the costs of the evaluator.
 
@@ -209,22 +225,6 @@ def checked_result(name: str, found: Any) -> Result:
             "Result with one; correct that package"
         )
     return result
-
-
-def check_names(costs: Sequence[OwnCost]) -> None:
-    """Refuses names of costs that rows or files have for something else.
-
-    Raises:
-        DefinitionError: Naming the first one.
-    """
-    names = [cost.name for cost in costs]
-    for name in names:
-        if not _NAME.fullmatch(name) or name in _RESERVED or names.count(name) > 1:
-            raise DefinitionError(
-                f"got a cost called {name!r:.100}, expected a name of its own of letters, digits "
-                "and '_', which is not that of another attribute or column; rename it in the "
-                "package of the evaluator"
-            )
 
 
 def checked_cost(cost: OwnCost, values: Mapping[str, float]) -> float:

@@ -50,7 +50,7 @@ class DefinitionProblem(Problem):  # type: ignore[misc]
         costs = subject.countable()
         self.definition = definition
         self.objective = Objective(
-            mode, costs[definition.cost.name], subject.reference_cost(), options.trade_off
+            mode, costs[definition.cost.name], definition.reference_cost(), options.trade_off
         )
         self.evaluations: dict[Genotype, Evaluation | None] = {}
         self._limits = [(costs[name], limit) for name, limit in options.limits.items()]

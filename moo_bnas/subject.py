@@ -13,10 +13,10 @@ import numpy as np
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import Precision
-from moo_bnas.evaluators import OwnCost, check_names, checked_cost
+from moo_bnas.evaluators import OwnCost, checked_cost
 from moo_bnas.evolution.cost import Cost
 from moo_bnas.evolution.space import FloatArray, Genotype, IntArray, SearchSpace
-from moo_bnas.networks.cost import COSTS, LayerCost
+from moo_bnas.networks.cost import LayerCost
 from moo_bnas.networks.fitting import check_fit
 from moo_bnas.networks.network import Network
 
@@ -34,7 +34,7 @@ class Subject(Protocol):
 
     @property
     def costs(self) -> Mapping[str, AnyCost]:
-        """All that a candidate costs, by name; the first is the one that the search weighs."""
+        """All that a candidate costs, by name."""
 
     def costs_of(
         self, values: Sequence[float], precision: Precision = "binary"
@@ -50,8 +50,8 @@ class Subject(Protocol):
     def countable(self) -> dict[str, Cost]:
         """The costs as the search counts them, of many genotypes at once."""
 
-    def reference_cost(self) -> float:
-        """The cost that Eq. 4 divides by."""
+    def reference(self) -> list[float]:
+        """Values of the candidate by whose cost Eq. 4 divides."""
 
     def uniform(self) -> list[Genotype]:
         """Candidates that searched ones are compared with."""
@@ -71,15 +71,12 @@ class Widths:
     Attributes:
         network: Network whose widths they are.
         space: Its genes and their ratios.
+        costs: Costs of its layers, by name.
     """
 
     network: Network
     space: SearchSpace
-
-    @property
-    def costs(self) -> Mapping[str, LayerCost]:
-        """FLOPs, memory and whatever else `networks.cost` counts."""
-        return COSTS
+    costs: Mapping[str, LayerCost]
 
     def costs_of(
         self, values: Sequence[float], precision: Precision = "binary"
@@ -100,10 +97,9 @@ class Widths:
         """The costs of binary networks, of many genotypes at once."""
         return {name: c.over(self.network, self.space) for name, c in self.costs.items()}
 
-    def reference_cost(self) -> float:
-        """Cost of the uniform 1x binary network."""
-        first = next(iter(self.costs.values()))
-        return first.of(self.network, self.network.base_widths)
+    def reference(self) -> list[float]:
+        """The uniform 1x network."""
+        return [1.0] * len(self.space.genes)
 
     def uniform(self) -> list[Genotype]:
         """One uniform network for each ratio."""
@@ -139,28 +135,23 @@ class OwnSpace:
 
     Attributes:
         space: Its genes and their values.
-        counted: Its costs.
+        costs: What the package counts, by name.
     """
 
     space: SearchSpace
-    counted: tuple[OwnCost, ...]
-
-    @property
-    def costs(self) -> Mapping[str, OwnCost]:
-        """What the package counts."""
-        return {cost.name: cost for cost in self.counted}
+    costs: Mapping[str, OwnCost]
 
     def costs_of(
         self, values: Sequence[float], precision: Precision = "binary"
     ) -> dict[str, float]:
         """All costs of one candidate, which has no precision."""
         named = dict(zip(self.space.genes, values, strict=True))
-        return {cost.name: checked_cost(cost, named) for cost in self.counted}
+        return {name: checked_cost(cost, named) for name, cost in self.costs.items()}
 
     def each(self, genotypes: Sequence[Genotype]) -> dict[str, list[float]]:
         """All costs of many candidates."""
         found = [self.costs_of(self.space.decode(genotype)) for genotype in genotypes]
-        return {cost.name: [each[cost.name] for each in found] for cost in self.counted}
+        return {name: [each[name] for each in found] for name in self.costs}
 
     def widths_of(self, values: Sequence[float]) -> tuple[int, ...]:
         """Empty: values are no widths."""
@@ -168,11 +159,11 @@ class OwnSpace:
 
     def countable(self) -> dict[str, Cost]:
         """The costs of many genotypes at once; those of a genotype are counted once only."""
-        return {cost.name: self._remembered(cost) for cost in self.counted}
+        return {name: self._remembered(cost) for name, cost in self.costs.items()}
 
-    def reference_cost(self) -> float:
-        """Cost of the most expensive candidate."""
-        return self.costs_of([values[-1] for values in self.space.values])[self.counted[0].name]
+    def reference(self) -> list[float]:
+        """The most expensive candidate."""
+        return [values[-1] for values in self.space.values]
 
     def uniform(self) -> list[Genotype]:
         """None: values of different genes are not the same thing."""
@@ -182,10 +173,8 @@ class OwnSpace:
         """Counts some candidates, to see that costs are positive and do not fall with any value.
 
         Raises:
-            DefinitionError: If the costs of some candidate are not what the search needs, or have
-                names that rows have for something else.
+            DefinitionError: If the costs of some candidate are not what the search needs.
         """
-        check_names(self.counted)
         random = np.random.default_rng(0)
         choices = np.array(self.space.choices)
         for _ in range(_PAIRS):
@@ -215,12 +204,3 @@ class OwnSpace:
             return np.array([known[row] for row in rows])
 
         return Cost(cost.name, cost.unit or cost.title, of)
-
-
-def ends(subject: Subject) -> tuple[float, float]:
-    """Costs of the cheapest and of the most expensive candidate."""
-    space = subject.space
-    last = tuple(number - 1 for number in space.choices)
-    first = next(iter(subject.costs))
-    least, most = subject.each([(0,) * len(last), last])[first]
-    return float(least), float(most)
