@@ -116,6 +116,16 @@ def test_what_needs_a_network_of_moo_bnas_says_so(
 
 
 @pytest.mark.usefixtures("offered")
+def test_every_definition_is_sound_and_opens_with_its_command() -> None:
+    paths = [*EXAMPLES.glob("*/*.toml")]
+    definitions = [path for path in paths if path.name != "pyproject.toml"]
+    assert len(definitions) == 4
+    for path in definitions:
+        assert path.read_text().startswith(f"# moo-bnas run {path.name}\n")
+        load_definition(str(path))
+
+
+@pytest.mark.usefixtures("offered")
 def test_other_commands_say_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(DefinitionError, match="leave it out, .* --max-evaluations"):
         commands.main(["run", str(CHIPS), "--dry-run"], standalone_mode=False)
