@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from importlib.metadata import EntryPoints
 from pathlib import Path
 
 import pytest
 
-from moo_bnas import networks
+from moo_bnas import plugins
 from moo_bnas.definition import load_definition, stored_definition
 from moo_bnas.driver.run import open_run
 from moo_bnas.errors import DefinitionError
 from moo_bnas.storage import Storage
 from tests.conftest import TINY, Cli
 
-PACKAGE = Path(__file__).parent / "own_network"
 OWN = TINY.replace('name = "vgg_small"', 'name = "two_convs"\ntemperature = 2.0').replace(
     "epochs = 1", "epochs = 6"
 )
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of packages that holds the example, as pip installs it."""
-    folder = tmp_path_factory.mktemp("site")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--target", str(folder), str(PACKAGE)], check=True)
-    return folder
 
 
 def test_an_installed_network_is_searched(
@@ -61,7 +50,7 @@ def test_an_installed_network_is_searched(
     assert "'own-pareto-s0' has another version of its network than" in refused.stderr
 
     stored = Storage(f"sqlite:///{tmp_path}/moo-bnas.db").studies.open("own-pareto-s0")
-    monkeypatch.setattr(networks, "entry_points", lambda group: EntryPoints())
+    monkeypatch.setattr(plugins, "entry_points", lambda group: EntryPoints())
     with pytest.raises(DefinitionError, match="'two_convs'.*install the package that provides it"):
         stored_definition(stored.attributes["definition"])  # as a worker without it does
 

@@ -87,7 +87,8 @@ class DriverOptions:
                 return
         except StorageEmptyError:
             pass
-        definition.data.load(self.data_root, definition.recipe.seed, purpose)
+        if definition.data is not None:
+            definition.data.load(self.data_root, definition.seed, purpose)
 
     def local(
         self, log_folder: Path, *, only_final: bool = False, processes: int = 1

@@ -129,9 +129,9 @@ def _evaluated(storage: Storage, other: Study, definition: Definition) -> dict[G
     }
 
 
-def _genes(definition: Definition) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _genes(definition: Definition) -> tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]:
     space = definition.make_space()
-    return tuple(space.genes), tuple(space.ratios)
+    return space.genes, space.values
 
 
 def _identity(definition: Definition) -> tuple[str, str | None]:
