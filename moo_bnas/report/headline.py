@@ -116,6 +116,11 @@ def _front(report: Report) -> str:
         if rival.precision == "binary"
         for compared in _beside_front(report, rival)
     ]
+    if not report.has_widths:
+        return (
+            f"The fittest of {len(report.search)} candidates scores {report.best.accuracy:.2f} % "
+            f"with {report.cost.amount(report.best.cost)} {report.cost.title}."
+        )
     if not beside:
         return (
             f"The fittest of {len(report.search)} candidates reaches {report.best.accuracy:.2f} % "

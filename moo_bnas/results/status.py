@@ -212,7 +212,8 @@ def read_status(storage: Storage, study_name: str) -> Status:
     recent = [w for w in missed if w.is_recent]
     speeds = defaultdict[str | None, list[float]](list)
     for found in (t.result for t in complete):
-        if found.copied_from is None:
+        # Evaluators of other packages count no images.
+        if found.copied_from is None and found.images_per_second:
             speeds[found.worker].append(found.images_per_second)
     total = definition.search.candidates + sum(t.generation == 0 for t in trials)
     mode = study.attributes["mode"]

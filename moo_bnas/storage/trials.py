@@ -59,7 +59,9 @@ class Trials:
                 .where(trials.c.study_id == study.id, trials.c.number >= first)
                 .order_by(trials.c.number)
             ).all()
-            distribution = distribution_to_json(CategoricalDistribution(space.ratios))
+            distributions = [
+                distribution_to_json(CategoricalDistribution(values)) for values in space.values
+            ]
             made = list(zip(ids, new, strict=True))
             connection.execute(
                 insert(self._db.trial_params),
@@ -71,7 +73,9 @@ class Trials:
                         "distribution_json": distribution,
                     }
                     for trial_id, c in made
-                    for gene, choice in zip(space.genes, c.genotype, strict=True)
+                    for gene, choice, distribution in zip(
+                        space.genes, c.genotype, distributions, strict=True
+                    )
                 ],
             )
             for trial_id, c in made:

@@ -4,14 +4,18 @@ import csv
 import lzma
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import moo_bnas
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evolution.direct import search
+from moo_bnas.evolution.direct import SearchResult, search
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.evolution.space import Genotype
 from tests.evolution.test_algorithm import _accuracy
@@ -301,3 +305,42 @@ def test_known_accuracies_are_not_asked_for_again() -> None:
 def test_a_start_that_is_no_genotype_is_refused(start: object) -> None:
     with pytest.raises(DefinitionError, match=r"start is|accuracy of|to start with, which is not"):
         search(lambda g: 50.0, lambda g: 1.0, choices=[3] * 3, start=start)  # type: ignore[arg-type]
+
+
+def _sum(genotype: Genotype) -> float:
+    return 60.0 + sum(genotype) + genotype[0] / 7
+
+
+def _cost(genotype: Genotype) -> float:
+    return 1.0 + sum(g * g for g in genotype)
+
+
+def test_a_pool_finds_what_one_process_finds_in_any_order_of_results() -> None:
+    def of(**options: Any) -> SearchResult:
+        return search(_sum, _cost, choices=[6] * 4, population=8, generations=4, **options)
+
+    def backwards(function: Callable[[Genotype], Any], genotypes: Sequence[Genotype]) -> list[Any]:
+        return [function(g) for g in reversed(genotypes)]
+
+    alone = of()
+    assert of(map=backwards) == alone
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert of(map=pool.map) == alone
+    with pytest.raises(DefinitionError, match="map gave 0 results for 8 genotypes"):
+        of(map=lambda function, genotypes: [])
+
+
+def test_the_result_so_far_is_called_back_after_each_generation() -> None:
+    seen: list[SearchResult] = []
+    found = search(
+        lambda g: None if sum(g) == 0 else _sum(g),
+        _cost,
+        choices=[6] * 4,
+        population=8,
+        generations=4,
+        evaluations=28,
+        callback=seen.append,
+    )
+    assert [len(each.evaluations) for each in seen] == [7, 15, 23, 27]  # zeros failed
+    assert seen[-1] == found
+    assert all(each.evaluations == found.evaluations[: len(each.evaluations)] for each in seen)
