@@ -28,6 +28,7 @@ from moo_bnas.network_options import NetworkOptions
 from moo_bnas.networks import source_of
 from moo_bnas.networks.cost import COSTS
 from moo_bnas.networks.network import Network
+from moo_bnas.output import one_line
 from moo_bnas.reading import read_toml
 from moo_bnas.recipe import CandidateRecipe, ParentRecipe, Recipe
 from moo_bnas.search_options import SearchOptions, SpaceOptions
@@ -341,7 +342,7 @@ def parse_definition(values: dict[str, Any], source: str) -> Definition:
     except ValidationError as error:
         faults = [fault_line(fault) for fault in error.errors()]
     except DefinitionError as error:
-        faults = [str(error)]
+        faults = [one_line(str(error))]
     raise DefinitionError("\n".join([f"{source}: {len(faults)} fault(s)", *faults]))
 
 

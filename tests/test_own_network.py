@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from importlib.metadata import EntryPoints
 from pathlib import Path
 
 import pytest
 
 from moo_bnas import plugins
-from moo_bnas.definition import stored_definition
+from moo_bnas.definition import load_definition, stored_definition
+from moo_bnas.driver.run import open_run
 from moo_bnas.errors import DefinitionError
 from moo_bnas.storage import Storage
 from tests.conftest import TINY, Cli
@@ -89,6 +91,28 @@ def test_changed_code_is_another_network(installed: Path, tmp_path: Path, cli: C
         ran = cli("run", path, *size, "--study-name", name, PYTHONPATH=str(folder))
         assert ran.returncode == 0, ran.stderr
     assert "copied from one" not in (tmp_path / "runs/two/worker-0.log").read_text()
+
+
+def test_a_worker_with_another_version_of_it_is_refused(
+    installed: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    changed = tmp_path / "changed"
+    shutil.copytree(installed, changed)
+    with (changed / "own_network.py").open("a") as source:
+        source.write("\n# another version\n")
+    monkeypatch.syspath_prepend(installed)
+    monkeypatch.delitem(sys.modules, "own_network", raising=False)
+    definition = load_definition(str(path))
+    storage = Storage(f"sqlite:///{tmp_path}/moo-bnas.db", create=True)
+    run = open_run(storage, "one", definition, "pareto", 0)
+    storage.studies.agree_on_code(run.study, definition.code(), {})  # as the first worker does
+    monkeypatch.delitem(sys.modules, "own_network", raising=False)
+    joined = cli("worker", "--study-name", "one", PYTHONPATH=str(changed))
+    assert joined.returncode == 2
+    assert "study 'one' has another version of its network than the package" in joined.stderr
+    assert len(joined.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.candidates import tuples
 from moo_bnas.evolution.cost import Budget, Cost
 from moo_bnas.evolution.estimates import Estimate, estimates
+from moo_bnas.evolution.kernel import WIDEST
 from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.scoring import Mode, fitness, front, knee
 from moo_bnas.evolution.screening import Screen
@@ -166,6 +167,8 @@ def search(
             `max_cost`.
     """
     _check(
+        ("accuracy", accuracy, callable(accuracy)),
+        ("cost", cost, callable(cost)),
         ("choices", choices, _wholes(choices, 1)),
         ("mode", mode, mode in ("scalar", "pareto")),
         ("population", population, _whole(population, 2)),
@@ -270,6 +273,8 @@ def _remembered(cost: Callable[[Genotype], float]) -> Callable[[IntArray], Float
 
 
 _EXPECTED = {
+    "accuracy": "a function of a genotype",
+    "cost": "a function of a genotype",
     "choices": "one integer of at least 1 per gene, as in [6] * 12",
     "mode": "'scalar' or 'pareto'",
     "population": "an integer of at least 2",
@@ -285,9 +290,16 @@ _EXPECTED = {
 
 
 def _screen(model: Literal["gp", "none"] | Screen, choices: list[int]) -> Screen | None:
-    if isinstance(model, str):
-        return ModelScreen(choices) if model == "gp" else None
-    return model
+    if not isinstance(model, str):
+        return model
+    if model == "none":
+        return None
+    if sum(choices) > WIDEST:
+        raise DefinitionError(
+            f"choices are {sum(choices):,} of all genes together, expected at most {WIDEST:,} with "
+            "model='gp'; give model='none', or fewer choices"
+        )
+    return ModelScreen(choices)
 
 
 def _check(*arguments: tuple[str, object, bool]) -> None:
@@ -327,7 +339,7 @@ def _number(name: str, genotype: Genotype, value: object, expected: str) -> floa
     """The value of a user's function as a float; tensors and arrays of one number count."""
     try:
         return float(value.item() if hasattr(value, "item") else value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _unexpected(name, genotype, value, expected) from None
 
 

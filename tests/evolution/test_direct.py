@@ -147,6 +147,10 @@ def test_on_a_table_of_training_runs_it_finds_what_enumeration_finds() -> None:
     [
         ({"choices": 6}, r"choices is 6, expected one integer of at least 1 per gene, as in"),
         ({"choices": None}, "choices is None, expected one integer"),
+        ({"choices": [10**9] * 2}, "choices are 2,000,000,000 of all .* give model='none', or"),
+        ({"accuracy": 3}, "accuracy is 3, expected a function of a genotype"),
+        ({"cost": None}, "cost is None, expected a function of a genotype"),
+        ({"accuracy": lambda g: 10**400}, r"the accuracy of \(0, 0\) is 10*, expected a number"),
         ({"mode": "Scalar"}, "mode is 'Scalar', expected 'scalar' or 'pareto'"),
         ({"choices": []}, r"choices is \[\], expected one integer"),
         ({"choices": [0, 3]}, r"choices is \[0, 3\], expected one integer"),
@@ -233,6 +237,19 @@ def test_the_cost_of_a_genotype_is_asked_for_once() -> None:
 def test_without_a_reference_cost_the_best_is_the_most_accurate() -> None:
     found = search(_accuracy, lambda g: 1.0 + sum(g), choices=[3] * 4, generations=9)
     assert found.best.genotype == (2, 2, 2, 2)
+
+
+def test_genes_may_have_very_many_choices() -> None:
+    found = search(
+        lambda g: 50.0 + g[0] / 1e9,
+        lambda g: 1.0 + sum(g),
+        choices=[10**9] * 2,
+        generations=2,
+        model="none",
+    )
+    assert len(found.evaluations) == 32
+    assert found.best.genotype == (10**9 - 1, 10**9 - 1)  # the uniform one comes first
+    assert found.estimates is None
 
 
 def test_a_budget_leaves_out_nothing_that_fits() -> None:
