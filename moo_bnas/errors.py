@@ -47,6 +47,12 @@ class VersionError(MooBnasError, RuntimeError):
     exit_code = EXIT_USAGE
 
 
+class MissingPackageError(MooBnasError, ImportError):
+    """A package that a task needs is not installed."""
+
+    exit_code = EXIT_USAGE
+
+
 class StudyHeldError(StorageError):
     """Another process drives the study."""
 

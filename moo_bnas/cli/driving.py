@@ -76,12 +76,14 @@ class DriverOptions:
 
         Raises:
             DataError: If they are missing or broken.
+            MissingPackageError: If local workers have no torch.
         """
         from moo_bnas.errors import StorageEmptyError
         from moo_bnas.storage import Storage
 
         if self.workers == 0:
             return
+        self._check_torch()
         try:
             if Storage(self.storage_url, wait=self.wait).studies.find(name) is not None:
                 return
@@ -92,12 +94,19 @@ class DriverOptions:
     def local(
         self, log_folder: Path, *, only_final: bool = False, processes: int = 1
     ) -> LocalOptions:
-        """How local workers are to be started."""
+        """How local workers are to be started.
+
+        Raises:
+            MissingPackageError: If there are any, and no torch.
+        """
         from moo_bnas.driver.local_workers import LocalOptions, local_devices
 
+        devices = local_devices(self.workers, self.device, processes)
+        if devices:
+            self._check_torch()
         return LocalOptions(
             storage_url=self.storage_url,
-            devices=local_devices(self.workers, self.device, processes),
+            devices=devices,
             data_root=self.data_root,
             log_folder=log_folder,
             heartbeat=self.heartbeat,
@@ -105,6 +114,12 @@ class DriverOptions:
             processes=processes,
             artifacts_url=self.artifacts_url,
         )
+
+    @staticmethod
+    def _check_torch() -> None:
+        from moo_bnas.extras import need
+
+        need("torch", "a local worker", "give --workers 0 for workers on other machines")
 
 
 def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any]:

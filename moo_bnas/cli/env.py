@@ -53,7 +53,7 @@ def _devices() -> str:
     try:
         import torch
     except (ImportError, OSError) as error:  # OSError: one of its libraries is missing
-        return f"torch cannot be imported: {error}"
+        return f"none: torch cannot be imported ({error})"
     if not torch.cuda.is_available():
         return f"cpu (torch was built for CUDA {torch.version.cuda or 'none'})"
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

@@ -39,11 +39,11 @@ from moo_bnas.errors import (
     StorageEmptyError,
     StorageError,
 )
+from moo_bnas.extras import not_installed
 from moo_bnas.passwords import hide_password, is_escaped
 from moo_bnas.storage.engine import (
     check_driver,
     connect_args,
-    extra_of,
     is_away,
     is_busy,
     is_sqlite,
@@ -196,8 +196,7 @@ class Database:
             yield
         except ImportError as error:
             raise StorageError(
-                f"the storage {self.shown_url} needs the Python package {error.name}, which is not "
-                f"installed; pip install '{extra_of(error.name or '')}'"
+                f"the storage {self.shown_url} needs {not_installed(error.name or '')}"
             ) from error
         except StorageError:
             raise
