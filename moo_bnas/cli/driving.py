@@ -83,7 +83,7 @@ class DriverOptions:
 
         if self.workers == 0:
             return
-        self._check_torch()
+        self.check_torch()
         try:
             if Storage(self.storage_url, wait=self.wait).studies.find(name) is not None:
                 return
@@ -102,8 +102,7 @@ class DriverOptions:
         from moo_bnas.driver.local_workers import LocalOptions, local_devices
 
         devices = local_devices(self.workers, self.device, processes)
-        if devices:
-            self._check_torch()
+        self.check_torch()
         return LocalOptions(
             storage_url=self.storage_url,
             devices=devices,
@@ -115,11 +114,16 @@ class DriverOptions:
             artifacts_url=self.artifacts_url,
         )
 
-    @staticmethod
-    def _check_torch() -> None:
+    def check_torch(self) -> None:
+        """Refuses local workers where there is no torch.
+
+        Raises:
+            MissingPackageError: If there are to be any.
+        """
         from moo_bnas.extras import need
 
-        need("torch", "a local worker", "give --workers 0 for workers on other machines")
+        if self.workers != 0:
+            need("torch", "a local worker", "give --workers 0 for workers on other machines")
 
 
 def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any]:
