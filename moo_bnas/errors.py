@@ -105,5 +105,9 @@ class ImagesError(MooBnasError, RuntimeError):
     """The figures of a report cannot be drawn as images."""
 
 
+class ServerError(MooBnasError, RuntimeError):
+    """The private database server cannot be made, started or stopped."""
+
+
 class WorkersError(MooBnasError, RuntimeError):
     """The local workers of a run keep failing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from moo_bnas.cli.driving import SERVER_FOLDER, announce_server, resumable, serve_host_option
 from moo_bnas.cli.options import general_options, storage_option
 from moo_bnas.output import show
 
@@ -34,3 +35,23 @@ def upgrade(storage_url: str) -> None:
         show(f"added: {each}")
     done = "is upgraded" if added else "was up to date"
     show(f"{hide_password(storage_url)} {done}")
+
+
+@storage.command()
+@serve_host_option
+@general_options
+def serve(serve_host: str | None) -> None:
+    """Run the private PostgreSQL of `run --serve` until Ctrl-C: for status, report, dashboard.
+
+    \b
+    Example:
+      moo-bnas storage serve
+    """
+    import signal
+
+    from moo_bnas.driver import server
+
+    with resumable(), server.serving(SERVER_FOLDER, serve_host or server.LOOPBACK) as url:
+        announce_server(url)
+        while True:
+            signal.pause()

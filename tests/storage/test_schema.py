@@ -106,7 +106,7 @@ def test_tables_of_a_later_version_are_left_alone(storage: Storage, storage_url:
     _execute(storage_url, "UPDATE moo_bnas_schema SET version = 99")
     with pytest.raises(StorageError, match=r"schema 99, expected \d+\); use that version"):
         upgrade(storage_url)
-    _execute(storage_url, f"UPDATE moo_bnas_schema SET version = {SCHEMA_VERSION}")
+    _execute(storage_url, "UPDATE moo_bnas_schema SET version = 1")
     _execute(storage_url, "UPDATE alembic_version SET version_num = 'v9.0.0.a'")
     with pytest.raises(StorageError, match="later version of Optuna"):
         upgrade(storage_url)
