@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.util import find_spec
 
 from moo_bnas.errors import MissingPackageError
@@ -41,6 +42,9 @@ def need(package: str, what: str, otherwise: str = "") -> None:
     Raises:
         MissingPackageError: If it is not installed.
     """
-    if find_spec(package) is None:
+    found = None
+    with suppress(ModuleNotFoundError):  # of a finder that hides it
+        found = find_spec(package)
+    if found is None:
         instead = f", or {otherwise}" if otherwise else ""
         raise MissingPackageError(f"{what} needs {not_installed(package)}{instead}")

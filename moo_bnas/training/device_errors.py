@@ -13,6 +13,7 @@ from moo_bnas.errors import DeviceError, DeviceMemoryError, MooBnasError
 # Messages of torch about a device for which it has no class of errors.
 _NO_MEMORY = re.compile(r"out of memory|DefaultCPUAllocator|bad_alloc|_ALLOC(ATION)?_FAILED")
 _NO_DEVICE = re.compile(r"CUDA error|CUDA driver error|cuDNN error|CUBLAS|HIP error")
+_OF_DEVICE = (torch.AcceleratorError,) if hasattr(torch, "AcceleratorError") else ()  # torch 2.8
 
 Result = TypeVar("Result")
 
@@ -60,7 +61,7 @@ def _expected(device: str, error: Exception) -> MooBnasError | None:
             f"{device} has not enough memory left: {said}; start fewer workers on it, or lower "
             "[recipe] batch_size"
         )
-    if isinstance(error, torch.AcceleratorError) or _NO_DEVICE.search(said):
+    if isinstance(error, _OF_DEVICE) or _NO_DEVICE.search(said):
         return DeviceError(
             f"{device} failed: {said}; start the worker again, and if it recurs, look at the "
             "device or use another --device"

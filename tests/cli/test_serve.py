@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,20 +27,22 @@ def place() -> Iterator[Path]:
         yield Path(made)
 
 
-def _printed(driver: subprocess.Popen[str], pattern: str) -> str:
-    """The first line of the driver's standard error with a pattern."""
-    assert driver.stderr is not None
-    for line in driver.stderr:
+def _printed(process: subprocess.Popen[str], pattern: str) -> str:
+    """The next line of a process's standard error, or of all that it prints, with a pattern."""
+    lines = process.stderr or process.stdout
+    assert lines is not None
+    for line in lines:
         if re.search(pattern, line):
             return line.strip()
-    raise AssertionError(f"the driver has ended without {pattern}")
+    raise AssertionError(f"the process has ended without {pattern}")
 
 
 def _join(place: Path, export: str) -> subprocess.Popen[str]:
     """A worker in another folder that types what the driver printed."""
     (place / "elsewhere").mkdir(exist_ok=True)
+    command = shlex.join([sys.executable, "-m", "moo_bnas", "worker", "--heartbeat", "1"])
     return subprocess.Popen(
-        ["sh", "-c", f"{export}; exec python -m moo_bnas worker --heartbeat 1"],
+        ["sh", "-c", f"{export}; exec {command}"],
         cwd=place / "elsewhere",
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())},
         stdout=subprocess.PIPE,
@@ -57,7 +61,7 @@ def test_a_worker_joins_by_what_is_printed_and_outlasts_a_kill_of_the_driver(pla
     export = _printed(driver, "export")
     _printed(driver, "waiting for workers")
     worker = _join(place, export)
-    _printed(driver, r"generation 1/3, [1-9]")  # a first evaluation is stored
+    _printed(worker, "trial .*accuracy")  # a first evaluation is stored
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
     again = start_cli(*command, cwd=place)
