@@ -15,7 +15,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
+import moo_bnas
 from moo_bnas.extras import EXTRAS
 from moo_bnas.shipped import shipped
 from tests.conftest import Cli, start_cli
@@ -183,3 +185,23 @@ def test_the_driver_reports_and_packed_networks_need_no_torch(
     refused = cli("worker")
     assert refused.returncode == 2
     assert "training needs the Python package torch, which is not installed; pip" in refused.stderr
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert moo_bnas.__version__ == version
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["workflows/test.yml", "workflows/release.yml"])
+def test_workflows_are_yaml_and_run_what_there_is(name: str) -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / name).read_text())["jobs"]
+    steps = [step.get("run", "") for job in jobs.values() for step in job.get("steps", ())]
+    targets = {target for run in steps for target in re.findall(r"make (\w+)", run)}
+    assert targets <= set(re.findall(r"(?m)^(\w+):", (ROOT / "Makefile").read_text()))
+    extras = {
+        e for run in steps for found in re.findall(r"\.\[([\w,]+)\]", run) for e in found.split(",")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert extras <= set(project["optional-dependencies"])

@@ -109,18 +109,12 @@ class DriverOptions:
     def local(
         self, log_folder: Path, *, only_final: bool = False, processes: int = 1
     ) -> LocalOptions:
-        """How local workers are to be started.
-
-        Raises:
-            MissingPackageError: If there are any, and no torch.
-        """
+        """How local workers are to be started."""
         from moo_bnas.driver.local_workers import LocalOptions, local_devices
 
-        devices = local_devices(self.workers, self.device, processes)
-        self.check_torch()
         return LocalOptions(
             storage_url=self.storage_url,
-            devices=devices,
+            devices=local_devices(self.workers, self.device, processes),
             data_root=self.data_root,
             log_folder=log_folder,
             heartbeat=self.heartbeat,
