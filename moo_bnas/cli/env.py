@@ -5,13 +5,12 @@ from __future__ import annotations
 import click
 
 from moo_bnas.cli.options import general_options
+from moo_bnas.extras import EXTRAS
 from moo_bnas.output import show
 
 _PACKAGES = (
-    *("moo-bnas", "torch", "torchvision", "numpy", "scikit-learn", "pymoo", "optuna", "sqlalchemy"),
-    *("pydantic", "safetensors", "plotly", "pillow", "click", "rich"),
-    *("psycopg", "pymysql", "boto3", "google-cloud-storage", "optuna-dashboard", "onnx"),
-    *("onnxruntime", "tensorboard", "kaleido"),
+    *("moo-bnas", "numpy", "scipy", "scikit-learn", "pymoo", "optuna", "sqlalchemy", "pydantic"),
+    *("safetensors", "plotly", "pillow", "click", "rich", *EXTRAS),
 )
 
 
