@@ -147,7 +147,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "pip install 'moo-bnas[train]', or give --workers 0 for workers on other machines",
         ),
         ("run tiny.toml --dry-run", "--dry-run, which trains to measure the pace, needs"),
-        ("train tiny.toml --ratios 1", "a local worker needs"),
+        ("train digits --ratios 1", "a local worker needs"),
         ("export none --format packed", "an export needs the Python package torch"),
         ("data vgg_small_cifar10 --download", "CIFAR-10 needs the Python package torchvision"),
     ],
