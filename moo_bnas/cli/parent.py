@@ -24,16 +24,17 @@ def parent(search: RunOptions, driver: DriverOptions) -> None:
     Example:
       moo-bnas parent vgg_small_cifar10_fast
     """
-    search.definition()  # refused before a server is started for nothing
+    definition = search.definition()  # refused before a server is started for nothing
     with resumable(), serving(driver) as served:
         from moo_bnas.driver.search_loop import Driver
 
-        opened, folder = open_search(search, served)
-        if opened.parent is None:
+        definition.training()  # an evaluator of another package has no parent
+        if definition.parent is None:
             raise click.UsageError(
-                f"definition {opened.definition.name} has no [parent]: its candidates begin from "
+                f"definition {definition.name} has no [parent]: its candidates begin from "
                 "scratch, and there is nothing to train ahead; search with `moo-bnas run`"
             )
+        opened, folder = open_search(search, served)
         trial = drive_search(opened, folder, served, Driver.make_parent)
         if trial is not None:
             found = trial.result

@@ -63,8 +63,8 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
     need("torch", "an export")
     from moo_bnas.models.folding import fold
 
-    path = source.with_name(source.stem + SUFFIXES[form]) if out is None else out
     model = read_model(source)  # first: a missing MODEL is not the fault of where to write
+    path = source.with_name(source.stem + SUFFIXES[form]) if out is None else out
     _check_place(path, source, form)
     arrays = fold(model, str(source))
     taken = None

@@ -65,6 +65,12 @@ def foreign_tables(look: Inspector) -> list[str]:
     return [] if is_optunas else foreign
 
 
+def views_in_place(look: Inspector) -> list[str]:
+    """Views that are called like tables of ours or of Optuna's."""
+    known = {*optunas_tables(), *metadata.tables, "alembic_version"}
+    return sorted(known & set(look.get_view_names()))
+
+
 def version_of(connection: Connection) -> int | None:
     """The schema version of the tables of moo-bnas; None if they do not say."""
     if not inspect(connection).has_table(schema.name):
