@@ -69,7 +69,7 @@ def test_a_package_index_shows_a_readme_whose_links_lead_somewhere() -> None:
     assert all((ROOT / page).exists() for page in pages)
     unknown = _hook().readme(text, "", "1.2.3")
     assert all(link.startswith("https://") for link in re.findall(r"\]\(([^)\s]+)\)", unknown))
-    assert "More: docs/python.md." in unknown
+    assert "docs/installing.md. More about" in unknown
     assert "pareto.png" not in unknown
 
 
