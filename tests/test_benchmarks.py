@@ -247,6 +247,22 @@ def test_networks_chosen_among_a_few_are_trained_to_the_end_and_kept(tiny_path: 
         assert found[system, "ahead@0.5*2"] == pytest.approx(ahead, abs=0.002)
 
 
+def test_fronts_are_trained_again(tmp_path: Path, tiny_path: Path) -> None:
+    few = ["--searches", "2", "--candidates", "12", "--redraws", "2", "--keep"]
+    kept_in = tmp_path / "kept"
+    script = [sys.executable, BENCHMARKS / "fronts.py", "--definition", tiny_path, "--json"]
+    done = subprocess.run([*script, *few, kept_in], capture_output=True, text=True, check=True)
+    document = json.loads(done.stdout)
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    for system in ("gp", "gp, half"):
+        ahead = found[system, "hypervolume"] - found["none", "hypervolume"]
+        assert found[system, "ahead_of_none"] == pytest.approx(ahead, abs=0.0002)
+    assert 0 <= found["gp", "knee_same"] <= found["gp", "knee_kept"] <= 1
+    # Every network that was trained again, twice, and those that the searches trained.
+    kept = len(list(kept_in.glob("*.json")))
+    assert kept > 2 * document["settings"]["trained_again"]
+
+
 def test_ranking_keeps_training_runs_and_prints_every_way(tmp_path: Path) -> None:
     text = (BENCHMARKS.parent / "studies" / "digits_inherited.toml").read_text()
     path = tmp_path / "small.toml"
