@@ -13,94 +13,29 @@ import re
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from moo_bnas.data import DataSet
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import PRECISIONS, Precision
-from moo_bnas.evolution.space import PAPER_RATIOS, SearchSpace
+from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
 from moo_bnas.network_options import NetworkOptions
 from moo_bnas.networks import source_of
-from moo_bnas.networks.cost import COSTS, FLOPS, MEMORY, LayerCost
+from moo_bnas.networks.cost import COSTS, FLOPS, LayerCost
 from moo_bnas.networks.fitting import check_fit
+from moo_bnas.networks.latency import LATENCY, LatencyTable, covering, read_table
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
 from moo_bnas.reading import read_file
 from moo_bnas.recipe import CandidateRecipe, ParentRecipe, Recipe
-from moo_bnas.section import AtLeastOne, Positive, Section
+from moo_bnas.search_options import SearchOptions, SpaceOptions
+from moo_bnas.section import Section
 from moo_bnas.shipped import shipped
 
 _MOST_BYTES = 2**20  # of a file
-
-
-Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
-
-
-class SpaceOptions(Section):
-    """Which expansion ratios each gene may take."""
-
-    ratios: Annotated[tuple[Ratio, ...], Field(strict=False, min_length=1, max_length=100)] = (
-        PAPER_RATIOS
-    )
-
-    @field_validator("ratios")
-    @classmethod
-    def _ascend(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
-        SearchSpace(("any",), ratios)
-        return ratios
-
-
-_Ratios = Annotated[tuple[Ratio, ...], Field(strict=False)]
-
-
-class SearchOptions(Section):
-    """How long to search, and under which limits.
-
-    Attributes:
-        population: Candidates per generation.
-        generations: Number of generations.
-        schedule: `barrier`: a generation is proposed once the one before is evaluated; `steady`:
-            every finished evaluation makes room for a new candidate.
-        max_evaluations: Number of candidates after which the search ends, in the middle of a
-            generation too.
-        max_hours: Hours of driving after which no candidate is begun.
-        plateau: The search ends once this many evaluations have raised the hypervolume, or the
-            best fitness, by less than a thousandth.
-        start_with: Ratios of networks that are evaluated first.
-        model: Model that screens candidates: `gp`, a Gaussian process that learns accuracies from
-            the candidates so far; `none` leaves the choice to the genetic algorithm.
-        trade_off: Lambda of Eq. 4.
-        max_flops: Limit on FLOPs: no candidate above it is trained. The references (uniform and
-            full-precision networks) are trained all the same.
-        max_memory: The same limit on memory, in bits.
-    """
-
-    population: Annotated[int, Field(ge=2, le=10_000)] = 32
-    generations: AtLeastOne = 50
-    schedule: Literal["barrier", "steady"] = "barrier"
-    max_evaluations: AtLeastOne | None = None
-    max_hours: Positive | None = None
-    plateau: AtLeastOne | None = None
-    start_with: Annotated[tuple[_Ratios, ...], Field(strict=False)] = ()
-    model: Literal["none", "gp"] = "none"
-    trade_off: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4.0
-    max_flops: Positive | None = None
-    max_memory: Positive | None = None
-
-    @property
-    def candidates(self) -> int:
-        """The greatest number of candidates."""
-        every = self.population * self.generations
-        return every if self.max_evaluations is None else min(every, self.max_evaluations)
-
-    @property
-    def limits(self) -> dict[str, float]:
-        """The limits that are set, by the name of the cost."""
-        given = {FLOPS.name: self.max_flops, MEMORY.name: self.max_memory}
-        return {name: limit for name, limit in given.items() if limit is not None}
 
 
 class Definition(Section):
@@ -117,6 +52,7 @@ class Definition(Section):
             binary candidates start with; without it they start from scratch.
         final: How chosen networks are trained in the end, on training and validation images.
         search: How long to search, and under which limits.
+        latency: Latencies of its layers, of a run that was given a table; it decides no accuracy.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -128,6 +64,7 @@ class Definition(Section):
     parent: ParentRecipe | None = None
     final: Recipe | None = None
     search: SearchOptions = SearchOptions()
+    latency: LatencyTable | None = None
 
     @model_validator(mode="after")
     def _widths_are_positive(self) -> Definition:
@@ -158,6 +95,23 @@ class Definition(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _latencies_are_known(self) -> Definition:
+        if self.latency is not None:
+            network, space = self.make_network(), self.make_space()
+            genotypes = covering(len(space.genes), len(space.ratios))
+            cost = self.latency.cost()
+            cost.over(network, space).of(genotypes)  # raises if a layer is missing
+            for precision in PRECISIONS:
+                if cost.of(network, network.base_widths, precision) <= 0:
+                    raise ValueError("the latency table has networks that take no time at all")
+        elif self.search.cost == "latency" or self.search.max_latency is not None:
+            raise ValueError(
+                "got a search by latency without a latency table; give --latency-table FILE, or "
+                'latency = "FILE" at the top of the definition, with a file of `moo-bnas latency`'
+            )
+        return self
+
     def make_network(self) -> Network:
         """The network of this definition."""
         return self.network.make(self.data.shape)
@@ -167,13 +121,22 @@ class Definition(Section):
         return SearchSpace(self.make_network().genes, self.space.ratios)
 
     def costs(self) -> dict[str, LayerCost]:
-        """All that a network costs, by name; the first is the one that the search weighs."""
-        return COSTS
+        """All that a network costs, by name."""
+        return COSTS if self.latency is None else {**COSTS, LATENCY: self.latency.cost()}
 
     @property
     def cost(self) -> LayerCost:
-        """What a search weighs accuracy against: FLOPs."""
-        return self.costs()[FLOPS.name]
+        """What a search weighs accuracy against."""
+        return self.costs()[LATENCY if self.search.cost == "latency" else FLOPS.name]
+
+    def keys(self) -> dict[str, Any]:
+        """All keys for people to read; of a latency table only which one it is."""
+        values = self.model_dump(mode="json")
+        if self.latency is None:
+            del values["latency"]
+        else:
+            values["latency"] = self.latency.named()
+        return values
 
     def cost_range(self) -> tuple[float, float]:
         """Costs of the cheapest and of the most expensive binary network of the space."""
@@ -304,6 +267,8 @@ def load_definition(name_or_path: str) -> Definition:
         raise DefinitionError(
             f"cannot read {path}: {error.strerror}; check its permissions"
         ) from error
+    if isinstance(table := values.get("latency"), str):
+        values["latency"] = read_table(path.parent / table).model_dump()
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)
     return parse_definition({"name": name, **values}, source=str(path))
 

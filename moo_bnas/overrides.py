@@ -8,11 +8,25 @@ from typing import Any
 
 from moo_bnas.definition import Definition, parse_definition
 from moo_bnas.errors import DefinitionError
+from moo_bnas.networks.latency import LatencyTable
 
 
-def override(definition: Definition, **search: Any) -> Definition:
-    """The definition with those options of [search] replaced that are not None."""
+def override(
+    definition: Definition, latency: LatencyTable | None = None, **search: Any
+) -> Definition:
+    """The definition with its latency table and those options of [search] replaced that are given.
+
+    Args:
+        definition: Definition to begin with.
+        latency: Latency table; None: that of the definition, if it has one.
+        search: Options of [search]; None: as the definition says.
+
+    Raises:
+        DefinitionError: Where they do not fit together.
+    """
     values = definition.model_dump()
+    if latency is not None:
+        values["latency"] = latency.model_dump()
     values["search"].update({k: v for k, v in search.items() if v is not None})
     return parse_definition(values, source="options")
 

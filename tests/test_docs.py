@@ -12,9 +12,10 @@ from moo_bnas.data.cifar10 import Cifar10
 from moo_bnas.data.digits import Digits
 from moo_bnas.data.folder import Folder
 from moo_bnas.data.imagenet import ImageNet
-from moo_bnas.definition import Definition, SearchOptions, SpaceOptions
+from moo_bnas.definition import Definition
 from moo_bnas.network_options import NetworkOptions
 from moo_bnas.recipe import Recipe
+from moo_bnas.search_options import SearchOptions, SpaceOptions
 from moo_bnas.section import Section
 from tests.command_lines import parsed
 

@@ -205,6 +205,7 @@ def _show_network(
             "raise --base-width"
         )
     specs = network.layers(widths, precision)
+    per_layer = {name: c.of_layers(specs) for name, c in COSTS.items()}
     layers: list[dict[str, Any]] = [
         {
             "name": layer.name,
@@ -213,9 +214,9 @@ def _show_network(
             "in_channels": int(layer.in_channels),
             "out_channels": int(layer.out_channels),
             "out_size": layer.out_size,
-            **{name: c.total([layer]) for name, c in COSTS.items()},
+            **{name: found[i] for name, found in per_layer.items()},
         }
-        for layer in specs
+        for i, layer in enumerate(specs)
     ]
     totals = {name: c.total(specs) for name, c in COSTS.items()}
     twin = FLOPS.of(network, network.base_widths, "full")

@@ -233,6 +233,8 @@ def _restored(key: str, value: Any) -> str:
     """The option that gives a key the value that it was begun with."""
     if key in ("mode", "seed"):
         return f"--{key} {value}"
+    if key == "latency" and value is not None:
+        return "--latency-table with the file that it was begun with"
     if value is None:
         return f"without {key}"
     return f"--set {shlex.quote(f'{key}={json.dumps(value)}')}"
@@ -246,7 +248,7 @@ def _is_raised(key: str, before: Any, now: Any) -> bool:
 
 def _deciding(definition: Definition) -> dict[str, Any]:
     """Every key that decides what a search finds: not what it is called, nor [final]."""
-    flat = _flat(definition.model_dump(mode="json"))
+    flat = _flat(definition.keys())
     return {
         k: v for k, v in flat.items() if k.partition(".")[0] not in ("name", "description", "final")
     }

@@ -293,7 +293,7 @@ class Driver:
         self._known.update((t.genotype, t) for t in trials if t.state in ("complete", "fail"))
         self._failed += sum(t.state == "fail" for t in trials)
         complete = [t for t in trials if t.state == "complete"]
-        self._leaders = leaders(run.mode, [*self._leaders, *complete])
+        self._leaders = leaders(run.definition, run.mode, [*self._leaders, *complete])
         self._score = score_of(run.definition, run.mode, self._leaders)
 
     def _parent_progress(self) -> Progress:

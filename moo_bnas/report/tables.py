@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.estimates import ENOUGH
-from moo_bnas.networks.cost import LayerCost
+from moo_bnas.networks.cost import FLOPS, LayerCost
+from moo_bnas.networks.latency import LATENCY
 from moo_bnas.results.naming import called
 from moo_bnas.results.points import Point, Report
 from moo_bnas.results.repeats import Confirmed
@@ -29,6 +30,7 @@ class Row:
         costs: All costs of the network, by name.
         cost: The cost that the search weighs accuracy against.
         speedup: `cost` of the full-precision 1x network over `cost` of this network.
+        measured_speedup: The same of latencies; None without a latency table.
         search_top1: Top-1 accuracy in percent on the validation images, after training in the
             search; None if there is none yet.
         estimate: Estimate of the mean of many such accuracies, in percent; None if there is none.
@@ -47,6 +49,7 @@ class Row:
     costs: Mapping[str, float]
     cost: float
     speedup: float
+    measured_speedup: float | None
     search_top1: float | None
     estimate: float | None
     estimate_sd: float | None
@@ -70,12 +73,14 @@ def rows(report: Report) -> list[Row]:
     tested = {(f.ratios, f.precision): f for f in report.finals}
     marked = marks(report)
     one = (1.0,) * len(space.genes)
-    twin = report.cost.of(network, network.base_widths, "full")
+    known = report.definition.costs()
+    twin = {n: c.of(network, network.base_widths, "full") for n, c in known.items()}
 
     def row(ratios: tuple[float, ...], precision: Precision) -> Row:
         widths = tuple(int(b * r) for b, r in zip(network.base_widths, ratios, strict=True))
         point, final = validated.get((ratios, precision)), tested.get((ratios, precision))
-        costs = {n: c.of(network, widths, precision) for n, c in report.definition.costs().items()}
+        costs = {n: c.of(network, widths, precision) for n, c in known.items()}
+        speedups = {n: twin[n] / costs[n] for n in costs}
         name = called(ratios, precision, None if point is None else point.trial)
         own = [mark for p, mark in marked if (p.ratios, p.precision) == (ratios, precision)]
         return Row(
@@ -85,7 +90,8 @@ def rows(report: Report) -> list[Row]:
             widths=widths,
             costs=costs,
             cost=costs[report.cost.name],
-            speedup=twin / costs[report.cost.name],
+            speedup=speedups[report.cost.name],
+            measured_speedup=speedups.get(LATENCY),
             search_top1=None if point is None else point.accuracy,
             estimate=None if point is None else point.estimate,
             estimate_sd=None if point is None else point.estimate_sd,
@@ -125,7 +131,8 @@ def header(report: Report) -> tuple[str, ...]:
     estimate = ("Estimate",) if report.is_estimated else ()
     confirmed = ("Confirmed",) if report.confirmed else ()
     final = ("Final top-1", "Final top-5")
-    return ("Model", first, "Speedup", *others, "Search top-1", *estimate, *confirmed, *final)
+    speedups = ("Speedup", "Measured speedup") if measures_beside(report) else ("Speedup",)
+    return ("Model", first, *speedups, *others, "Search top-1", *estimate, *confirmed, *final)
 
 
 def cells(report: Report, row: Row) -> tuple[str, ...]:
@@ -138,7 +145,15 @@ def cells(report: Report, row: Row) -> tuple[str, ...]:
     estimate = [estimated(row) or MISSING] if report.is_estimated else []
     confirmed = [confirmed_as(row.confirmed) or MISSING] if report.confirmed else []
     accuracies = (search, *estimate, *confirmed, *final)
-    return (row.model, first, f"{row.speedup:.1f}x", *others, *accuracies)
+    speedups = [f"{row.speedup:.1f}x"]
+    if measures_beside(report):
+        speedups.append(f"{row.measured_speedup:.1f}x")
+    return (row.model, first, *speedups, *others, *accuracies)
+
+
+def measures_beside(report: Report) -> bool:
+    """Whether a table shows measured speedups beside counted ones."""
+    return report.definition.latency is not None and report.cost.name != LATENCY
 
 
 def estimated(network: Row | Point) -> str:
@@ -163,8 +178,7 @@ def note(report: Report) -> str:
         "Search top-1: percent of the validation images, after training in the search (epochs: "
         f"{epochs}); it is optimistic, as the search has chosen networks on these images.",
         believing(report),
-        f"Speedup: counted, not measured: {report.cost.title} of full precision 1x over "
-        f"{report.cost.title}.",
+        speeding(report),
     ]
     if report.confirmed:
         parts.insert(-1, confirming(report))
@@ -178,6 +192,22 @@ def note(report: Report) -> str:
     if report.definition.parent is not None:
         parts.append(f"In the search, {inheriting(report)}")
     return " ".join(parts)
+
+
+def speeding(report: Report) -> str:
+    """What the speedups in the table are."""
+    counted = (
+        f"Speedup: counted, not measured: {FLOPS.title} of full precision 1x over {FLOPS.title}."
+    )
+    if report.definition.latency is None:
+        return counted
+    measured = (
+        f"latency of full precision 1x over latency, both by one runtime "
+        f"({report.definition.costs()[LATENCY].note})."
+    )
+    if report.cost.name == LATENCY:
+        return f"Speedup: {measured}"
+    return f"{counted} Measured speedup: {measured}"
 
 
 def how_to_fill(report: Report) -> str:
@@ -286,6 +316,7 @@ def as_table_csv(report: Report) -> str:
     """The table with all digits; ratios and widths joined by spaces, missing values empty."""
     first, *others = [cost.name for cost in costs_of(report)]
     columns = [*("model", "precision", "ratios", "widths", first, "speedup"), *others]
+    columns += ["measured_speedup"] * measures_beside(report)
     columns += ["search_top1", "final_top1", "final_top5"]
     columns += ["estimate", "estimate_sd"]
     text = io.StringIO()

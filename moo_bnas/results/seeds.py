@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from moo_bnas.evolution.scoring import front
+from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.points import Point, Report
 
 
@@ -18,7 +19,7 @@ class Seeds:
     Attributes:
         mode: `scalar` or `pareto`.
         score_name: Name of the score: `best fitness` or `hypervolume`, by mode.
-        cost: Name of the cost that accuracy is weighed against.
+        cost: Cost that accuracy is weighed against.
         scores: Score of each run, by the name of its study.
         front: Points that no point of any run dominates, by ascending cost, each with the study
             that it is from. A network that several runs found is there once.
@@ -26,7 +27,7 @@ class Seeds:
 
     mode: str
     score_name: str
-    cost: str
+    cost: LayerCost
     scores: dict[str, float]
     front: tuple[tuple[str, Point], ...]
 
@@ -71,8 +72,8 @@ class Seeds:
         for study, point in self.front:
             ratios = " ".join(f"{r:g}" for r in point.ratios)
             lines.append(
-                f"  {point.accuracy:6.2f} %  {point.cost:>14,.0f} {self.cost}  {ratios}  "
-                f"({study} trial {point.trial})"
+                f"  {point.accuracy:6.2f} %  {self.cost.amount(point.cost):>9} {self.cost.title}  "
+                f"{ratios}  ({study} trial {point.trial})"
             )
         return "\n".join(lines)
 
@@ -89,7 +90,7 @@ def joined(reports: Sequence[Report]) -> Seeds:
     return Seeds(
         mode=reports[0].mode,
         score_name=reports[0].score_name,
-        cost=reports[0].cost.name,
+        cost=reports[0].cost,
         scores=scores,
         front=tuple(points[i] for i in on),
     )

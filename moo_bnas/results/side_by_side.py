@@ -65,7 +65,7 @@ def side_by_side(reports: Sequence[Report]) -> SideBySide:
 
 def _told(report: Report) -> dict[str, Any]:
     told: dict[str, Any] = {"mode": report.mode, "seed": report.making.seed}
-    for section, options in report.definition.model_dump(mode="json").items():
+    for section, options in report.definition.keys().items():
         if isinstance(options, dict):
             told |= {f"{section}.{key}": value for key, value in options.items()}
         elif section not in ("name", "description"):
