@@ -70,7 +70,9 @@ class LayerTimes(Section):
 
     @cached_property
     def _matrix(self) -> FloatArray:
-        return np.array(self.ms, dtype=np.float64).reshape(len(self.in_channels), -1)
+        return np.array(self.ms, dtype=np.float64).reshape(
+            len(self.in_channels), len(self.out_channels)
+        )
 
     def of(self, layer: LayerSpec) -> Any:
         """Milliseconds of a layer: a number, or an array where its channel counts are arrays.

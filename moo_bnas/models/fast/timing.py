@@ -13,9 +13,12 @@ import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
-from moo_bnas.models.fast.kernels import clear, compute
-from moo_bnas.models.fast.lowering import Program
+from moo_bnas.models.fast.kernels import clear, compute, run
+from moo_bnas.models.fast.lowering import Constants, Program
+from moo_bnas.models.fast.plan import plan
+from moo_bnas.models.fast.program import Op
 from moo_bnas.models.fast.vectors import kernel
+from moo_bnas.models.model_file import Model
 
 _CLOCK = time.CLOCK_MONOTONIC
 _read = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.intp))
@@ -41,9 +44,35 @@ def _run(program, images, times, clock, scratch):
         times[n, len(program)] = _now(clock) - before
 
 
-def step_times(program: Program, images: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Nanoseconds of each step for each image, n x steps, without those of reading the clock."""
-    times = np.zeros((len(images), len(program.steps) + 1), np.int64)
-    _run(program.steps, images, times, np.zeros(2, np.int64), program.scratch)
-    own: NDArray[np.int64] = times[:, :-1] - np.median(times[:, -1]).astype(np.int64)
-    return own
+class TimedProgram:
+    """A packed network whose layers can be timed, on one thread.
+
+    Args:
+        model: Packed network.
+
+    Attributes:
+        layers: Name of each step's layer; of several that are computed together the first one.
+
+    Raises:
+        ModelFileError: If it is no packed network, or one that kernels do not run.
+    """
+
+    def __init__(self, model: Model) -> None:
+        made = plan(model, "the network to time")
+        first = model.card.layers[0].name  # takes the time of loading the image
+        self.layers = [first if s.op == Op.LOAD else s.layer.name for s in made.steps]
+        self._program = Program(Constants(made))
+        self._classes = len(model.card.classes)
+
+    def times(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Nanoseconds of each step for each image, n x steps, without reading the clock."""
+        times = np.zeros((len(images), len(self.layers) + 1), np.int64)
+        clock = np.zeros(2, np.int64)
+        _run(self._program.steps, images, times, clock, self._program.scratch)
+        own: NDArray[np.int64] = times[:, :-1] - np.median(times[:, -1]).astype(np.int64)
+        return own
+
+    def run(self, images: NDArray[np.float32]) -> None:
+        """Runs the network without timing anything."""
+        logits = np.empty((len(images), self._classes), np.float32)
+        run(self._program.steps, images, self._program.out, logits, self._program.scratch)
