@@ -110,7 +110,7 @@ def measure(network: Network, space: SearchSpace, binarizer: str, run_by: Runtim
     """
     genotypes = covering(len(space.genes), len(space.ratios))
     widths = [tuple(w) for w in space.widths(genotypes, network.base_widths).tolist()]
-    wanted = {w: None for w in (network.base_widths, *widths)}
+    wanted = dict.fromkeys((network.base_widths, *widths))
     binary = _tables(network, list(wanted), "binary", binarizer, run_by)
     full = _tables(network, [network.base_widths], "full", binarizer, run_by)
     packages = ("moo-bnas", "numpy", *(["numba"] if "numba" in run_by.name else []))

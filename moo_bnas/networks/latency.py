@@ -234,6 +234,21 @@ def covering(genes: int, choices: int) -> IntArray:
     return np.array(sorted(found), dtype=np.int64)
 
 
+def to_bytes(table: LatencyTable) -> bytes:
+    """The content of the file of a table.
+
+    Raises:
+        DefinitionError: If it is larger than `read_table` takes.
+    """
+    content = table.model_dump_json().encode() + b"\n"
+    if len(content) > MOST_BYTES:
+        raise DefinitionError(
+            f"the latency table has {len(content):,} bytes, expected at most {MOST_BYTES:,}, since "
+            "it is stored with every run; give the space fewer ratios"
+        )
+    return content
+
+
 def read_table(path: Path) -> LatencyTable:
     """Reads a latency table.
 
