@@ -26,7 +26,13 @@ from moo_bnas.models.arrays import run_shapes
 from moo_bnas.models.encoding import encoding_of
 from moo_bnas.models.model_file import Card, Image, Layer, Model
 from moo_bnas.models.packed import pack, reference
-from moo_bnas.networks.latency import LatencyTable, LayerTimes, covering, table_of
+from moo_bnas.networks.latency import (
+    LatencyTable,
+    LayerTimes,
+    check_size,
+    covering,
+    table_of,
+)
 from moo_bnas.networks.layers import INPUT, LayerSpec
 from moo_bnas.networks.network import Network
 
@@ -41,6 +47,7 @@ _LEAST, _MOST = 5, 4000  # images per visit
 _LARGEST = 2**22  # numbers in all images of a visit
 _SECONDS = 0.1  # per visit, of the processor's time
 _LOG_EVERY = 15.0
+_LETTERS = 5  # of a number in the table, at least
 
 
 class Timed(Protocol):
@@ -106,8 +113,11 @@ def measure(network: Network, space: SearchSpace, binarizer: str, run_by: Runtim
         run_by: What runs them.
 
     Raises:
+        DefinitionError: If the table would be too large.
         ModelFileError: If the runtime does not run such networks.
     """
+    convs = sum(s.kind == "conv" for s in network.layers(network.base_widths, "binary"))
+    check_size(_LETTERS * convs * len(space.ratios) ** 2)  # before it is measured for nothing
     genotypes = covering(len(space.genes), len(space.ratios))
     widths = [tuple(w) for w in space.widths(genotypes, network.base_widths).tolist()]
     wanted = dict.fromkeys((network.base_widths, *widths))
@@ -130,7 +140,7 @@ def check(
     table: LatencyTable,
     binarizer: str,
     run_by: Runtime,
-    rounds: int = 15,
+    rounds: int = 41,
 ) -> list[Checked]:
     """Measures whole networks, in turns, beside the sums of a table.
 
@@ -143,7 +153,7 @@ def check(
         rounds: Number of turns; the median counts.
     """
     made = [run_by.make(_model(network, each, "binary", binarizer)) for each in widths]
-    images = [_images(network, timed) for timed in made]
+    images = [_images(network, timed, _SECONDS / 4) for timed in made]
     found: list[list[float]] = [[] for _ in made]
     for _ in range(rounds):
         for timed, batch, times in zip(made, images, found, strict=True):
@@ -226,14 +236,14 @@ def _in_visits(widths: Sequence[Widths], precision: Precision) -> Iterator[Width
         yield widths[i % len(widths)]
 
 
-def _images(network: Network, timed: Timed) -> Images:
-    """As many copies of a random image as take the time of a visit; warms up the network."""
+def _images(network: Network, timed: Timed, seconds: float = _SECONDS) -> Images:
+    """As many copies of a random image as take so long; warms up the network."""
     shape = (network.image.channels, network.image.size, network.image.size)
     image = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
     timed.run(image)
     start = time.thread_time()
     timed.run(image)
-    count = _SECONDS / max(time.thread_time() - start, 1e-6)
+    count = seconds / max(time.thread_time() - start, 1e-6)
     count = min(max(count, _LEAST), _MOST, max(_LARGEST / image.size, 1))
     return np.repeat(image, int(count), axis=0)
 

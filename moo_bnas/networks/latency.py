@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -68,7 +67,7 @@ class LayerTimes(Section):
             raise ValueError("ms falls with a rising number of channels")
         return self
 
-    @cached_property
+    @property
     def _matrix(self) -> FloatArray:
         return np.array(self.ms, dtype=np.float64).reshape(
             len(self.in_channels), len(self.out_channels)
@@ -241,12 +240,21 @@ def to_bytes(table: LatencyTable) -> bytes:
         DefinitionError: If it is larger than `read_table` takes.
     """
     content = table.model_dump_json().encode() + b"\n"
-    if len(content) > MOST_BYTES:
-        raise DefinitionError(
-            f"the latency table has {len(content):,} bytes, expected at most {MOST_BYTES:,}, since "
-            "it is stored with every run; give the space fewer ratios"
-        )
+    check_size(len(content))
     return content
+
+
+def check_size(size: int) -> None:
+    """Refuses a table of more bytes than `read_table` takes.
+
+    Raises:
+        DefinitionError: If it has more.
+    """
+    if size > MOST_BYTES:
+        raise DefinitionError(
+            f"the latency table would have {size:,} bytes or more, expected at most "
+            f"{MOST_BYTES:,}, since it is stored with every run; give the space fewer ratios"
+        )
 
 
 def read_table(path: Path) -> LatencyTable:
