@@ -11,24 +11,22 @@ from moo_bnas.errors import DefinitionError
 from moo_bnas.networks.latency import LatencyTable
 
 
-def override(
-    definition: Definition, latency: LatencyTable | None = None, **search: Any
-) -> Definition:
-    """The definition with its latency table and those options of [search] replaced that are given.
-
-    Args:
-        definition: Definition to begin with.
-        latency: Latency table; None: that of the definition, if it has one.
-        search: Options of [search]; None: as the definition says.
-
-    Raises:
-        DefinitionError: Where they do not fit together.
-    """
+def override(definition: Definition, **search: Any) -> Definition:
+    """The definition with those options of [search] replaced that are not None."""
     values = definition.model_dump()
-    if latency is not None:
-        values["latency"] = latency.model_dump()
     values["search"].update({k: v for k, v in search.items() if v is not None})
     return parse_definition(values, source="options")
+
+
+def with_latency(definition: Definition, table: LatencyTable) -> Definition:
+    """The definition with another latency table.
+
+    Raises:
+        DefinitionError: Where a layer of its networks is missing in the table.
+    """
+    return parse_definition(
+        {**definition.model_dump(), "latency": table.model_dump()}, source="latency table"
+    )
 
 
 def with_keys(definition: Definition, settings: Sequence[str]) -> Definition:

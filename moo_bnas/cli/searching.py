@@ -88,11 +88,13 @@ class RunOptions:
         """
         from moo_bnas.definition import load_definition
         from moo_bnas.networks.latency import read_table
-        from moo_bnas.overrides import override, with_keys
+        from moo_bnas.overrides import override, with_keys, with_latency
 
+        definition = load_definition(self.definition_name)
+        if self.latency_table is not None:
+            definition = with_latency(definition, read_table(self.latency_table))
         return override(
-            with_keys(load_definition(self.definition_name), self.settings),
-            latency=None if self.latency_table is None else read_table(self.latency_table),
+            with_keys(definition, self.settings),
             population=self.population,
             generations=self.generations,
             schedule=self.schedule,

@@ -51,13 +51,11 @@ _LETTERS = 5  # of a number in the table, at least
 
 
 class Timed(Protocol):
-    """A network that can be timed.
+    """A network that can be timed."""
 
-    Attributes:
-        layers: Names of the layers that have times of their own.
-    """
-
-    layers: Sequence[str]
+    @property
+    def layers(self) -> Sequence[str]:
+        """Names of the layers of the columns of `times`; a layer may have several."""
 
     def times(self, images: Images) -> Nanoseconds:
         """Nanoseconds of each of these layers for each image, n x layers."""

@@ -124,8 +124,8 @@ def _results(report: Report, leader: Report, first: Report) -> dict[str, str]:
         if rival.precision == "binary":
             within = [p for p in points if p.cost <= rival.cost]
             if within:
-                leader = max(within, key=lambda p: (p.accuracy, -p.cost))
-                found[f"within uniform {rival.ratios[0]:g}x"] = _shortly(report, leader)
+                best_within = max(within, key=lambda p: (p.accuracy, -p.cost))
+                found[f"within uniform {rival.ratios[0]:g}x"] = _shortly(report, best_within)
     return found
 
 
