@@ -78,7 +78,8 @@ def test_a_search_by_latency_from_its_first_trial_to_its_report(
     drawn = front_figure(report).drawn
     assert drawn is not None
     title = drawn.layout.xaxis.title.text
-    assert title.startswith("latency (ms) (") and title.endswith(", fake)")
+    assert title.startswith("latency (ms) (")
+    assert title.endswith(", fake)")
     assert table_figure(report).name == "accuracy-latency"
     shown = page(report)
     assert "At no more latency, the front is" in shown
