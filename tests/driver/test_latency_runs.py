@@ -36,6 +36,11 @@ def fast(tiny: Definition) -> Definition:
     return override(with_latency(tiny, table), cost="latency")
 
 
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/storage.db"
+
+
 def _latency(report: Report, ratios: tuple[float, ...]) -> float:
     """By hand: 100 ns per channel that comes in, 1000 ns per one that goes out."""
     widths = [int(b * r) for b, r in zip((4, 4, 8, 8, 16, 16), ratios, strict=True)]
@@ -96,14 +101,14 @@ def test_a_search_by_latency_from_its_first_trial_to_its_report(
 
 
 def test_evaluations_are_shared_with_runs_by_flops(
-    storage_url: str, fast: Definition, tiny: Definition
+    url: str, fast: Definition, tiny: Definition
 ) -> None:
     for precision in ("binary", "full"):
         assert fast.fingerprint(precision, "d") == tiny.fingerprint(precision, "d")
-    first = {t.genotype for t in _trials(_run(storage_url, tiny, "by-flops"))}
+    first = {t.genotype for t in _trials(_run(url, tiny, "by-flops"))}
     copied = {
         t.genotype: t.result.copied_from
-        for t in _trials(_run(storage_url, fast, "by-latency"))
+        for t in _trials(_run(url, fast, "by-latency"))
         if t.genotype in first
     }
     assert copied  # at least the uniform networks, with which both begin
@@ -114,10 +119,8 @@ def _trials(run: Run) -> list:  # type: ignore[type-arg]
     return run.storage.trials.read(run.study)
 
 
-def test_scalar_mode_puts_latency_into_the_place_of_flops(
-    storage_url: str, fast: Definition
-) -> None:
-    run = _run(storage_url, fast, "s", "scalar")
+def test_scalar_mode_puts_latency_into_the_place_of_flops(url: str, fast: Definition) -> None:
+    run = _run(url, fast, "s", "scalar")
     one = fast.reference_cost()
     for trial in _trials(run):
         expected = max(accuracy_of(trial.genotype) - 4 * trial.costs[LATENCY] / one, 0)
@@ -125,9 +128,9 @@ def test_scalar_mode_puts_latency_into_the_place_of_flops(
 
 
 def test_a_run_resumes_with_its_own_table_only(
-    storage_url: str, fast: Definition, tiny: Definition
+    url: str, fast: Definition, tiny: Definition
 ) -> None:
-    run = open_run(Storage(storage_url, create=True), "s", fast, "pareto", 0)
+    run = open_run(Storage(url, create=True), "s", fast, "pareto", 0)
     # A worker, and whoever reads the run, have the table from the storage.
     assert stored_definition(run.study.attributes["definition"]) == fast
     assert open_run(run.storage, "s", fast, "pareto", 0).study == run.study
@@ -143,8 +146,8 @@ def test_a_run_resumes_with_its_own_table_only(
         open_run(run.storage, "s", tiny, "pareto", 0)
 
 
-def test_a_run_by_flops_is_stored_as_ever(storage_url: str, tiny: Definition) -> None:
-    run = _run(storage_url, tiny, "s")
+def test_a_run_by_flops_is_stored_as_ever(url: str, tiny: Definition) -> None:
+    run = _run(url, tiny, "s")
     assert run.study.attributes["definition"]["latency"] is None
     assert set(_trials(run)[0].costs) == {"flops", "memory_bits"}
     before = {k: v for k, v in run.study.attributes["definition"].items() if k != "latency"}
@@ -165,11 +168,9 @@ def test_a_budget_of_latency(fast: Definition, tiny: Definition) -> None:
         make_search(override(fast, max_latency=limit / 100), "pareto", 0)
 
 
-def test_a_search_by_flops_with_a_table_shows_measured_speedups(
-    storage_url: str, fast: Definition
-) -> None:
-    _run(storage_url, override(fast, cost="flops"), "s")
-    report = collect(Storage(storage_url), "s")
+def test_a_search_by_flops_with_a_table_shows_measured_speedups(url: str, fast: Definition) -> None:
+    _run(url, override(fast, cost="flops"), "s")
+    report = collect(Storage(url), "s")
     assert header(report)[:4] == ("Model", "FLOPs", "Speedup", "Measured speedup")
     assert "Measured speedup: latency of full precision 1x over latency" in note(report)
     row = next(r for r in rows(report) if r.model.startswith("uniform 2x"))
@@ -179,10 +180,10 @@ def test_a_search_by_flops_with_a_table_shows_measured_speedups(
 
 
 def test_runs_by_different_costs_are_compared_by_each(
-    storage_url: str, fast: Definition, tiny: Definition
+    url: str, fast: Definition, tiny: Definition
 ) -> None:
-    storage = _run(storage_url, tiny, "by-flops").storage
-    _run(storage_url, fast, "by-latency")
+    storage = _run(url, tiny, "by-flops").storage
+    _run(url, fast, "by-latency")
     reports = [collect(storage, name) for name in ("by-flops", "by-latency")]
     found = side_by_side(reports)
     assert found.differences["search.cost"] == ("flops", "latency")
