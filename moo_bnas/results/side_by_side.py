@@ -66,8 +66,7 @@ def side_by_side(reports: Sequence[Report]) -> SideBySide:
         by = f" by {leader.cost.title}" if len(leaders) > 1 else ""
         for own, report, count in zip(results, weighed, joints[-1], strict=True):
             own |= {f"{k}{by}": v for k, v in _results(report, leader, first).items()}
-            if leader.cost.name != first.cost.name:
-                own[f"in the joint front{by}"] = str(count)
+            own[f"in the joint front{by}"] = str(count)
     titles = dict.fromkeys(title for each in results for title in each)
     return SideBySide(
         studies=tuple(r.study for r in reports),

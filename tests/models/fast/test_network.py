@@ -127,6 +127,7 @@ PROCESSORS = {
     "portable loops": ("x86-64", "+sse2", ""),
     # LLVM makes instructions of this processor from the vectors of the others.
     "AVX-512 VPOPCNTDQ": (*HASWELL, "avx512"),
+    "AVX-512 BW": (*HASWELL, "avx512bw"),
     "NEON": (*HASWELL, "neon"),
 }
 LONG = [path for path, (*_, forced) in PROCESSORS.items() if forced]  # they are always compiled
