@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import TINY
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
@@ -198,7 +200,7 @@ def test_a_simulated_fleet_without_waiting_is_busy_all_the_time(tmp_path: Path) 
 
 
 def test_networks_that_are_handed_out_are_trained_again(tiny_path: Path) -> None:
-    few = ["--searches", "1", "--candidates", "12", "--seeds", "2", "--ratios", "1"]
+    few = ["--searches", "1", "--candidates", "12", "--seeds", "2", "--budgets", "1"]
     done = subprocess.run(
         [sys.executable, BENCHMARKS / "handed_out.py", "--definition", tiny_path, *few, "--json"],
         capture_output=True,
@@ -214,6 +216,35 @@ def test_networks_that_are_handed_out_are_trained_again(tiny_path: Path) -> None
         assert len(handed_out) == 6
         assert set(handed_out) <= {0.25, 0.5, 1, 2}
     assert found["estimate", "uniform_test@1"] == found["measured", "uniform_test@1"]
+
+
+def test_networks_chosen_among_a_few_are_trained_to_the_end_and_kept(tiny_path: Path) -> None:
+    parent = '[parent]\nrule = "sandwich"\nepochs = 1\nbatch_size = 128\nlearning_rate = 0.2\n'
+    only_scored = TINY.replace("[recipe]", parent + "[recipe]", 1)
+    before, recipe, after = only_scored.partition("[recipe]")
+    final = "[final]\nepochs = 2\nbatch_size = 128\nlearning_rate = 0.2\n"
+    tiny_path.write_text(before + recipe + after.replace("epochs = 1", "epochs = 0", 1) + final)
+    kept, script = tiny_path.parent / "kept", BENCHMARKS / "handed_out.py"
+    command = [sys.executable, script, "--definition", tiny_path, "--keep", kept]
+    command += ["--recipe", "final", "--final-epochs", "1", "--seeds", "2", "--json"]
+    command += ["--searches", "1", "--candidates", "16", "--budgets", "1", "0.5*2"]
+    command += ["--by", "estimate", "confirmed", "--shortlist", "2"]
+    first, again = (
+        subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)
+    )
+    assert "." in first.stderr
+    assert "." not in again.stderr  # nothing was trained again
+    document = json.loads(again.stdout)
+    assert document["networks"] == json.loads(first.stdout)["networks"]
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    assert found["parent", "seconds"] > 0
+    flops = {tuple(n["ratios"]): n["flops"] for n in document["networks"]}
+    assert all(len(n["test"]) == 2 for n in document["networks"])
+    for system in ("estimate", "confirmed"):
+        (within,) = document["settings"]["handed_out"][f"{system}@0.5*2"]
+        assert flops[tuple(within)] <= flops[(2,) * 6] / 2
+        ahead = found[system, "test@0.5*2"] - found[system, "uniform_test@0.5*2"]
+        assert found[system, "ahead@0.5*2"] == pytest.approx(ahead, abs=0.002)
 
 
 def test_ranking_keeps_training_runs_and_prints_every_way(tmp_path: Path) -> None:

@@ -88,14 +88,14 @@ class LayerTimes(Section):
         if not self.ms:
             return 0.0
         pairs = np.broadcast_arrays(np.asarray(layer.in_channels), np.asarray(layer.out_channels))
-        axes = (np.array(self.in_channels), np.array(self.out_channels))
-        ends = [len(axis) - 1 for axis in axes]
-        row, column = (
-            np.minimum(np.searchsorted(*each), end)
-            for *each, end in zip(axes, pairs, ends, strict=True)
-        )
-        found = self._matrix[row, column]
-        known = (axes[0][row] == pairs[0]) & (axes[1][column] == pairs[1]) & ~np.isnan(found)
+        at, known = [], np.ones(pairs[0].shape, np.bool_)
+        for given, axis in zip(
+            pairs, map(np.array, (self.in_channels, self.out_channels)), strict=True
+        ):
+            at.append(np.minimum(np.searchsorted(axis, given), len(axis) - 1))
+            known &= axis[at[-1]] == given
+        found = self._matrix[at[0], at[1]]
+        known &= ~np.isnan(found)
         if not known.all():
             missing = tuple(int(p[~known].flat[0]) for p in pairs)
             raise DefinitionError(
@@ -211,11 +211,14 @@ def table_of(
     for pair, ms in times.items():
         matrix[axes[0].index(pair[0]), axes[1].index(pair[1])] = ms
     # Rounding keeps the order.
-    rows = [
-        [None if np.isnan(ms) else float(f"{ms:.{digits}g}") for ms in row]
+    rows = tuple(
+        tuple(None if np.isnan(ms) else float(f"{ms:.{digits}g}") for ms in row)
         for row in monotone(matrix)
-    ]
-    return LayerTimes(shape=shape_of(layer), in_channels=axes[0], out_channels=axes[1], ms=rows)
+    )
+    in_channels, out_channels = map(tuple, axes)
+    return LayerTimes(
+        shape=shape_of(layer), in_channels=in_channels, out_channels=out_channels, ms=rows
+    )
 
 
 def covering(genes: int, choices: int) -> IntArray:

@@ -46,6 +46,6 @@ def leaders(definition: Definition, mode: str, trials: Sequence[Trial]) -> list[
     """The complete trials that `score_of` depends on: the fittest one, or the front."""
     if mode == "scalar":
         return sorted(trials, key=lambda t: t.fitness)[-1:]
-    costs = [t.costs[definition.cost.name] for t in trials]
-    on = front([t.result.accuracy for t in trials], costs)
+    cost = definition.cost.name
+    on = front([t.result.accuracy for t in trials], [t.costs[cost] for t in trials])
     return [trials[i] for i in on]

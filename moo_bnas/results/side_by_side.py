@@ -8,6 +8,7 @@ from typing import Any
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.scoring import fitness, front, hypervolume
+from moo_bnas.networks.latency import LATENCY
 from moo_bnas.results.points import Point, Report
 from moo_bnas.results.seeds import joined
 
@@ -88,15 +89,17 @@ def _told(report: Report) -> dict[str, Any]:
 
 def _weighed(report: Report, leader: Report) -> Report:
     """The report as if its search had weighed accuracy against the cost of another one."""
-    if report.cost == leader.cost:
+    definition = leader.definition
+    same_table = report.definition.latency == definition.latency
+    if report.cost.name == leader.cost.name and (report.cost.name != LATENCY or same_table):
         return report
-    cost, network = leader.cost, leader.definition.make_network()
-    points = [replace(p, cost=cost.of(network, p.widths, p.precision)) for p in report.points]
+    subject, name = definition.subject(), leader.cost.name
+    points = [replace(p, cost=subject.costs_of(p.ratios, p.precision)[name]) for p in report.points]
     searched = [i for i, p in enumerate(points) if p.kind == "search"]
     on = front([points[i].believed for i in searched], [points[i].cost for i in searched])
     best = {searched[i] for i in on}
     marked = tuple(replace(p, on_front=i in best) for i, p in enumerate(points))
-    return replace(report, definition=leader.definition, points=marked)
+    return replace(report, definition=definition, points=marked)
 
 
 def _results(report: Report, leader: Report, first: Report) -> dict[str, str]:

@@ -12,6 +12,7 @@ from moo_bnas.driver.choosing import Choice
 from moo_bnas.driver.run import Run, make_search, open_run
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.scoring import Mode
+from moo_bnas.networks.cost import LayerCost
 from moo_bnas.networks.latency import LATENCY, to_bytes
 from moo_bnas.overrides import override, with_latency
 from moo_bnas.report.files import as_csv, as_json
@@ -191,29 +192,26 @@ def test_runs_by_different_costs_are_compared_by_each(
     own = found.results["hypervolume by latency"][1]
     assert own == f"{reports[1].convergence[-1].score:.4f}"
     assert found.results["hypervolume by FLOPs"][0] == f"{reports[0].convergence[-1].score:.4f}"
-    # The joint front by latency, by hand: of what is on one run's front by estimates, what no
-    # other is measured to beat.
-    cost = {p.ratios: _latency(reports[1], p.ratios) for r in reports for p in r.search}
-    fronts: dict[tuple[float, ...], float] = {}
+    # The joint front by latency, by hand: of what is on one run's front, what no other beats.
+    network, cost = fast.make_network(), fast.costs()[LATENCY]
+    assert isinstance(cost, LayerCost)
+    joint: dict[tuple[float, ...], tuple[float, float]] = {}
     for report in reports:
-        believed = {p.ratios: p.believed for p in report.search}
-        measured = {p.ratios: p.accuracy for p in report.search}
-        fronts |= {ratios: measured[ratios] for ratios in _unbeaten(believed, cost)}
+        points = {p.ratios: (p.believed, cost.of(network, p.widths)) for p in report.search}
+        joint = {ratios: points[ratios] for ratios in _unbeaten(points)} | joint
     counted = [int(n) for n in found.results["in the joint front by latency"]]
-    assert sum(counted) == len(_unbeaten(fronts, cost))
+    assert sum(counted) == len(_unbeaten(joint))
     assert counted[1] > 0
 
 
 def _unbeaten(
-    accuracies: dict[tuple[float, ...], float], cost: dict[tuple[float, ...], float]
+    points: dict[tuple[float, ...], tuple[float, float]],
 ) -> list[tuple[float, ...]]:
     return [
-        one
-        for one, accuracy in accuracies.items()
+        ratios
+        for ratios, (accuracy, cost) in points.items()
         if not any(
-            other >= accuracy and cost[ratios] <= cost[one] + 1e-12
-            for ratios, other in accuracies.items()
-            if ratios != one
+            a >= accuracy and c <= cost and (a, c) != (accuracy, cost) for a, c in points.values()
         )
     ]
 
