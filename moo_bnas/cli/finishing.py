@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from moo_bnas.definition import Definition
     from moo_bnas.driver.finals import Chosen, Finals
     from moo_bnas.driver.progress import FinalProgress
-    from moo_bnas.networks.cost import LayerCost
     from moo_bnas.storage import Trial
+    from moo_bnas.subject import AnyCost
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def train_all(
 
 
 def _table(
-    cost: LayerCost, titles: Sequence[str], trials: Sequence[Trial], paths: Sequence[Path]
+    cost: AnyCost, titles: Sequence[str], trials: Sequence[Trial], paths: Sequence[Path]
 ) -> str:
     wide = max(len(title) for title in [*titles, "network"])
     lines = [f"{'network':<{wide}}  {'test top-1':>10}  {'top-5':>8}  {cost.title:>9}  model"]

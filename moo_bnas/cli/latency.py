@@ -65,7 +65,7 @@ def latency(named: NamedNetwork, out: Path, count: int) -> None:
         network, binarizer = named.make(), "dorefa"
         space = SearchSpace(network.genes)
     else:
-        network, binarizer = definition.make_network(), definition.network.binarizer
+        network, binarizer = definition.make_network(), definition.network_options().binarizer
         space = definition.make_space()
     make_folder(out.parent)  # before anything is measured for nothing
     if out.is_dir():

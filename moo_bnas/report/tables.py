@@ -135,9 +135,7 @@ def header(report: Report) -> tuple[str, ...]:
     estimate = ("Estimate",) if report.is_estimated else ()
     confirmed = ("Confirmed",) if report.confirmed else ()
     final = ("Final top-1", "Final top-5") if report.is_trained else ()
-    speedups = ("Speedup",) if report.has_widths else ()
-    if measures_beside(report):
-        speedups = ("Speedup", "Measured speedup")
+    speedups = ["Speedup"] * report.has_widths + ["Measured speedup"] * measures_beside(report)
     search = "Search top-1" if report.is_trained else "Accuracy"
     return ("Model", first, *speedups, *others, search, *estimate, *confirmed, *final)
 
@@ -152,9 +150,8 @@ def cells(report: Report, row: Row) -> tuple[str, ...]:
     estimate = [estimated(row) or MISSING] if report.is_estimated else []
     confirmed = [confirmed_as(row.confirmed) or MISSING] if report.confirmed else []
     accuracies = (search, *estimate, *confirmed, *(final if report.is_trained else ()))
-    speedups = () if row.speedup is None else (f"{row.speedup:.1f}x",)
-    if measures_beside(report):
-        speedups = (*speedups, f"{row.measured_speedup:.1f}x")
+    known = (row.speedup, row.measured_speedup if measures_beside(report) else None)
+    speedups = [f"{speedup:.1f}x" for speedup in known if speedup is not None]
     return (row.model, first, *speedups, *others, *accuracies)
 
 

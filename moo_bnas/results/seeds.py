@@ -8,8 +8,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 from moo_bnas.evolution.scoring import front
-from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.points import Point, Report
+from moo_bnas.subject import AnyCost
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Seeds:
 
     mode: str
     score_name: str
-    cost: LayerCost
+    cost: AnyCost
     scores: dict[str, float]
     front: tuple[tuple[str, Point], ...]
 

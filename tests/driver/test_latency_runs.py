@@ -162,9 +162,7 @@ def test_a_budget_of_latency(fast: Definition, tiny: Definition) -> None:
     assert fast.latency is not None
     for definition in (fast, with_latency(tiny, fast.latency)):  # also of a search by FLOPs
         search = make_search(override(definition, max_latency=limit), "pareto", 0)
-        cost = definition.costs()[LATENCY]
-        network, space = definition.make_network(), definition.make_space()
-        assert max(cost.each(network, space, search.ask())) <= limit
+        assert max(definition.subject().each(search.ask())[LATENCY]) <= limit
     with pytest.raises(DefinitionError, match="the limit on latency_ms is .* ms, but the smallest"):
         make_search(override(fast, max_latency=limit / 100), "pareto", 0)
 
