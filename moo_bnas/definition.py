@@ -26,8 +26,8 @@ from moo_bnas.faults import fault_line
 from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
 from moo_bnas.network_options import NetworkOptions
 from moo_bnas.networks import source_of
-from moo_bnas.networks.cost import COSTS, LayerCost
-from moo_bnas.networks.latency import LATENCY, LatencyTable, covering, read_table
+from moo_bnas.networks.cost import LayerCost
+from moo_bnas.networks.latency import NO_TABLE, LatencyTable, costs_with, read_table
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
 from moo_bnas.reading import read_toml
@@ -100,27 +100,11 @@ class Definition(Section):
         return self
 
     @model_validator(mode="after")
-    def _latencies_are_known(self) -> Definition:
-        if self.latency is None:
-            if self.search.cost == "latency" or self.search.max_latency is not None:
-                raise ValueError(
-                    "got a search by latency without a latency table; give --latency-table FILE, "
-                    'or latency = "FILE" at the top of the definition, with a file of `moo-bnas '
-                    "latency`"
-                )
-            return self
-        network = self.make_network()
-        space = SearchSpace(network.genes, self.space.ratios)
-        genotypes = covering(len(space.genes), len(space.ratios))
-        cost = self.latency.cost()
-        cost.over(network, space).of(genotypes)  # raises if a layer is missing
-        for precision in PRECISIONS:
-            if cost.of(network, network.base_widths, precision) <= 0:
-                raise ValueError("the latency table has networks that take no time at all")
-        return self
-
-    @model_validator(mode="after")
     def _subject_is_sound(self) -> Definition:
+        if self.latency is None and self.search.needs_latencies:
+            raise ValueError(NO_TABLE)
+        if self.latency is not None and self.network is None:
+            raise ValueError("got a latency table without [network]; leave the table out")
         subject = self.subject()
         subject.check()
         for name in self.search.limits.keys() - subject.costs.keys():
@@ -201,20 +185,8 @@ class Definition(Section):
         """What a search weighs accuracy against."""
         return next(iter(self.costs().values()))
 
-    def keys(self) -> dict[str, Any]:
-        """All keys for people to read; of a latency table only which one it is."""
-        values = self.model_dump(mode="json")
-        if self.latency is None:
-            del values["latency"]
-        else:
-            values["latency"] = self.latency.named()
-        return values
-
     def _layer_costs(self) -> Mapping[str, LayerCost]:
-        if self.latency is None:
-            return COSTS
-        latency = {LATENCY: self.latency.cost()}
-        return latency | COSTS if self.search.cost == "latency" else COSTS | latency
+        return costs_with(self.latency, first=self.search.cost == "latency")
 
     def cost_range(self) -> tuple[float, float]:
         """Costs of the cheapest and of the most expensive candidate of the space."""

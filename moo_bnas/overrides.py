@@ -47,6 +47,16 @@ def with_keys(definition: Definition, settings: Sequence[str]) -> Definition:
     return parse_definition(values, source="options")
 
 
+def keys_of(definition: Definition) -> dict[str, Any]:
+    """All keys of a definition for people to read; of a latency table only which one it is."""
+    values = definition.model_dump(mode="json")
+    if definition.latency is None:
+        del values["latency"]
+    else:
+        values["latency"] = definition.latency.named()
+    return values
+
+
 def _set(values: dict[str, Any], text: str) -> None:
     key, found, value = text.partition("=")
     section, dot, name = key.strip().partition(".")

@@ -96,6 +96,11 @@ class SearchOptions(Section):
         return every if self.max_evaluations is None else min(every, self.max_evaluations)
 
     @property
+    def needs_latencies(self) -> bool:
+        """Whether it asks for latencies, which take a table of the definition."""
+        return self.cost == "latency" or self.max_latency is not None
+
+    @property
     def limits(self) -> dict[str, float]:
         """The limits that are set, by the name of the cost."""
         given = {FLOPS.name: self.max_flops, MEMORY.name: self.max_memory}

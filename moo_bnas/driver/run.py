@@ -19,6 +19,7 @@ from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.prior import Prior
 from moo_bnas.evolution.scoring import Mode, Objective
 from moo_bnas.evolution.space import Genotype
+from moo_bnas.overrides import keys_of
 from moo_bnas.storage import (
     SCALAR_METRICS,
     Storage,
@@ -248,7 +249,7 @@ def _is_raised(key: str, before: Any, now: Any) -> bool:
 
 def _deciding(definition: Definition) -> dict[str, Any]:
     """Every key that decides what a search finds: not what it is called, nor [final]."""
-    flat = _flat(definition.keys())
+    flat = _flat(keys_of(definition))
     if definition.space.genes:  # genotypes are of genes in this order
         flat["space.genes"] = list(definition.space.genes)
     return {

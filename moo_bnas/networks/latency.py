@@ -18,15 +18,22 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evaluation import Precision
-from moo_bnas.evolution.space import FloatArray, IntArray
-from moo_bnas.networks.cost import LayerCost
+from moo_bnas.evaluation import PRECISIONS, Precision
+from moo_bnas.evolution.space import FloatArray, IntArray, SearchSpace
+from moo_bnas.networks.cost import COSTS, LayerCost
 from moo_bnas.networks.layers import LayerSpec
+from moo_bnas.networks.network import Network
 from moo_bnas.reading import read_file
 from moo_bnas.section import Section
 
 LATENCY = "latency_ms"
 """Name of the cost."""
+
+NO_TABLE = (
+    "got a search by latency without a latency table; give --latency-table FILE, or latency = "
+    '"FILE" at the top of the definition, with a file of `moo-bnas latency`'
+)
+"""What is wrong with a definition that asks for latency without a table."""
 
 MOST_BYTES = 50_000
 """Size of a table: it is stored with the definition, for which MySQL has room for 65,535 bytes."""
@@ -161,6 +168,33 @@ class LatencyTable(Section):
         """The latency of networks, as a cost."""
         note = f"{self.processor}, {self.runtime}"
         return LayerCost(LATENCY, "latency", "ms", note, self.of_layers)
+
+
+def costs_with(table: LatencyTable | None, *, first: bool) -> Mapping[str, LayerCost]:
+    """All costs of networks, by name.
+
+    Args:
+        table: Latency table; None: latency is not among them.
+        first: Whether latency is the first of them, which a search weighs.
+    """
+    if table is None:
+        return COSTS
+    latency = {LATENCY: table.cost()}
+    return latency | COSTS if first else COSTS | latency
+
+
+def check_known(latency: LayerCost, network: Network, space: SearchSpace) -> None:
+    """Checks that the latency of every network of a space is known, and of both uniform 1x ones.
+
+    Raises:
+        DefinitionError: If it is not; the message names a layer.
+    """
+    latency.over(network, space).of(covering(len(space.genes), len(space.ratios)))
+    for precision in PRECISIONS:
+        if latency.of(network, network.base_widths, precision) <= 0:
+            raise DefinitionError(
+                "the latency table has networks that take no time at all; measure again"
+            )
 
 
 def shape_of(layer: LayerSpec) -> str:

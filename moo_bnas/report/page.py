@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from moo_bnas.overrides import keys_of
 from moo_bnas.report.confirmation import confirmation
 from moo_bnas.report.figures import figures
 from moo_bnas.report.headline import headline
@@ -213,7 +214,7 @@ def _making(report: Report) -> str:
         for t in trainings
     ]
     failures = "".join(_failures(t) for t in trainings)
-    recipes = {"Definition": as_toml(report.definition.keys())}
+    recipes = {"Definition": as_toml(keys_of(report.definition))}
     if made.final_recipe:
         recipes["Final training"] = as_toml({"final": made.final_recipe})
     details = "".join(

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.estimates import ENOUGH
-from moo_bnas.networks.cost import FLOPS
 from moo_bnas.networks.latency import LATENCY
+from moo_bnas.report.speedups import measures_beside, speeding
 from moo_bnas.results.naming import called
 from moo_bnas.results.points import Point, Report
 from moo_bnas.results.repeats import Confirmed
@@ -155,11 +155,6 @@ def cells(report: Report, row: Row) -> tuple[str, ...]:
     return (row.model, first, *speedups, *others, *accuracies)
 
 
-def measures_beside(report: Report) -> bool:
-    """Whether a table shows measured speedups beside counted ones."""
-    return report.definition.latency is not None and report.cost.name != LATENCY
-
-
 def estimated(network: Row | Point) -> str:
     """The estimate of a network with its standard deviation, as text; empty if it has none."""
     if network.estimate is None or network.estimate_sd is None:
@@ -192,22 +187,6 @@ def note(report: Report) -> str:
     if report.definition.parent is not None:
         parts.append(f"In the search, {inheriting(report)}")
     return " ".join(parts)
-
-
-def speeding(report: Report) -> str:
-    """What the speedups in the table are."""
-    counted = (
-        f"Speedup: counted, not measured: {FLOPS.title} of full precision 1x over {FLOPS.title}."
-    )
-    if report.definition.latency is None:
-        return counted
-    measured = (
-        f"latency of full precision 1x over latency, both by one runtime "
-        f"({report.definition.costs()[LATENCY].note})."
-    )
-    if report.cost.name == LATENCY:
-        return f"Speedup: {measured}"
-    return f"{counted} Measured speedup: {measured}"
 
 
 def _searching(report: Report) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.scoring import fitness, front, hypervolume
 from moo_bnas.networks.latency import LATENCY
+from moo_bnas.overrides import keys_of
 from moo_bnas.results.points import Point, Report
 from moo_bnas.results.seeds import joined
 
@@ -79,7 +80,7 @@ def side_by_side(reports: Sequence[Report]) -> SideBySide:
 
 def _told(report: Report) -> dict[str, Any]:
     told: dict[str, Any] = {"mode": report.mode, "seed": report.making.seed}
-    for section, options in report.definition.keys().items():
+    for section, options in keys_of(report.definition).items():
         if isinstance(options, dict):
             told |= {f"{section}.{key}": value for key, value in options.items()}
         elif section not in ("name", "description"):
