@@ -225,7 +225,7 @@ def test_networks_chosen_among_a_few_are_trained_to_the_end_and_kept(tiny_path: 
     final = "[final]\nepochs = 2\nbatch_size = 128\nlearning_rate = 0.2\n"
     tiny_path.write_text(before + recipe + after.replace("epochs = 1", "epochs = 0", 1) + final)
     kept, script = tiny_path.parent / "kept", BENCHMARKS / "handed_out.py"
-    command = [sys.executable, script, "--definition", tiny_path, "--keep", kept]
+    command: list[str | Path] = [sys.executable, script, "--definition", tiny_path, "--keep", kept]
     command += ["--recipe", "final", "--final-epochs", "1", "--seeds", "2", "--json"]
     command += ["--searches", "1", "--candidates", "16", "--budgets", "1", "0.5*2"]
     command += ["--by", "estimate", "confirmed", "--shortlist", "2"]
@@ -250,8 +250,14 @@ def test_networks_chosen_among_a_few_are_trained_to_the_end_and_kept(tiny_path: 
 def test_fronts_are_trained_again(tmp_path: Path, tiny_path: Path) -> None:
     few = ["--searches", "2", "--candidates", "12", "--redraws", "2", "--keep"]
     kept_in = tmp_path / "kept"
-    script = [sys.executable, BENCHMARKS / "fronts.py", "--definition", tiny_path, "--json"]
-    done = subprocess.run([*script, *few, kept_in], capture_output=True, text=True, check=True)
+    script = [
+        sys.executable,
+        str(BENCHMARKS / "fronts.py"),
+        "--definition",
+        str(tiny_path),
+        "--json",
+    ]
+    done = subprocess.run([*script, *few, str(kept_in)], capture_output=True, text=True, check=True)
     document = json.loads(done.stdout)
     found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
     for system in ("gp", "gp, half"):
