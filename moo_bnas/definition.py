@@ -22,7 +22,8 @@ from moo_bnas.evolution.space import Genotype, SearchSpace
 from moo_bnas.faults import fault_line
 from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
 from moo_bnas.network_options import NetworkOptions
-from moo_bnas.networks.cost import COSTS
+from moo_bnas.networks.cost import LayerCost
+from moo_bnas.networks.latency import NO_TABLE, LatencyTable, costs_with, read_table
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
 from moo_bnas.reading import read_toml
@@ -50,6 +51,7 @@ class Definition(Section):
             binary candidates start with; without it they start from scratch.
         final: How chosen networks are trained in the end, on training and validation images.
         search: How long to search, and under which limits.
+        latency: Latencies of its layers, of a run that was given a table; it decides no accuracy.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -62,6 +64,7 @@ class Definition(Section):
     parent: ParentRecipe | None = None
     final: Recipe | None = None
     search: SearchOptions = SearchOptions()
+    latency: LatencyTable | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -94,6 +97,10 @@ class Definition(Section):
 
     @model_validator(mode="after")
     def _subject_is_sound(self) -> Definition:
+        if self.latency is None and self.search.needs_latencies:
+            raise ValueError(NO_TABLE)
+        if self.latency is not None and self.network is None:
+            raise ValueError("got a latency table without [network]; leave the table out")
         subject = self.subject()
         subject.check()
         for name in self.search.limits.keys() - subject.costs.keys():
@@ -152,7 +159,8 @@ class Definition(Section):
         if self.network is None and self.evaluator is not None:
             return OwnSpace(SearchSpace.of(self.space.genes), self.evaluator.costs())
         network = self.make_network()
-        return Widths(network, SearchSpace(network.genes, self.space.ratios), COSTS)
+        space = SearchSpace(network.genes, self.space.ratios)
+        return Widths(network, space, self._layer_costs())
 
     def make_space(self) -> SearchSpace:
         """The search space of this definition."""
@@ -162,12 +170,15 @@ class Definition(Section):
         """All that a candidate costs, by name; the first is the one that the search weighs."""
         if self.network is None and self.evaluator is not None:
             return self.evaluator.costs()
-        return COSTS
+        return self._layer_costs()
 
     @property
     def cost(self) -> AnyCost:
-        """What a search weighs accuracy against: FLOPs, or the first cost of an evaluator."""
+        """What a search weighs accuracy against."""
         return next(iter(self.costs().values()))
+
+    def _layer_costs(self) -> Mapping[str, LayerCost]:
+        return costs_with(self.latency, first=self.search.cost == "latency")
 
     def cost_range(self) -> tuple[float, float]:
         """Costs of the cheapest and of the most expensive candidate of the space."""
@@ -307,6 +318,8 @@ def load_definition(name_or_path: str) -> Definition:
                 raise DefinitionError(f"there is no file {name_or_path!r:.300}; {there}")
             raise DefinitionError(f"got the definition {name_or_path!r:.300}, {there}")
     values = read_toml(path, _MOST_BYTES)
+    if isinstance(table := values.get("latency"), str):
+        values["latency"] = read_table(path.parent / table).model_dump()
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)
     return parse_definition({"name": name, **values}, source=str(path))
 
