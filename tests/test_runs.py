@@ -17,7 +17,7 @@ from pymoo.optimize import minimize
 import moo_bnas
 from moo_bnas.definition import parse_definition
 from moo_bnas.driver.run import open_run
-from moo_bnas.errors import DefinitionError, StorageError
+from moo_bnas.errors import DefinitionError, MissingPackageError, StorageError
 from moo_bnas.runs import StoredRun
 from moo_bnas.storage import Storage
 from tests.conftest import EXAMPLES, TINY
@@ -106,7 +106,7 @@ def test_the_latest_run_is_loaded_and_its_trials_are_a_frame(finished: str) -> N
 
 def test_a_frame_needs_pandas(finished: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(DefinitionError, match=r"pip install 'moo-bnas\[pandas\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'moo-bnas\[pandas\]'"):
         moo_bnas.load_run(finished).trials()
 
 
