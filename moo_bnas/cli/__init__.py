@@ -21,6 +21,7 @@ from moo_bnas.cli.env import env
 from moo_bnas.cli.export import export
 from moo_bnas.cli.follow import follow
 from moo_bnas.cli.groups import Workflow
+from moo_bnas.cli.latency import latency
 from moo_bnas.cli.new import new
 from moo_bnas.cli.parent import parent
 from moo_bnas.cli.predict import predict
@@ -53,7 +54,7 @@ def cli() -> None:
 
 
 for command in (
-    *(definitions, new, data, cost, run, worker, parent, status),
+    *(definitions, new, data, cost, latency, run, worker, parent, status),
     *(report, runs, compare, dashboard, delete, storage),
     *(train, baseline, export, predict, env, follow),
 ):
