@@ -14,13 +14,18 @@ import zipfile
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import yaml  # type: ignore[import-untyped]
 
 import moo_bnas
+from moo_bnas import predict
 from moo_bnas.extras import EXTRAS
+from moo_bnas.models.model_file import to_bytes
+from moo_bnas.models.writing import export
 from moo_bnas.shipped import shipped
 from tests.conftest import Cli, start_cli
+from tests.models.trained import trained
 
 ROOT = Path(__file__).parent.parent
 
@@ -130,14 +135,13 @@ sys.meta_path.insert(0, Missing())
 
 
 @pytest.fixture
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes that this test starts find no torch."""
+def bare(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process that finds no torch."""
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "sitecustomize.py").write_text(WITHOUT_TORCH)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'bare'}{os.pathsep}{ROOT}")
+    return {"PYTHONPATH": str(tmp_path / "bare")}
 
 
-@pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -153,9 +157,9 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_needs_torch_says_what_to_install(
-    cli: Cli, tmp_path: Path, tiny_path: Path, command: str, said: str
+    cli: Cli, bare: dict[str, str], tmp_path: Path, tiny_path: Path, command: str, said: str
 ) -> None:
-    done = cli(*command.split(), MOO_BNAS_DATA=str(tmp_path / "data"))
+    done = cli(*command.split(), MOO_BNAS_DATA=str(tmp_path / "data"), **bare)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"moo-bnas: {said}")
     assert done.stderr.count("\n") == 1
@@ -163,28 +167,51 @@ def test_what_needs_torch_says_what_to_install(
 
 
 @pytest.mark.usefixtures("tiny_path")
-def test_the_driver_reports_and_packed_networks_need_no_torch(
-    cli: Cli, tmp_path: Path, bare: None, monkeypatch: pytest.MonkeyPatch
+def test_the_driver_and_reports_need_no_torch(
+    cli: Cli, bare: dict[str, str], tmp_path: Path
 ) -> None:
-    driver = start_cli("run", "tiny.toml", "--workers", "0", "--generations", "1", cwd=tmp_path)
-    while not (tmp_path / "moo-bnas.db").exists():
+    command = ("run", "tiny.toml", "--workers", "0", "--generations", "1")
+    driver = start_cli(*command, cwd=tmp_path, **bare)
+    while cli("worker").returncode != 0:  # there is no study yet
         assert driver.poll() is None
-    refused = cli("worker", "--wait")
-    assert refused.returncode in (1, 2)  # 1: before there is a study
-    everything = {"PYTHONPATH": str(ROOT)}
-    while True:
-        worker = cli("worker", **everything)
-        if worker.returncode == 0 or driver.poll() is not None:
-            break
-        assert "holds no" in worker.stderr
     out, err = driver.communicate(timeout=60)
     assert driver.returncode == 0, err
     assert "written: runs/tiny-pareto-s0/report.html" in out
-    for command in ("status", "report", "runs", "definitions", "cost digits", "env"):
-        assert cli(*command.split()).returncode == 0, command
-    refused = cli("worker")
+    for line in ("status", "report", "runs", "definitions", "cost digits", "env"):
+        assert cli(*line.split(), **bare).returncode == 0, line
+    refused = cli("worker", **bare)
     assert refused.returncode == 2
     assert "training needs the Python package torch, which is not installed; pip" in refused.stderr
+
+
+@pytest.mark.usefixtures("tiny_path")
+def test_packed_networks_run_without_torch_and_others_say_what_to_install(
+    bare: dict[str, str], tmp_path: Path
+) -> None:
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(to_bytes(trained("vgg_small dorefa")))
+    packed = next(iter(export(model, "packed").files))
+    images = np.zeros((2, 1, 8, 8), np.uint8)
+    code = (
+        "import sys, numpy as np; from moo_bnas import predict\n"
+        "images = np.zeros((2, 1, 8, 8), np.uint8)\n"
+        "print(predict(sys.argv[1], images)[0].probabilities.tolist())\n"
+        "try: predict(sys.argv[2], images)\n"
+        "except ImportError as error: print(error)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{bare['PYTHONPATH']}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, packed, model],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found, said = done.stdout.splitlines()
+    here = predict(packed, images)[0].probabilities
+    np.testing.assert_allclose(json.loads(found), here, rtol=1e-6)
+    assert said.startswith(f"{model} needs the Python package torch, which is not installed; pip")
+    assert said.endswith("or export it with --format packed where torch is installed")
 
 
 def test_the_version_is_the_same_everywhere() -> None:

@@ -11,7 +11,12 @@ from moo_bnas.output import show
 
 @click.group(short_help="Upgrade a storage, or serve one.")
 def storage() -> None:
-    """Look after a storage."""
+    """Look after a storage: upgrade its tables, or serve a private one.
+
+    \b
+    Example:
+      moo-bnas storage upgrade
+    """
 
 
 @storage.command()
