@@ -6,12 +6,9 @@ worker needs no file of the driver's.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,13 +16,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from moo_bnas.data import DataSet, Own
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evaluation import PRECISIONS, Precision
+from moo_bnas.evaluation import Precision
 from moo_bnas.evaluators import EvaluatorOptions
 from moo_bnas.evolution.space import Genotype, SearchSpace
 from moo_bnas.faults import fault_line
 from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
 from moo_bnas.network_options import NetworkOptions
-from moo_bnas.networks import source_of
 from moo_bnas.networks.cost import LayerCost
 from moo_bnas.networks.latency import NO_TABLE, LatencyTable, costs_with, read_table
 from moo_bnas.networks.network import Network
@@ -137,11 +133,7 @@ class Definition(Section):
         return f"{named}{data}" + (f", scored by {scored}" if scored not in ("", named) else "")
 
     def training(self) -> CandidateRecipe:
-        """How moo-bnas trains candidates.
-
-        Raises:
-            DefinitionError: If an evaluator of another package scores them.
-        """
+        """How moo-bnas trains candidates; a DefinitionError if an evaluator scores them."""
         if self.recipe is None:
             raise self._has_evaluator()
         return self.recipe
@@ -237,11 +229,7 @@ class Definition(Section):
         """
         found: dict[str, Any] = {"evaluation_version": EVALUATION_VERSION}
         if self.network is not None:
-            network = self.make_network()
-            layers = [network.layers(network.base_widths, precision) for precision in PRECISIONS]
-            specs = [[asdict(spec) for spec in each] for each in layers]
-            made = json.dumps([source_of(self.network.name), specs], sort_keys=True)
-            found["network"] = hashlib.sha256(made.encode()).hexdigest()
+            found["network"] = self.network.code_of(self.make_network())
         if self.evaluator is not None:
             found["evaluator"] = " ".join(self.evaluator.package().values())
         if isinstance(self.data, Own):
@@ -296,15 +284,7 @@ class Definition(Section):
             found["data"] = {k: v for k, v in self.data.identity().items() if k != "path"}
         if self.network is None:
             return found | {"genes": list(self.space.genes.items())}
-        network = self.make_network()
-        layers = network.layers(network.base_widths, precision)
-        found["network"] = {
-            **self.network.identity(),
-            "base_widths": network.base_widths,
-            "layers": [asdict(spec) for spec in layers],
-            "source": source_of(self.network.name),
-            "precision": precision,
-        }
+        found["network"] = self.network.identity_of(self.make_network(), precision)
         return found | {"ratios": self.space.ratios}
 
     def _scored_by(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from moo_bnas.cli.report import report
 from moo_bnas.cli.run import run
 from moo_bnas.cli.runs import runs
 from moo_bnas.cli.status import status
+from moo_bnas.cli.storage import storage
 from moo_bnas.cli.train import train
 from moo_bnas.cli.worker import worker
 from moo_bnas.errors import DefinitionError, MooBnasError
@@ -54,7 +55,8 @@ def cli() -> None:
 
 for command in (
     *(definitions, new, data, cost, latency, run, worker, parent, status),
-    *(report, runs, compare, dashboard, delete, train, baseline, export, predict, env, follow),
+    *(report, runs, compare, dashboard, delete, storage),
+    *(train, baseline, export, predict, env, follow),
 ):
     cli.add_command(command)
 

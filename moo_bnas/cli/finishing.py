@@ -116,6 +116,7 @@ def open_final(
 
     if driver.out is not None:
         make_folder(driver.out)  # before a storage is made for nothing
+    driver.check_torch()  # before a study is made for nothing, too
     artifacts = driver.artifacts_url
     if create and given is not None:
         driver.check_data(given, driver.study_name or default_name(given), "final")

@@ -7,7 +7,7 @@ import click
 WORKFLOW = {
     "Begin": ("definitions", "new", "data", "cost", "latency"),
     "Search": ("run", "worker", "parent", "status"),
-    "Look at runs": ("report", "runs", "compare", "dashboard", "delete"),
+    "Look at runs": ("report", "runs", "compare", "dashboard", "delete", "storage"),
     "From a front to a network": ("train", "baseline", "export", "predict"),
     "Help": ("env",),
 }

@@ -278,4 +278,9 @@ def drive_search(
         announce(run.storage, run.study, run.study, local)
         workers = LocalWorkers(run.study.name, local)
         with working(workers) as display:
-            return task(Driver(run, workers, display.show, renew_lease))
+            done = task(Driver(run, workers, display.show, renew_lease))
+        if options.serve:
+            from moo_bnas.driver.server import let_workers_leave
+
+            let_workers_leave(run.storage, run.study)
+        return done

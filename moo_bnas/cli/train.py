@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moo_bnas.cli.driving import DriverOptions, resumable
+from moo_bnas.cli.driving import DriverOptions, resumable, serving
 from moo_bnas.cli.finishing import FinalOptions, final_options, open_final, train_all
 from moo_bnas.cli.options import LATENCIES, MOST, Amounts, general_options, parse_ratios
 
@@ -83,16 +83,16 @@ def train(
         raise click.UsageError(f"got {got}, expected one of {', '.join(ways)}")
     if precision == "full" and ratios is None:
         raise click.UsageError("got --precision full, which goes with --ratios only")
-    with resumable():
+    with resumable(), serving(driver) as served:
         given = final.definition()
         if given is not None and ratios is not None:
             _encode(given.make_space(), ratios)  # refuses them before anything is made
-        finals = open_final(final, driver, given, create=ratios is not None)
+        finals = open_final(final, served, given, create=ratios is not None)
         if ratios is not None:
             genotype = _encode(finals.definition.make_space(), ratios)
         else:
             genotype = _searched(finals, trial, best, max_flops, max_latency)
-        train_all(finals, [(genotype, precision)], final, driver)
+        train_all(finals, [(genotype, precision)], final, served)
 
 
 def _encode(space: SearchSpace, ratios: str) -> Genotype:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moo_bnas.errors import DefinitionError, ModelFileError
+from moo_bnas.extras import need
 from moo_bnas.models.model_file import Layer, Model, read_model
 from moo_bnas.networks import make_network, source_of
 from moo_bnas.networks.layers import ImageShape
@@ -31,7 +32,9 @@ def load_model(file: str | Path) -> nn.Module:
     Raises:
         ModelFileError: If the file is missing, damaged or of another kind, or if the package of its
             network is not installed or makes other networks by now.
+        MissingPackageError: If torch is not installed.
     """
+    need("torch", "a torch module")
     path = Path(file)
     model = read_model(path)
     if model.card.kind == "packed":
