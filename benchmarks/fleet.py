@@ -26,7 +26,9 @@ import heapq
 import json
 import platform
 from collections import deque
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -146,29 +148,14 @@ def main() -> None:
     parser.add_argument("--stragglers", type=float, default=0.02, help="share of slow runs")
     parser.add_argument("--slow", type=float, default=4.0, help="times as long as others they take")
     parser.add_argument("--failures", type=float, default=0.01, help="share of failed runs")
+    parser.add_argument("--processes", type=int, default=1, help="seeds simulated side by side")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
-    table = read(options.table)
-    truth = Truth(table.accuracies["acc"], table.costs)
     values: dict[tuple[str, str], list[float]] = {}
-    for seed in range(options.seeds):
-        number = options.evaluations
-        barrier = simulated(table, truth, "barrier", number, seed, options)
-        goal = truth.hypervolume(np.array(barrier.rows))
-        steady = simulated(table, truth, "steady", number + number // 2, seed, options)
-        for name, done in (("barrier", barrier), ("steady", steady)):
-            hour = _reached(truth, done, goal)
-            scores = {
-                "utilisation": done.utilisation,
-                "hours": done.hours[:number][-1],
-                "hypervolume": truth.hypervolume(np.array(done.rows[:number])),
-                "reached": float(hour is not None),
-            }
-            if hour is not None:
-                scores["hours_to_hypervolume"] = hour
-                scores["share_of_barrier_hours"] = hour / barrier.hours[-1]
-            for metric, value in scores.items():
-                values.setdefault((f"moo-bnas {name}", metric), []).append(value)
+    with ProcessPoolExecutor(options.processes) as pool:
+        for scores in pool.map(partial(_compared, options), range(options.seeds)):
+            for key, value in scores.items():
+                values.setdefault(key, []).append(value)
     rows = [
         {
             "system": system,
@@ -180,7 +167,9 @@ def main() -> None:
         for (system, metric), found in values.items()
     ]
     if options.json:
-        settings: dict[str, Any] = {k: v for k, v in vars(options).items() if k != "json"}
+        settings: dict[str, Any] = {
+            k: v for k, v in vars(options).items() if k not in ("json", "processes")
+        }
         settings["table"] = options.table.name.split(".")[0]
         machine = {
             "cpu": platform.processor() or platform.machine(),
@@ -192,6 +181,29 @@ def main() -> None:
     for row in rows:
         spread = "" if row["spread"] is None else f"+- {row['spread']:.4f}"
         print(f"{row['system']:<20} {row['metric']:<26} {row['value']:>9.4f} {spread}")
+
+
+def _compared(options: argparse.Namespace, seed: int) -> dict[tuple[str, str], float]:
+    """The scores of both schedules with one seed, by system and metric."""
+    table = read(options.table)
+    truth, number = Truth(table.accuracies["acc"], table.costs), options.evaluations
+    barrier = simulated(table, truth, "barrier", number, seed, options)
+    goal = truth.hypervolume(np.array(barrier.rows))
+    steady = simulated(table, truth, "steady", number + number // 2, seed, options)
+    found = {}
+    for name, done in (("barrier", barrier), ("steady", steady)):
+        hour = _reached(truth, done, goal)
+        scores = {
+            "utilisation": done.utilisation,
+            "hours": done.hours[:number][-1],
+            "hypervolume": truth.hypervolume(np.array(done.rows[:number])),
+            "reached": float(hour is not None),
+        }
+        if hour is not None:
+            scores["hours_to_hypervolume"] = hour
+            scores["share_of_barrier_hours"] = hour / barrier.hours[-1]
+        found.update({(f"moo-bnas {name}", metric): value for metric, value in scores.items()})
+    return found
 
 
 def _reached(truth: Truth, done: Outcome, goal: float) -> float | None:

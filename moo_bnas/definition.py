@@ -10,97 +10,33 @@ import hashlib
 import json
 import os
 import re
-import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from moo_bnas.data import DataSet
+from moo_bnas.data import DataSet, Own
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import PRECISIONS, Precision
-from moo_bnas.evolution.space import PAPER_RATIOS, SearchSpace
+from moo_bnas.evaluators import EvaluatorOptions
+from moo_bnas.evolution.space import Genotype, SearchSpace
+from moo_bnas.faults import fault_line
 from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
 from moo_bnas.network_options import NetworkOptions
 from moo_bnas.networks import source_of
-from moo_bnas.networks.cost import COSTS, FLOPS, MEMORY, LayerCost
-from moo_bnas.networks.fitting import check_fit
+from moo_bnas.networks.cost import COSTS
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
-from moo_bnas.reading import read_file
+from moo_bnas.reading import read_toml
 from moo_bnas.recipe import CandidateRecipe, ParentRecipe, Recipe
-from moo_bnas.section import AtLeastOne, Positive, Section
+from moo_bnas.search_options import SearchOptions, SpaceOptions
+from moo_bnas.section import Section
 from moo_bnas.shipped import shipped
+from moo_bnas.subject import AnyCost, OwnSpace, Subject, Widths
 
 _MOST_BYTES = 2**20  # of a file
-
-
-Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
-
-
-class SpaceOptions(Section):
-    """Which expansion ratios each gene may take."""
-
-    ratios: Annotated[tuple[Ratio, ...], Field(strict=False, min_length=1, max_length=100)] = (
-        PAPER_RATIOS
-    )
-
-    @field_validator("ratios")
-    @classmethod
-    def _ascend(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
-        SearchSpace(("any",), ratios)
-        return ratios
-
-
-_Ratios = Annotated[tuple[Ratio, ...], Field(strict=False)]
-
-
-class SearchOptions(Section):
-    """How long to search, and under which limits.
-
-    Attributes:
-        population: Candidates per generation.
-        generations: Number of generations.
-        schedule: `barrier`: a generation is proposed once the one before is evaluated; `steady`:
-            every finished evaluation makes room for a new candidate.
-        max_evaluations: Number of candidates after which the search ends, in the middle of a
-            generation too.
-        max_hours: Hours of driving after which no candidate is begun.
-        plateau: The search ends once this many evaluations have raised the hypervolume, or the
-            best fitness, by less than a thousandth.
-        start_with: Ratios of networks that are evaluated first.
-        model: Model that screens candidates: `gp`, a Gaussian process that learns accuracies from
-            the candidates so far; `none` leaves the choice to the genetic algorithm.
-        trade_off: Lambda of Eq. 4.
-        max_flops: Limit on FLOPs: no candidate above it is trained. The references (uniform and
-            full-precision networks) are trained all the same.
-        max_memory: The same limit on memory, in bits.
-    """
-
-    population: Annotated[int, Field(ge=2, le=10_000)] = 32
-    generations: AtLeastOne = 50
-    schedule: Literal["barrier", "steady"] = "barrier"
-    max_evaluations: AtLeastOne | None = None
-    max_hours: Positive | None = None
-    plateau: AtLeastOne | None = None
-    start_with: Annotated[tuple[_Ratios, ...], Field(strict=False)] = ()
-    model: Literal["none", "gp"] = "none"
-    trade_off: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4.0
-    max_flops: Positive | None = None
-    max_memory: Positive | None = None
-
-    @property
-    def candidates(self) -> int:
-        """The greatest number of candidates."""
-        every = self.population * self.generations
-        return every if self.max_evaluations is None else min(every, self.max_evaluations)
-
-    @property
-    def limits(self) -> dict[str, float]:
-        """The limits that are set, by the name of the cost."""
-        given = {FLOPS.name: self.max_flops, MEMORY.name: self.max_memory}
-        return {name: limit for name, limit in given.items() if limit is not None}
 
 
 class Definition(Section):
@@ -109,10 +45,11 @@ class Definition(Section):
     Attributes:
         name: Name of the file.
         description: One line for `moo-bnas definitions`.
-        network: Network that is widened.
-        space: Expansion ratios that its layers may have.
-        data: Data set that it learns.
-        recipe: How a candidate is trained.
+        network: Network that is widened; None with a space of its own.
+        evaluator: Evaluator of another package; then there is no recipe, parent or final.
+        space: Values that the genes may have.
+        data: Data set that is learned; None if an evaluator needs none.
+        recipe: How a candidate is trained; None if an evaluator scores it.
         parent: How the parent is trained, the uniform network of the greatest ratio, whose weights
             binary candidates start with; without it they start from scratch.
         final: How chosen networks are trained in the end, on training and validation images.
@@ -121,68 +58,147 @@ class Definition(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
     description: str
-    network: NetworkOptions
+    network: NetworkOptions | None
+    evaluator: EvaluatorOptions | None = None
     space: SpaceOptions = SpaceOptions()
-    data: DataSet
-    recipe: CandidateRecipe
+    data: DataSet | None
+    recipe: CandidateRecipe | None
     parent: ParentRecipe | None = None
     final: Recipe | None = None
     search: SearchOptions = SearchOptions()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _evaluators_need_less(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("evaluator") is not None:
+            return {"network": None, "data": None, "recipe": None, **values}
+        return values
+
     @model_validator(mode="after")
-    def _widths_are_positive(self) -> Definition:
-        network, space = self.make_network(), self.make_space()
-        for gene, base in zip(network.genes, network.base_widths, strict=True):
-            if int(base * space.ratios[0]) < 1:
-                raise ValueError(
-                    f"{gene} would have int({base} * {space.ratios[0]:g}) = 0 channels; raise "
-                    "[network] base_width, or the smallest of [space] ratios"
-                )
-        if network.module is None:  # another package's module may do more than its specs say
-            widest = [int(base * space.ratios[-1]) for base in network.base_widths]
-            try:
-                check_fit(network.layers(widest, "binary"), network.image)
-            except ValueError as error:
-                raise ValueError(
-                    f"the widest network of the space cannot be built: {error}; lower [network] "
-                    "base_width, [space] ratios, or the size of the images"
-                ) from error
+    def _sections_fit(self) -> Definition:
+        if self.evaluator is None:
+            missing = [k for k in ("network", "data", "recipe") if getattr(self, k) is None]
+            if missing or self.space.genes:
+                told = f"no [{missing[0]}]" if missing else "[space] genes"
+                raise ValueError(f"got {told} without [evaluator]; correct it, or add [evaluator]")
+            return self
+        unused = [k for k in ("recipe", "parent", "final") if getattr(self, k) is not None]
+        if unused:
+            raise ValueError(
+                f"got [{unused[0]}] with [evaluator], which says itself how candidates are scored; "
+                f"remove [{unused[0]}]"
+            )
+        self.evaluator.check_space(
+            has_network=self.network is not None,
+            has_genes=bool(self.space.genes),
+        )
+        if self.network is not None and self.data is None:
+            raise ValueError("got [network] without [data], whose images it takes; add [data]")
+        return self
+
+    @model_validator(mode="after")
+    def _subject_is_sound(self) -> Definition:
+        subject = self.subject()
+        subject.check()
+        for name in self.search.limits.keys() - subject.costs.keys():
+            raise ValueError(
+                f"got a limit on {name}, expected one on {' or '.join(subject.costs)}; give it as "
+                "[search] max_cost"
+            )
         return self
 
     @model_validator(mode="after")
     def _candidates_have_weights(self) -> Definition:
-        if self.recipe.epochs == 0 and self.parent is None:
+        if self.recipe is not None and self.recipe.epochs == 0 and self.parent is None:
             raise ValueError(
                 "got [recipe] epochs 0 without [parent], expected 1 or more, since random weights "
                 "cannot be scored; raise it, or add [parent]"
             )
         return self
 
+    @property
+    def seed(self) -> int:
+        """Seed of the split of the data, and of every candidate."""
+        return self.evaluator.seed if self.evaluator is not None else self.training().seed
+
+    @property
+    def title(self) -> str:
+        """What is searched, and on what, in a few words."""
+        scored = "" if self.evaluator is None else self.evaluator.name
+        named = scored if self.network is None else self.network.name
+        data = "" if self.data is None else f" on {self.data.name}"
+        return f"{named}{data}" + (f", scored by {scored}" if scored not in ("", named) else "")
+
+    def training(self) -> CandidateRecipe:
+        """How moo-bnas trains candidates.
+
+        Raises:
+            DefinitionError: If an evaluator of another package scores them.
+        """
+        if self.recipe is None:
+            raise self._has_evaluator()
+        return self.recipe
+
+    def images(self) -> DataSet:
+        """The data set; a DefinitionError if there is none, as an evaluator may need none."""
+        if self.data is None:
+            raise DefinitionError(f"definition {self.name} has no [data]; there are no images")
+        return self.data
+
+    def network_options(self) -> NetworkOptions:
+        """Which network is searched; a DefinitionError in a space of its own."""
+        if self.network is None:
+            raise self._has_evaluator()
+        return self.network
+
     def make_network(self) -> Network:
-        """The network of this definition."""
-        return self.network.make(self.data.shape)
+        """The network of this definition; a DefinitionError as by `network_options`."""
+        return self.network_options().make(self.images().shape)
+
+    def subject(self) -> Subject:
+        """What is searched, and what it costs."""
+        if self.network is None and self.evaluator is not None:
+            return OwnSpace(SearchSpace.of(self.space.genes), self.evaluator.costs())
+        network = self.make_network()
+        return Widths(network, SearchSpace(network.genes, self.space.ratios), COSTS)
 
     def make_space(self) -> SearchSpace:
         """The search space of this definition."""
-        return SearchSpace(self.make_network().genes, self.space.ratios)
+        return self.subject().space
 
-    def costs(self) -> dict[str, LayerCost]:
-        """All that a network costs, by name; the first is the one that the search weighs."""
+    def costs(self) -> Mapping[str, AnyCost]:
+        """All that a candidate costs, by name; the first is the one that the search weighs."""
+        if self.network is None and self.evaluator is not None:
+            return self.evaluator.costs()
         return COSTS
 
     @property
-    def cost(self) -> LayerCost:
-        """What a search weighs accuracy against: FLOPs."""
-        return self.costs()[FLOPS.name]
+    def cost(self) -> AnyCost:
+        """What a search weighs accuracy against: FLOPs, or the first cost of an evaluator."""
+        return next(iter(self.costs().values()))
 
     def cost_range(self) -> tuple[float, float]:
-        """Costs of the cheapest and of the most expensive binary network of the space."""
-        return self.cost.ends(self.make_network(), self.make_space())
+        """Costs of the cheapest and of the most expensive candidate of the space."""
+        subject = self.subject()
+        last = tuple(number - 1 for number in subject.space.choices)
+        least, most = subject.each([(0,) * len(last), last])[self.cost.name]
+        return least, most
 
     def reference_cost(self) -> float:
-        """Cost of the uniform 1x binary network, by which Eq. 4 divides."""
-        network = self.make_network()
-        return self.cost.of(network, network.base_widths)
+        """Cost that Eq. 4 divides by: of the uniform 1x network, or the greatest of a space."""
+        return (subject := self.subject()).costs_of(subject.reference())[self.cost.name]
+
+    def references(self) -> list[tuple[Genotype, Precision]]:
+        """What is evaluated beside the search: uniform networks and the full-precision twin.
+
+        The twin inherits nothing, so without training there is nothing to score; evaluators of
+        other packages score binary networks only.
+        """
+        subject = self.subject()
+        found: list[tuple[Genotype, Precision]] = [(g, "binary") for g in subject.uniform()]
+        if self.recipe is not None and self.recipe.epochs and 1.0 in subject.space.ratios:
+            found.append((subject.space.uniform(1.0), "full"))
+        return found
 
     def fingerprint(
         self, precision: Precision, data_hash: str, parent_hash: str | None = None
@@ -197,7 +213,7 @@ class Definition(Section):
         return fingerprint(
             {
                 **self._common(precision, data_hash),
-                "recipe": self.recipe.identity(),
+                **self._scored_by(),
                 "parent_hash": parent_hash if precision == "binary" else None,
             }
         )
@@ -208,11 +224,18 @@ class Definition(Section):
         Its JSON must be that of every other worker of a run: `network` is a hash of the layers of
         the uniform 1x network, and of the source of a network of another package.
         """
-        network = self.make_network()
-        layers = [network.layers(network.base_widths, precision) for precision in PRECISIONS]
-        made = [source_of(self.network.name), [[asdict(spec) for spec in each] for each in layers]]
-        digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
-        return {"evaluation_version": EVALUATION_VERSION, "network": digest}
+        found: dict[str, Any] = {"evaluation_version": EVALUATION_VERSION}
+        if self.network is not None:
+            network = self.make_network()
+            layers = [network.layers(network.base_widths, precision) for precision in PRECISIONS]
+            specs = [[asdict(spec) for spec in each] for each in layers]
+            made = json.dumps([source_of(self.network.name), specs], sort_keys=True)
+            found["network"] = hashlib.sha256(made.encode()).hexdigest()
+        if self.evaluator is not None:
+            found["evaluator"] = " ".join(self.evaluator.package().values())
+        if isinstance(self.data, Own):
+            found["data"] = " ".join(self.data.package().values())
+        return found
 
     def parent_fingerprint(self, data_hash: str) -> str:
         """The fingerprint of the parent's training, which gives weights beside an accuracy."""
@@ -222,7 +245,7 @@ class Definition(Section):
             {
                 **self._common("binary", data_hash),
                 "parent": self.parent.identity(),
-                "split_seed": self.recipe.seed,
+                "split_seed": self.seed,
             }
         )
 
@@ -237,7 +260,7 @@ class Definition(Section):
             {
                 **self._common(precision, data_hash),
                 "final": self.final_recipe().identity(),
-                "split_seed": self.recipe.seed,
+                "split_seed": self.seed,
             }
         )
 
@@ -247,6 +270,7 @@ class Definition(Section):
         Raises:
             DefinitionError: Where the definition does not say.
         """
+        self.training()  # an evaluator has none
         if self.final is None:
             raise DefinitionError(
                 f"definition {self.name} has no [final], which says how networks are trained in "
@@ -255,22 +279,36 @@ class Definition(Section):
         return self.final
 
     def _common(self, precision: Precision, data_hash: str) -> dict[str, Any]:
-        """What all evaluations depend on: the network, its ratios, and the data."""
+        """What all evaluations depend on: the network and its ratios, or the genes; the data."""
+        found: dict[str, Any] = {"data_hash": data_hash}
+        if self.data is not None:  # wherever the same data are kept
+            found["data"] = {k: v for k, v in self.data.identity().items() if k != "path"}
+        if self.network is None:
+            return found | {"genes": list(self.space.genes.items())}
         network = self.make_network()
         layers = network.layers(network.base_widths, precision)
-        return {
-            "network": {
-                **self.network.identity(),
-                "base_widths": network.base_widths,
-                "layers": [asdict(spec) for spec in layers],
-                "source": source_of(self.network.name),
-                "precision": precision,
-            },
-            "ratios": self.space.ratios,
-            # wherever the same data are kept
-            "data": {k: v for k, v in self.data.identity().items() if k != "path"},
-            "data_hash": data_hash,
+        found["network"] = {
+            **self.network.identity(),
+            "base_widths": network.base_widths,
+            "layers": [asdict(spec) for spec in layers],
+            "source": source_of(self.network.name),
+            "precision": precision,
         }
+        return found | {"ratios": self.space.ratios}
+
+    def _scored_by(self) -> dict[str, Any]:
+        """What evaluations of candidates depend on beside: the recipe, or the evaluator."""
+        if self.evaluator is not None:
+            return {"evaluator": self.evaluator.identity()}
+        return {"recipe": self.training().identity()}
+
+    def _has_evaluator(self) -> DefinitionError:
+        name = "" if self.evaluator is None else self.evaluator.name
+        return DefinitionError(
+            f"definition {self.name} leaves networks and their training to the evaluator {name} of "
+            "another package, so there is nothing of moo-bnas to train, export or inherit from; "
+            "use what that package offers, or a definition without [evaluator]"
+        )
 
 
 def load_definition(name_or_path: str) -> Definition:
@@ -288,22 +326,7 @@ def load_definition(name_or_path: str) -> Definition:
             if is_path and not os.path.exists(path):
                 raise DefinitionError(f"there is no file {name_or_path!r:.300}; {there}")
             raise DefinitionError(f"got the definition {name_or_path!r:.300}, {there}")
-    try:
-        values = tomllib.loads(read_file(path, _MOST_BYTES).decode())
-    except UnicodeDecodeError as error:
-        raise DefinitionError(f"{path} is no text file (UTF-8); give a .toml file") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DefinitionError(f"{path}: not valid TOML: {error}; correct that line") from error
-    except RecursionError as error:
-        raise DefinitionError(
-            f"{path}: nested too deeply; give a .toml file as in studies/"
-        ) from error
-    except ValueError as error:  # an integer of thousands of digits
-        raise DefinitionError(f"{path}: {error}; correct that number") from error
-    except OSError as error:
-        raise DefinitionError(
-            f"cannot read {path}: {error.strerror}; check its permissions"
-        ) from error
+    values = read_toml(path, _MOST_BYTES)
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)
     return parse_definition({"name": name, **values}, source=str(path))
 
@@ -317,32 +340,12 @@ def parse_definition(values: dict[str, Any], source: str) -> Definition:
     try:
         return Definition.model_validate(values)
     except ValidationError as error:
-        faults = [_fault(fault) for fault in error.errors()]
+        faults = [fault_line(fault) for fault in error.errors()]
     except DefinitionError as error:
-        faults = [str(error)]
+        faults = [one_line(str(error))]
     raise DefinitionError("\n".join([f"{source}: {len(faults)} fault(s)", *faults]))
 
 
 def stored_definition(values: dict[str, Any]) -> Definition:
     """A definition as a study's attributes hold it."""
     return parse_definition(values, source="stored definition")
-
-
-def _fault(fault: Any) -> str:
-    parts = fault["loc"]
-    if parts[:1] == ("data",):  # then comes the data set's name, which is no key
-        parts = ("data", *parts[2:])
-    where = ".".join(str(part) for part in parts) or "definition"
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        message = "unknown key; remove it or correct its name"
-    elif fault["type"] == "missing":
-        message = "missing; add it"
-    elif fault["type"] == "union_tag_not_found":
-        message = "name is missing; add it"
-    elif fault["type"] == "union_tag_invalid":
-        context = fault["ctx"]
-        message = f"got name {context['tag']!r}, expected one of {context['expected_tags']}"
-    elif fault["type"] != "value_error":
-        message += f", got {fault['input']!r:.200}"
-    return one_line(f"  {where:.200}: {message}")

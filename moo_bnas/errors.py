@@ -63,6 +63,10 @@ class ArtifactsError(MooBnasError, RuntimeError):
     exit_code = EXIT_NO_RESTART
 
 
+class ArtifactsFullError(ArtifactsError):
+    """The disk of the artifact store is full at the moment; somebody may make room."""
+
+
 class ParentError(MooBnasError, RuntimeError):
     """The parent could not be trained."""
 

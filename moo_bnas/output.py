@@ -8,6 +8,7 @@ own. Files may be read at any moment, and are written completely or not at all.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import textwrap
@@ -37,7 +38,11 @@ def one_line(text: str) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """A table for a terminal: two spaces between columns, each as wide as its widest text."""
+    """A table for a terminal: two spaces between columns, each as wide as its widest text.
+
+    What is not printable is escaped, line ends included: a text cannot look like another row.
+    """
+    rows = [[one_line(text) for text in row] for row in rows]
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(f"{text:<{n}}" for text, n in zip(row, wide, strict=True)).rstrip()
@@ -66,8 +71,13 @@ def write_whole(path: Path, content: bytes) -> None:
 
     Raises:
         OSError: If writing or renaming fails; an earlier file of that name is then unchanged, and
-            nothing is left beside it.
+            nothing is left beside it. Also if there is something else of that name: a user with
+            the right to would lose the device that `/dev/null` names.
     """
+    if path.exists() and not path.is_file():
+        raise OSError(
+            errno.EINVAL, "it is a folder, a pipe or a device, expected a file", str(path)
+        )
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_bytes(content)

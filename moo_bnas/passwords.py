@@ -64,7 +64,8 @@ def hide_from_ps() -> None:
 
 def with_password(url: str) -> str | None:
     """`url` with the password that it hides, from the environment; None if it is not there."""
-    if "***" not in url or hide_password(url) != url:  # a password may have stars of its own
+    # A password may have stars of its own, and so may the path of a file.
+    if "***" not in url or url.startswith("sqlite:") or hide_password(url) != url:
         return url
     full = os.environ.get(STORAGE_VARIABLE, "")
     return full if hide_password(full) == url else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 
@@ -26,6 +28,23 @@ def count_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def count_gpus() -> int:
+    """The number of GPUs, counted in a subprocess so that this process does not load torch.
+
+    That takes seconds, and is skipped where Linux shows no device of CUDA (WSL included) or ROCm.
+    """
+    nodes = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+    if sys.platform == "linux" and not any(Path(node).exists() for node in nodes):
+        return 0
+    counted = subprocess.run(
+        [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return int(counted.stdout) if counted.returncode == 0 else 0
 
 
 def has_exited(host: str, pid: int) -> bool:

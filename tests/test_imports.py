@@ -38,6 +38,10 @@ def test_the_drivers_side_does_not_load_torch() -> None:
     assert "torch" not in _loaded("import " + ", ".join(f"moo_bnas.{m}" for m in modules))
 
 
+def test_evaluators_of_other_packages_do_not_load_torch() -> None:
+    assert not _loaded("import moo_bnas.worker, moo_bnas.worker.own_evaluator") & {"torch", "pymoo"}
+
+
 def test_the_workers_side_does_not_load_pymoo() -> None:
     assert not _loaded("import moo_bnas.worker.loop") & {"pymoo", "plotly"}
 

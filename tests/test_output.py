@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -25,6 +26,20 @@ def test_a_file_is_there_whole_or_as_it_was(
         write_whole(path, b"second")
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    # As root, `--out /dev/null` replaced the device for all programs of the machine.
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to("/dev/zero")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "link", "folder"):
+        with pytest.raises(OSError, match="it is a folder, a pipe or a device, expected a file"):
+            write_whole(tmp_path / name, b"content")
+    assert pipe.is_fifo()
+    assert (tmp_path / "link").is_char_device()
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", "link", "folder"}
 
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07a\rb\x9bc\u202ed\u2028e\udcfff\0g"

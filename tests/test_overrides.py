@@ -20,9 +20,10 @@ def test_any_key_can_be_set(tiny: Definition) -> None:
             *("final.epochs=9", "final.batch_size=8", "final.learning_rate=0.1"),
         ],
     )
-    assert (found.recipe.epochs, found.recipe.learning_rate, found.recipe.flip) == (3, 0.01, True)
+    recipe = found.training()
+    assert (recipe.epochs, recipe.learning_rate, recipe.flip) == (3, 0.01, True)
     assert found.space.ratios == (0.5, 1.0)
-    assert (found.network.binarizer, found.search.model) == ("sign", "gp")
+    assert (found.network_options().binarizer, found.search.model) == ("sign", "gp")
     assert found.final is not None
     assert found.final.epochs == 9
     assert found.data == tiny.data

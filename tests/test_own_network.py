@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from importlib.metadata import EntryPoints
 from pathlib import Path
 
 import pytest
 
-from moo_bnas import networks
-from moo_bnas.definition import stored_definition
+from moo_bnas import plugins
+from moo_bnas.definition import load_definition, stored_definition
+from moo_bnas.driver.run import open_run
 from moo_bnas.errors import DefinitionError
 from moo_bnas.storage import Storage
 from tests.conftest import TINY, Cli
 
-PACKAGE = Path(__file__).parent / "own_network"
 OWN = TINY.replace('name = "vgg_small"', 'name = "two_convs"\ntemperature = 2.0').replace(
     "epochs = 1", "epochs = 6"
 )
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of packages that holds the example, as pip installs it."""
-    folder = tmp_path_factory.mktemp("site")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--target", str(folder), str(PACKAGE)], check=True)
-    return folder
 
 
 def test_an_installed_network_is_searched(
@@ -60,7 +50,7 @@ def test_an_installed_network_is_searched(
     assert "'own-pareto-s0' has another version of its network than" in refused.stderr
 
     stored = Storage(f"sqlite:///{tmp_path}/moo-bnas.db").studies.open("own-pareto-s0")
-    monkeypatch.setattr(networks, "entry_points", lambda group: EntryPoints())
+    monkeypatch.setattr(plugins, "entry_points", lambda group: EntryPoints())
     with pytest.raises(DefinitionError, match="'two_convs'.*install the package that provides it"):
         stored_definition(stored.attributes["definition"])  # as a worker without it does
 
@@ -101,6 +91,28 @@ def test_changed_code_is_another_network(installed: Path, tmp_path: Path, cli: C
         ran = cli("run", path, *size, "--study-name", name, PYTHONPATH=str(folder))
         assert ran.returncode == 0, ran.stderr
     assert "copied from one" not in (tmp_path / "runs/two/worker-0.log").read_text()
+
+
+def test_a_worker_with_another_version_of_it_is_refused(
+    installed: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    changed = tmp_path / "changed"
+    shutil.copytree(installed, changed)
+    with (changed / "own_network.py").open("a") as source:
+        source.write("\n# another version\n")
+    monkeypatch.syspath_prepend(installed)
+    monkeypatch.delitem(sys.modules, "own_network", raising=False)
+    definition = load_definition(str(path))
+    storage = Storage(f"sqlite:///{tmp_path}/moo-bnas.db", create=True)
+    run = open_run(storage, "one", definition, "pareto", 0)
+    storage.studies.agree_on_code(run.study, definition.code(), {})  # as the first worker does
+    monkeypatch.delitem(sys.modules, "own_network", raising=False)
+    joined = cli("worker", "--study-name", "one", PYTHONPATH=str(changed))
+    assert joined.returncode == 2
+    assert "study 'one' has another version of its network than the package" in joined.stderr
+    assert len(joined.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -130,10 +130,11 @@ def cost(
 
 def _show_space(definition: Definition, as_json: bool) -> None:
     """The ends of the space of a definition, and its references."""
-    from moo_bnas.networks.cost import FLOPS
-
-    network, space, costs = definition.make_network(), definition.make_space(), definition.costs()
-    twin = FLOPS.of(network, network.base_widths, "full")
+    subject, space, costs = definition.subject(), definition.make_space(), definition.costs()
+    if definition.network is None:
+        _show_own_space(definition, as_json)
+        return
+    network = definition.make_network()
     uniform: list[tuple[str, float, Precision]] = [
         (f"uniform {ratio:g}x", ratio, "binary") for ratio in space.ratios
     ]
@@ -141,13 +142,16 @@ def _show_space(definition: Definition, as_json: bool) -> None:
     uniform[0] = (f"{uniform[0][0]} (cheapest)", *uniform[0][1:])
     uniform[-1] = (f"{uniform[-1][0]} (most expensive)", *uniform[-1][1:])
     rows: list[dict[str, Any]] = []
+    one = [1.0] * len(space.genes)
+    twin = subject.costs_of(one, "full")[definition.cost.name]
     for title, ratio, precision in (*uniform, ("full precision 1x", 1.0, "full")):
-        widths = tuple(int(base * ratio) for base in network.base_widths)
-        found = {n: c.of(network, widths, precision) for n, c in costs.items()}
+        ratios = [ratio for _ in one]
+        found = subject.costs_of(ratios, precision)
+        widths = list(subject.widths_of(ratios))
         rows.append(
-            {"network": title, "precision": precision, "ratio": ratio, "widths": list(widths)}
+            {"network": title, "precision": precision, "ratio": ratio, "widths": widths}
             | found
-            | {"speedup": twin / found[FLOPS.name]}
+            | {"speedup": twin / found[definition.cost.name]}
         )
     if as_json:
         document = {"definition": definition.name, "network": network.name, "size": space.size}
@@ -167,6 +171,30 @@ def _show_space(definition: Definition, as_json: bool) -> None:
             *(c.amount(row[n]) for n, c in costs.items()),
             f"{row['speedup']:.1f}x",
             " ".join(map(str, row["widths"])),
+        )
+        for row in rows
+    ]
+    show(aligned(lines))
+
+
+def _show_own_space(definition: Definition, as_json: bool) -> None:
+    """The cheapest and the most expensive candidate of a space that is not that of a network."""
+    subject, space, costs = definition.subject(), definition.make_space(), definition.costs()
+    rows: list[dict[str, Any]] = []
+    for title, at in (("cheapest", 0), ("most expensive", -1)):
+        values = [values[at] for values in space.values]
+        rows.append({"candidate": title, "values": values} | subject.costs_of(values))
+    if as_json:
+        show(json.dumps({"definition": definition.name, "size": space.size, "rows": rows}))
+        return
+    title = f"{definition.name}: {definition.title}, {len(space.genes)} genes"
+    show(f"{title}: {space.size:,} candidates\n")
+    lines = [("candidate", *(c.title for c in costs.values()), " ".join(space.genes))]
+    lines += [
+        (
+            row["candidate"],
+            *(c.amount(row[n]) for n, c in costs.items()),
+            " ".join(f"{value:g}" for value in row["values"]),
         )
         for row in rows
     ]

@@ -33,10 +33,10 @@ def data(definition_name: str, data_root: Path, download: bool) -> None:
     from moo_bnas.definition import load_definition
 
     definition = load_definition(definition_name)
-    options = definition.data
+    options = definition.images()
     if download and isinstance(options, Cifar10):
         options.download(data_root)
-    found = options.load(data_root, definition.recipe.seed, "search")
+    found = options.load(data_root, definition.seed, "search")
     names = found.classes[:10] + (("...",) if len(found.classes) > 10 else ())
     show(
         f"data       {options.name} in {data_root}\n"

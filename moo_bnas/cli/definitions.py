@@ -29,11 +29,12 @@ def definitions(shown: str | None) -> None:
         return
     for name in shipped():
         definition = load_definition(name)
-        options, needs = definition.search, definition.data.needs.replace("DEFINITION", name)
+        options = definition.search
+        needs = definition.images().needs.replace("DEFINITION", name)
         parent = "" if definition.parent is None else ", after a parent"
         show(
-            f"{name}: {definition.network.name} on {definition.data.name}, "
+            f"{name}: {definition.title}, "
             f"{options.population} x {options.generations} candidates of "
-            f"{definition.recipe.epochs} epochs{parent}\n  {definition.description}\n"
+            f"{definition.training().epochs} epochs{parent}\n  {definition.description}\n"
             f"  needs {needs}"
         )

@@ -24,7 +24,7 @@ from moo_bnas.cli.options import (
     storage_option,
     wait_option,
 )
-from moo_bnas.output import show
+from moo_bnas.output import one_line, show
 from moo_bnas.passwords import STORAGE_VARIABLE
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class DriverOptions:
                 return
         except StorageEmptyError:
             pass
-        definition.data.load(self.data_root, definition.recipe.seed, purpose)
+        if definition.data is not None:
+            definition.data.load(self.data_root, definition.seed, purpose)
 
     def local(
         self, log_folder: Path, *, only_final: bool = False, processes: int = 1
@@ -187,7 +188,7 @@ def working(local: LocalWorkers) -> Iterator[Display]:
 
 def notify(line: str) -> None:
     """Prints a line for people: on standard error, which pipes do not read."""
-    show(line, err=True)
+    show(one_line(line), err=True)
 
 
 def _join_command(storage: Storage, study: Study) -> str:

@@ -12,6 +12,7 @@ from moo_bnas.units import duration, quantity
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
     from moo_bnas.evolution.space import Genotype
+    from moo_bnas.recipe import CandidateRecipe
 
 _LIMIT = 5.0  # seconds of training that each network gets
 
@@ -23,31 +24,31 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
         DefinitionError: Where the run could not be made.
         DataError: Where its data are missing or broken.
     """
-    from moo_bnas.driver.local_workers import local_devices
+    from moo_bnas.driver.local_workers import check_local_device, local_devices
     from moo_bnas.driver.run import check_run, default_name, make_search
     from moo_bnas.passwords import hide_password
 
+    check_local_device(driver.device)  # with --workers 0, too: the pace is measured here
     definition, mode, seed = search.definition(), search.mode, search.seed
     name = driver.study_name or default_name(definition, mode, seed)
     check_run(name, definition, mode, seed)
+    recipe = _recipe(definition)
     space, options = definition.make_space(), definition.search
     devices = local_devices(driver.workers, driver.device) or (driver.device,)
     devices = tuple("cpu" if each == "auto" else each for each in devices)  # there is no GPU
     first = make_search(definition, mode, seed).ask()
-    costs = definition.cost.each(definition.make_network(), space, first)
+    costs = definition.subject().each(first)[definition.cost.name]
     order = [genotype for _, genotype in sorted(zip(costs, first, strict=True))]
     chosen = [order[0], order[len(order) // 2], order[-1]]
     notify(f"training {len(chosen)} networks for up to {_LIMIT:g} s each, to measure the pace")
     images, pace, parent_pace = _measure(definition, driver, devices[0], chosen)
-    twin = 1.0 in space.ratios and definition.recipe.epochs > 0
-    references = len(space.ratios) + twin
+    references = len(definition.references())
     trainings, workers = options.candidates + references, len(devices)
-    seconds = pace * definition.recipe.epochs * trainings / workers
+    seconds = pace * recipe.epochs * trainings / workers
     rows = [
         (
             "candidates",
-            f"{options.candidates} of {definition.recipe.epochs} epochs, and "
-            f"{references} references",
+            f"{options.candidates} of {recipe.epochs} epochs, and {references} references",
         )
     ]
     if definition.parent is not None:
@@ -55,21 +56,21 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
         seconds += before
         rows.append(("parent", f"{definition.parent.epochs} epochs, about {duration(before)}"))
     time = f"about {duration(seconds)}, while nothing else uses the machine"
-    if not definition.recipe.epochs:
+    if not recipe.epochs:
         time += f"; scoring {options.candidates} networks comes on top"
     cheapest, dearest = (definition.cost.amount(c) for c in definition.cost_range())
     show(
         aligned(
             [
                 ("run", f"{name} in {hide_password(driver.storage_url)}; nothing is stored now"),
-                ("network", f"{definition.network.name}, {len(space.genes)} genes"),
+                ("network", f"{definition.make_network().name}, {len(space.genes)} genes"),
                 (
                     "space",
                     f"{quantity(space.size, 1).strip()} networks, {cheapest} to {dearest} "
                     f"{definition.cost.title}",
                 ),
                 *rows,
-                ("data", f"{definition.data.name}: {images}"),
+                ("data", f"{definition.images().name}: {images}"),
                 ("workers", f"{workers} on {', '.join(dict.fromkeys(devices))}"),
                 (
                     "an epoch",
@@ -81,6 +82,17 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
     )
 
 
+def _recipe(definition: Definition) -> CandidateRecipe:
+    from moo_bnas.errors import DefinitionError
+
+    if definition.recipe is None:
+        raise DefinitionError(
+            "got --dry-run, which measures the pace of moo-bnas's own training, and a definition "
+            "with [evaluator]; leave it out, and evaluate a few candidates with --max-evaluations"
+        )
+    return definition.recipe
+
+
 def _measure(
     definition: Definition, driver: DriverOptions, device: str, chosen: list[Genotype]
 ) -> tuple[str, float, float]:
@@ -90,7 +102,7 @@ def _measure(
     from moo_bnas.training.device_data import to_device
     from moo_bnas.training.pace import seconds_per_epoch
 
-    loaded = definition.data.load(driver.data_root, definition.recipe.seed, "search")
+    loaded = definition.images().load(driver.data_root, definition.seed, "search")
     data = to_device(loaded, definition.make_network().image.size, torch.device(device))
 
     images = (
@@ -98,10 +110,10 @@ def _measure(
         f"{loaded.test_images:,} test"
     )
     found = [0.0]
-    if definition.recipe.epochs:  # without, candidates are scored with what they inherit
+    recipe = _recipe(definition)
+    if recipe.epochs:  # without, candidates are scored with what they inherit
         found = [
-            seconds_per_epoch(definition, definition.recipe, data, genotype, _LIMIT)
-            for genotype in chosen
+            seconds_per_epoch(definition, recipe, data, genotype, _LIMIT) for genotype in chosen
         ]
     parent = 0.0
     if definition.parent is not None:

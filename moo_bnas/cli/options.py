@@ -223,10 +223,9 @@ out_option = click.option(
 
 def check_device(name: str) -> str:
     """The name of a device, if it has the form that --device accepts."""
-    kind, _, index = name.partition(":")
-    if name in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdecimal()):
+    if re.fullmatch("auto|cpu|cuda(:[0-9]{1,2})?", name):
         return name
-    raise click.BadParameter(f"got {name!r}, expected auto, cpu or cuda:N")
+    raise click.BadParameter(f"got {name!r:.100}, expected auto, cpu or cuda:N")
 
 
 def default_out(study_name: str) -> Path:

@@ -27,12 +27,14 @@ def parent(search: RunOptions, driver: DriverOptions) -> None:
     with resumable():
         from moo_bnas.driver.search_loop import Driver
 
-        opened, folder = open_search(search, driver)
-        if opened.parent is None:
+        definition = search.definition()
+        definition.training()  # an evaluator of another package has no parent
+        if definition.parent is None:
             raise click.UsageError(
-                f"definition {opened.definition.name} has no [parent]: its candidates begin from "
+                f"definition {definition.name} has no [parent]: its candidates begin from "
                 "scratch, and there is nothing to train ahead; search with `moo-bnas run`"
             )
+        opened, folder = open_search(search, driver)
         trial = drive_search(opened, folder, driver, Driver.make_parent)
         if trial is not None:
             found = trial.result

@@ -12,7 +12,7 @@ import click
 
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
 from moo_bnas.cli.options import MOST, Amounts, Numbers, default_out, options_as, parse_ratios
-from moo_bnas.output import show
+from moo_bnas.output import one_line, show
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -216,9 +216,10 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     storage = Storage(driver.storage_url, create=True, wait=driver.wait)
     run = open_run(storage, name, definition, mode, seed, driver.artifacts_url, search.source)
     if before := known_before(run.study):
+        source = one_line(str(run.study.attributes.get("from")))
         show(
-            f"{len(before)} evaluations of {run.study.attributes['from']} guide the model: they "
-            "are of another recipe, data or network"
+            f"{len(before)} evaluations of {source:.200} guide the model: they are of another "
+            "recipe, data or network"
         )
     return run, folder
 

@@ -7,6 +7,7 @@ import signal
 import threading
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +24,10 @@ from moo_bnas.cli.options import (
     study_option,
     wait_option,
 )
+
+if TYPE_CHECKING:
+    from moo_bnas.definition import Definition
+    from moo_bnas.worker import Evaluates
 
 
 @click.command(short_help="Join a run and train its candidates.")
@@ -104,12 +109,13 @@ def worker(
     if definition.parent is not None:
         join_artifacts(study.attributes.get("artifacts"), artifacts_url, storage.url)
 
-    # torch takes seconds to import: a wrong name is reported before
-    from moo_bnas.training.evaluator import Evaluator
-    from moo_bnas.training.followers import lead_group
-    from moo_bnas.worker import Limits, WorkerOptions, work
-
     only_final = only_final or processes > 1
+    if only_final:
+        definition.training()  # an evaluator of another package trains no final networks
+
+    from moo_bnas.worker import Limits, WorkerOptions, work
+    from moo_bnas.worker.own_evaluator import OwnEvaluator
+
     options = WorkerOptions(
         artifacts_url=artifacts_url,
         only_final=only_final,
@@ -123,20 +129,43 @@ def worker(
     with ExitStack() as group_ends:
         loading.set()
         try:
-            if processes > 1:
-                leading = lead_group(processes, definition, device, data_root)
-                group = group_ends.enter_context(leading)
-                evaluator = Evaluator(definition, group.device(device), data_root, group)
+            evaluator: Evaluates
+            if definition.evaluator is not None:
+                evaluator = OwnEvaluator(definition, device, data_root)
             else:
-                evaluator = Evaluator(definition, device, data_root)
+                evaluator = _trainer(definition, device, data_root, processes, stop, group_ends)
             if not only_final:
                 evaluator.load("search")
             loading.clear()
         except KeyboardInterrupt:
             return  # nothing is claimed yet
         work(storage, study.name, evaluator, stop, options)
-        if not stop.is_set():  # then the others may be waiting within a step
+
+
+def _trainer(
+    definition: Definition,
+    device: str,
+    data_root: Path,
+    processes: int,
+    stop: threading.Event,
+    ends: ExitStack,
+) -> Evaluates:
+    """What trains networks here; a group of processes is dismissed once `ends` is closed."""
+    # torch takes seconds to import: only who needs it waits for it
+    from moo_bnas.training.evaluator import Evaluator
+    from moo_bnas.training.followers import lead_group
+
+    if processes == 1:
+        return Evaluator(definition, device, data_root)
+    group = ends.enter_context(lead_group(processes, definition, device, data_root))
+    evaluator = Evaluator(definition, group.device(device), data_root, group)
+
+    def dismiss(kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and not stop.is_set():  # else the others may be waiting within a step
             evaluator.dismiss()
+
+    ends.push(dismiss)
+    return evaluator
 
 
 def _stop_events(until_stdin_closes: bool) -> tuple[threading.Event, threading.Event]:

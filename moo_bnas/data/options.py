@@ -21,7 +21,7 @@ def _check_amount(amount: Amount) -> Amount:
 
 def _check_path(path: str) -> str:
     parsed = PurePosixPath(path)
-    if not path or parsed.is_absolute() or ".." in parsed.parts or path[0] == "~":
+    if not path or "\0" in path or parsed.is_absolute() or ".." in parsed.parts or path[0] == "~":
         raise ValueError(
             f"got {path!r}, expected a path below --data-root, which may differ between machines"
         )

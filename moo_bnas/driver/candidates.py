@@ -14,8 +14,7 @@ def binary_candidates(
     definition: Definition, genotypes: Sequence[Genotype], generation: int | None
 ) -> list[Candidate]:
     """Binary networks. Counting the costs of all at once takes as long as counting one network."""
-    network, space = definition.make_network(), definition.make_space()
-    costs = {n: c.each(network, space, genotypes) for n, c in definition.costs().items()}
+    costs = definition.subject().each(genotypes)
     return [
         Candidate(
             g, "binary", {n: c[i] for n, c in costs.items()}, generation, definition.cost.name
@@ -26,7 +25,6 @@ def binary_candidates(
 
 def candidate(definition: Definition, genotype: Genotype, precision: Precision) -> Candidate:
     """One network, at either precision."""
-    network, space = definition.make_network(), definition.make_space()
-    widths = space.widths_of(genotype, network.base_widths)
-    costs = {n: c.of(network, widths, precision) for n, c in definition.costs().items()}
+    subject = definition.subject()
+    costs = subject.costs_of(subject.space.decode(genotype), precision)
     return Candidate(genotype, precision, costs, ordered_by=definition.cost.name)

@@ -37,7 +37,8 @@ class Confirmation:
     """
 
     def __init__(self, run: Run, networks: int, seeds: int) -> None:
-        if not run.definition.recipe.epochs:
+        recipe = run.definition.recipe
+        if recipe is not None and not recipe.epochs:
             raise DefinitionError(
                 "got --confirm where [recipe] epochs is 0, expected training runs to repeat, since "
                 "the inherited weights score the same each time; leave it out, or use a definition "
@@ -114,11 +115,11 @@ def networks_to_confirm(
         references: Uniform networks that were trained beside it.
         count: Number of networks, at most.
     """
-    space, network = definition.make_space(), definition.make_network()
+    subject, space = definition.subject(), definition.make_space()
     known = {space.decode(genotype) for genotype in references}
     one = definition.reference_cost()
     costs = sorted(
-        definition.cost.each(network, space, references) if references else [],
+        subject.each(references)[definition.cost.name] if references else [],
         key=lambda cost: abs(math.log(cost / one)),
     )
     front = sorted((p for p in found.points if p.on_front), key=lambda p: (p.cost, p.ratios))

@@ -61,7 +61,7 @@ class Display:
 
     def _print(self, progress: Shown) -> None:
         self._printed = progress.line()
-        show(self._printed, err=True)
+        show(one_line(self._printed), err=True)
         self._last_time = time.monotonic()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from moo_bnas.errors import EXIT_NO_RESTART, EXIT_USAGE, DefinitionError, WorkersError
 from moo_bnas.passwords import STORAGE_VARIABLE
-from moo_bnas.processes import count_cores
+from moo_bnas.processes import count_cores, count_gpus
 from moo_bnas.storage import HEARTBEAT
 
 MAX_DEATHS = 5  # per worker, without a finished evaluation in between
@@ -155,7 +155,7 @@ def local_devices(count: int | None, device: str, processes: int = 1) -> tuple[s
     """
     if processes > 1:
         return (device,) * (1 if count is None else count)
-    gpus = _count_gpus() if device == "auto" and count != 0 else 0
+    gpus = count_gpus() if device == "auto" and count != 0 else 0
     if count is None:
         count = gpus or count_cores()
     return tuple(f"cuda:{i % gpus}" if gpus else device for i in range(count))
@@ -168,26 +168,9 @@ def check_local_device(device: str) -> None:
         DefinitionError: If it is a GPU that this machine does not have.
     """
     kind, _, index = device.partition(":")
-    gpus = _count_gpus() if kind == "cuda" else 0
+    gpus = count_gpus() if kind == "cuda" else 0
     if kind == "cuda" and int(index or 0) >= gpus:
         raise DefinitionError(
             f"got --device {device:.100}, but this machine has {gpus} CUDA devices; give one of "
             "those, cpu, or --workers 0 for workers on other machines"
         )
-
-
-def _count_gpus() -> int:
-    """The number of GPUs, counted in a subprocess so that the driver does not load torch.
-
-    That takes seconds, and is skipped where Linux shows no device of CUDA (WSL included) or ROCm.
-    """
-    nodes = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-    if sys.platform == "linux" and not any(Path(node).exists() for node in nodes):
-        return 0
-    counted = subprocess.run(
-        [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return int(counted.stdout) if counted.returncode == 0 else 0

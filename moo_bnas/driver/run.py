@@ -164,9 +164,9 @@ def make_search(
     Raises:
         DefinitionError: Where no network is within its budgets, or one to start with is not.
     """
-    network, space, options = definition.make_network(), definition.make_space(), definition.search
-    costs = {name: cost.over(network, space) for name, cost in definition.costs().items()}
-    choices = [len(space.ratios)] * len(space.genes)
+    space, options = definition.make_space(), definition.search
+    costs = definition.subject().countable()
+    choices = space.choices
     objective = Objective(
         mode, costs[definition.cost.name], definition.reference_cost(), options.trade_off
     )
@@ -247,6 +247,8 @@ def _is_raised(key: str, before: Any, now: Any) -> bool:
 def _deciding(definition: Definition) -> dict[str, Any]:
     """Every key that decides what a search finds: not what it is called, nor [final]."""
     flat = _flat(definition.model_dump(mode="json"))
+    if definition.space.genes:  # genotypes are of genes in this order
+        flat["space.genes"] = list(definition.space.genes)
     return {
         k: v for k, v in flat.items() if k.partition(".")[0] not in ("name", "description", "final")
     }

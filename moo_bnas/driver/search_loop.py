@@ -221,16 +221,10 @@ class Driver:
             run.storage.studies.set_attributes(study, values)
 
     def _submit_references(self) -> None:
-        """The uniform networks and the full-precision twin, in the sibling study.
-
-        The twin inherits nothing, so without training there is nothing to score.
-        """
-        run, space = self._run, self._space
-        uniform = [space.uniform(ratio) for ratio in space.ratios]
-        references = binary_candidates(run.definition, uniform, None)
-        if 1.0 in space.ratios and run.definition.recipe.epochs:
-            references.append(candidate(run.definition, space.uniform(1.0), "full"))
-        run.storage.trials.submit(run.baselines, space, references)
+        """The uniform networks and the full-precision twin, in the sibling study."""
+        run = self._run
+        references = [candidate(run.definition, *each) for each in run.definition.references()]
+        run.storage.trials.submit(run.baselines, self._space, references)
 
     def _submit(self, genotypes: Sequence[Genotype], generation: int) -> None:
         new = [g for g in genotypes if g not in self._known]
@@ -293,7 +287,7 @@ class Driver:
         self._known.update((t.genotype, t) for t in trials if t.state in ("complete", "fail"))
         self._failed += sum(t.state == "fail" for t in trials)
         complete = [t for t in trials if t.state == "complete"]
-        self._leaders = leaders(run.mode, [*self._leaders, *complete])
+        self._leaders = leaders(run.definition, run.mode, [*self._leaders, *complete])
         self._score = score_of(run.definition, run.mode, self._leaders)
 
     def _parent_progress(self) -> Progress:

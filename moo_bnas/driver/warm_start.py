@@ -16,6 +16,7 @@ from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.driver.candidates import binary_candidates
 from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.evolution.space import Genotype
+from moo_bnas.output import one_line
 from moo_bnas.storage import Candidate, Storage, Study
 
 _FROM, _PRIOR = "from", "prior"
@@ -49,7 +50,7 @@ def origin(
     if other is None:
         raise DefinitionError(
             f"got --from {source}, but {storage.shown_url} holds no such study, only "
-            f"{', '.join(storage.studies.names()) or 'none'}; give one of these"
+            f"{one_line(', '.join(storage.studies.names())) or 'none'}; give one of these"
         )
     theirs = stored_definition(other.attributes["definition"])
     found = _evaluated(storage, other, definition) if _genes(theirs) == _genes(definition) else {}
@@ -95,13 +96,20 @@ def known_before(study: Study) -> list[tuple[Genotype, float]]:
     Raises:
         StorageError: If they are damaged.
     """
-    stored = study.attributes.get(_PRIOR, [])
+    space = stored_definition(study.attributes["definition"]).make_space()
     try:
-        found = [(tuple(int(i) for i in genotype), float(a)) for genotype, a in stored]
-    except (TypeError, ValueError) as error:
+        found = [
+            (tuple(genotype), float(accuracy))
+            for genotype, accuracy in study.attributes.get(_PRIOR, [])
+        ]
+        for genotype, accuracy in found:
+            space.decode(genotype)
+            if not 0 <= accuracy <= 100:
+                raise ValueError(f"got the accuracy {accuracy}, expected a percentage")
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise StorageError(
-            f"the attribute {_PRIOR!r} of study {study.name!r} is damaged ({error}); begin another "
-            "run with --from"
+            f"the attribute {_PRIOR!r} of study {study.name!r} is damaged ({error!s:.200}); "
+            "begin another run with --from"
         ) from error
     return found
 
@@ -121,9 +129,9 @@ def _evaluated(storage: Storage, other: Study, definition: Definition) -> dict[G
     }
 
 
-def _genes(definition: Definition) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _genes(definition: Definition) -> tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]:
     space = definition.make_space()
-    return tuple(space.genes), tuple(space.ratios)
+    return space.genes, space.values
 
 
 def _identity(definition: Definition) -> tuple[str, str | None]:

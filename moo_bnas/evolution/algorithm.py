@@ -225,7 +225,7 @@ class Search:
                     f"got {genotype} to start with, which is not in the space or over a budget; "
                     "correct it, or leave it out"
                 )
-        uniform = tuples(self._candidates.uniform()[: self._population])
+        uniform = tuples(self._candidates.uniform(self._population))
         missing = self._population - len(uniform)
         others = tuples(self._candidates.random(missing, self._rng, besides=set(uniform)))
         starts = list(dict.fromkeys(start))

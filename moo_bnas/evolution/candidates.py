@@ -88,13 +88,18 @@ class Candidates:
             inside and genotype not in self.seen and bool(self.within_budget(np.array([genotype])))
         )
 
-    def uniform(self) -> IntArray:
+    def uniform(self, number: int) -> IntArray:
         """The genotypes with the same choice for each gene, within budget, shape (n, genes).
 
         Genotypes that were proposed before are included. A gene with fewer choices than the others
         keeps its last one.
+
+        Args:
+            number: Genotypes to return, at most; of more they are spread from end to end.
         """
-        uniform = np.minimum(np.arange(self.choices.max())[:, None], self.choices - 1)
+        most = int(self.choices.max())
+        levels = np.linspace(0, most - 1, min(number, most)).round().astype(np.int64)
+        uniform = np.minimum(levels[:, None], self.choices - 1)
         return uniform[self.within_budget(uniform)]
 
     def random(
@@ -220,12 +225,30 @@ class Candidates:
         for _ in range(tries):
             if len(found) >= number:
                 break
-            genotypes = draw()
-            self._take(genotypes[self.within_budget(genotypes)], found, besides)
-            if self._budgets:  # a tight one leaves few of those drawn
-                # Always, not only where they are needed: see `narrow` for the order of draws.
-                self._take(self.narrow(genotypes, rng), found, besides)
+            self._take_within(draw(), number, rng, found, besides)
         return found
+
+    def _take_within(
+        self,
+        genotypes: IntArray,
+        number: int,
+        rng: np.random.Generator,
+        found: dict[Genotype, None],
+        besides: Collection[Genotype],
+    ) -> None:
+        """Takes genotypes until there are `number`: first those within budget, then narrowed ones.
+
+        The cost of a genotype may take long, so no more are asked for than are needed.
+        """
+        over = []
+        while len(genotypes) and len(found) < number:
+            some, genotypes = np.split(genotypes, [number - len(found)])
+            within = self.within_budget(some)
+            self._take(some[within], found, besides)
+            over.append(some[~within])
+        for some in over:
+            if len(found) < number:
+                self._take(self.narrow(some, rng), found, besides)
 
     def _take(
         self,

@@ -19,10 +19,15 @@ from moo_bnas.evolution.algorithm import Search
 from moo_bnas.evolution.candidates import tuples
 from moo_bnas.evolution.cost import Budget, Cost
 from moo_bnas.evolution.estimates import Estimate, estimates
+from moo_bnas.evolution.kernel import WIDEST
 from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.scoring import Mode, fitness, front, knee
 from moo_bnas.evolution.screening import Screen
 from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
+
+Scored = tuple[Genotype, float | None]
+Map = Callable[[Callable[[Genotype], Scored], Sequence[Genotype]], Iterable[Scored]]
+"""Calls a function for each genotype, as the builtin `map` and that of pools do."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,8 @@ def search(
     max_cost: float | None = None,
     start: Collection[Genotype] | Mapping[Genotype, float | None] = (),
     model: Literal["gp", "none"] | Screen = "gp",
+    callback: Callable[[SearchResult], object] | None = None,
+    map: Map | None = None,  # noqa: A002 (what pools call it)
 ) -> SearchResult:
     """Searches any integer space with any accuracy and cost, in this process, without a storage.
 
@@ -149,6 +156,10 @@ def search(
             `choose(history, objective, candidates, number, rng)` that returns the genotypes to
             evaluate next, shape (number, genes), out of those that it bred, as
             `moo_bnas.evolution.screening.Screen` documents.
+        callback: Called after each generation with the result so far, once there is one.
+        map: Function that calls another one for each genotype of a generation, such as the `map`
+            of a process pool, for which `accuracy` must be picklable. Results are matched by
+            genotype, so they may come in any order and the search is the same as without `map`.
 
     Raises:
         DefinitionError: Where an argument makes no sense, a cost is not a positive number, an
@@ -156,6 +167,8 @@ def search(
             `max_cost`.
     """
     _check(
+        ("accuracy", accuracy, callable(accuracy)),
+        ("cost", cost, callable(cost)),
         ("choices", choices, _wholes(choices, 1)),
         ("mode", mode, mode in ("scalar", "pareto")),
         ("population", population, _whole(population, 2)),
@@ -169,8 +182,32 @@ def search(
         ("max_cost", max_cost, max_cost is None or (_real(max_cost) and max_cost > 0)),
     )
 
-    def accuracy_of(genotype: Genotype) -> float:
-        return checked(genotype, accuracy(genotype))
+    each = _Paired(accuracy)
+
+    def accuracies_of(genotypes: Sequence[Genotype]) -> dict[Genotype, float]:
+        pairs = (each(g) for g in genotypes) if map is None else map(each, genotypes)
+        found = {genotype: checked(genotype, value) for genotype, value in pairs}
+        if missing := [g for g in genotypes if g not in found]:
+            raise DefinitionError(
+                f"map gave {len(found)} results for {len(genotypes)} genotypes, none for "
+                f"{missing[0]}; give one that calls its function for each, such as Pool.map"
+            )
+        return {genotype: found[genotype] for genotype in genotypes}
+
+    def result() -> SearchResult | None:
+        kept = {g: a for g, a in done.items() if isfinite(a)}
+        if not kept:
+            return None
+        costs = weighed.of(np.array([*kept])).tolist()
+        return SearchResult(
+            tuple(
+                Evaluation(g, a, c, fitness(a, c, reference_cost, trade_off))
+                for (g, a), c in zip(kept.items(), costs, strict=True)
+            ),
+            tuple(int(c) for c in choices),
+            float(reference_cost),
+            float(trade_off),
+        )
 
     def checked(genotype: Genotype, value: float | None) -> float:
         return nan if value is None else _number("accuracy", genotype, value, "a number or None")
@@ -195,24 +232,27 @@ def search(
     for _ in range(generations):
         asked = run.ask()
         room = len(asked) if limit is None else max(limit - len(done), 0)
-        done.update((g, accuracy_of(g)) for g in asked[:room])
+        done.update(accuracies_of(asked[:room]))
+        if callback is not None and room and (so_far := result()) is not None:
+            callback(so_far)
         if not asked or room < len(asked):
             break
         run.tell({g: done[g] if isfinite(done[g]) else None for g in asked})
-    kept = {g: a for g, a in done.items() if isfinite(a)}
-    if not kept:
+    if (found := result()) is None:
         raise DefinitionError(
             f"none of {len(done)} accuracies was a number; check the accuracy function"
         )
-    return SearchResult(
-        tuple(
-            Evaluation(g, a, c, fitness(a, c, reference_cost, trade_off))
-            for (g, a), c in zip(kept.items(), weighed.of(np.array([*kept])).tolist(), strict=True)
-        ),
-        tuple(int(c) for c in choices),
-        float(reference_cost),
-        float(trade_off),
-    )
+    return found
+
+
+@dataclass(frozen=True)
+class _Paired:
+    """A function that returns its argument, too; pools can send it to other processes."""
+
+    accuracy: Callable[[Genotype], float | None]
+
+    def __call__(self, genotype: Genotype) -> Scored:
+        return genotype, self.accuracy(genotype)
 
 
 def _remembered(cost: Callable[[Genotype], float]) -> Callable[[IntArray], FloatArray]:
@@ -233,6 +273,8 @@ def _remembered(cost: Callable[[Genotype], float]) -> Callable[[IntArray], Float
 
 
 _EXPECTED = {
+    "accuracy": "a function of a genotype",
+    "cost": "a function of a genotype",
     "choices": "one integer of at least 1 per gene, as in [6] * 12",
     "mode": "'scalar' or 'pareto'",
     "population": "an integer of at least 2",
@@ -248,9 +290,16 @@ _EXPECTED = {
 
 
 def _screen(model: Literal["gp", "none"] | Screen, choices: list[int]) -> Screen | None:
-    if isinstance(model, str):
-        return ModelScreen(choices) if model == "gp" else None
-    return model
+    if not isinstance(model, str):
+        return model
+    if model == "none":
+        return None
+    if sum(choices) > WIDEST:
+        raise DefinitionError(
+            f"choices are {sum(choices):,} of all genes together, expected at most {WIDEST:,} with "
+            "model='gp'; give model='none', or fewer choices"
+        )
+    return ModelScreen(choices)
 
 
 def _check(*arguments: tuple[str, object, bool]) -> None:
@@ -290,7 +339,7 @@ def _number(name: str, genotype: Genotype, value: object, expected: str) -> floa
     """The value of a user's function as a float; tensors and arrays of one number count."""
     try:
         return float(value.item() if hasattr(value, "item") else value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _unexpected(name, genotype, value, expected) from None
 
 

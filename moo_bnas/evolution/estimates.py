@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from moo_bnas.evolution.gaussian_process import fit
+from moo_bnas.evolution.kernel import WIDEST
 from moo_bnas.evolution.space import FloatArray, Genotype
 
 ENOUGH = 16
@@ -50,9 +51,10 @@ def estimates(
         wanted: Genotypes to estimate.
 
     Returns:
-        One estimate for each genotype; None if fewer than `ENOUGH` genotypes were measured.
+        One estimate for each genotype; None if fewer than `ENOUGH` genotypes were measured, or if
+        the genes have more choices than a process takes.
     """
-    if len({genotype for genotype, _ in measured}) < ENOUGH:
+    if len({genotype for genotype, _ in measured}) < ENOUGH or sum(choices) > WIDEST:
         return None
     genotypes = np.array([genotype for genotype, _ in measured], dtype=np.int64)
     accuracies = np.array([accuracy for _, accuracy in measured], dtype=np.float64)

@@ -14,6 +14,9 @@ import numpy as np
 
 from moo_bnas.evolution.space import FloatArray, IntArray
 
+WIDEST = 2000
+"""Choices of all genes together that a process takes: time and memory grow with their square."""
+
 MEAN_VARIANCE = 1.0  # of the unknown mean, in units of the variance of the accuracies
 
 

@@ -1,4 +1,4 @@
-"""The search space: genotypes, and the expansion ratios that they stand for.
+"""The search space: genotypes, and the expansion ratios or other values that they stand for.
 
 Everything is an index computation on numpy arrays; nothing is random.
 """
@@ -6,7 +6,7 @@ Everything is an index computation on numpy arrays; nothing is random.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from moo_bnas.errors import DefinitionError
 
 Genotype = tuple[int, ...]
-"""Indices into the list of ratios, one per gene: the form that pymoo works on."""
+"""Indices into the list of values, one per gene: the form that pymoo works on."""
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -27,17 +27,37 @@ PAPER_RATIOS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """All assignments of one ratio to each gene.
+    """All assignments of one value to each gene.
 
     Attributes:
         genes: Names of the genes, in order.
-        ratios: Expansion ratios that each gene chooses from, in ascending order.
+        ratios: Expansion ratios that every gene chooses from, in ascending order; none in a space
+            that is not of widths.
+        values: Values that each gene chooses from, in ascending order: the ratios, unless given.
     """
 
     genes: tuple[str, ...]
     ratios: tuple[float, ...] = PAPER_RATIOS
+    values: tuple[tuple[float, ...], ...] = ()
+
+    @staticmethod
+    def of(genes: Mapping[str, Sequence[float]]) -> SearchSpace:
+        """The space of genes with values of their own, by name.
+
+        Raises:
+            DefinitionError: Where there are no genes, or values do not ascend.
+        """
+        for gene, values in genes.items():
+            if not values or list(values) != sorted(set(values)):
+                raise DefinitionError(
+                    f"values of gene {gene} must ascend without repeats, got "
+                    f"{_listing(values) or 'none'}; sort them"
+                )
+        return SearchSpace(tuple(genes), (), tuple(tuple(values) for values in genes.values()))
 
     def __post_init__(self) -> None:
+        if self.genes and self.values:
+            return
         if not self.genes or not self.ratios:
             raise DefinitionError(
                 f"a search space needs genes and ratios, got {len(self.genes)} and "
@@ -47,56 +67,72 @@ class SearchSpace:
             raise DefinitionError(
                 f"ratios must ascend without repeats, got {_listing(self.ratios)}; sort them"
             )
+        object.__setattr__(self, "values", (self.ratios,) * len(self.genes))
+
+    @property
+    def choices(self) -> list[int]:
+        """The number of values of each gene."""
+        return [len(values) for values in self.values]
 
     @property
     def size(self) -> int:
         """The number of genotypes."""
-        return prod(len(self.ratios) for _ in self.genes)
+        return prod(self.choices)
 
     def genotypes(self) -> IntArray:
         """All genotypes, in lexicographic order, as an array of shape (size, genes)."""
-        choices = range(len(self.ratios))
-        return np.array(list(itertools.product(choices, repeat=len(self.genes))), dtype=np.int64)
+        return np.array(list(itertools.product(*map(range, self.choices))), dtype=np.int64)
 
     def uniform(self, ratio: float) -> Genotype:
         """The genotype that gives `ratio` to every gene."""
         return self.encode([ratio] * len(self.genes))
 
     def encode(self, ratios: Sequence[float]) -> Genotype:
-        """The genotype that stands for `ratios`.
+        """The genotype that stands for `ratios`, or for other values of the genes.
 
         Raises:
-            DefinitionError: Where there is not exactly one ratio per gene, or a ratio is not in the
+            DefinitionError: Where there is not exactly one value per gene, or a value is not in the
                 space.
         """
+        kind = "ratio" if self.ratios else "value"
         if len(ratios) != len(self.genes):
             raise DefinitionError(
-                f"got {len(ratios)} ratios, expected {len(self.genes)}: one each for "
+                f"got {len(ratios)} {kind}s, expected {len(self.genes)}: one each for "
                 f"{', '.join(self.genes)}"
             )
-        unknown = sorted({r for r in ratios if r not in self.ratios})
-        if unknown:
-            raise DefinitionError(
-                f"got ratio {_listing(unknown)}, expected each to be one of "
-                f"{_listing(self.ratios)}; choose from these"
-            )
-        return tuple(self.ratios.index(r) for r in ratios)
+        for gene, value, known in zip(self.genes, ratios, self.values, strict=True):
+            if value not in known:
+                unknown = sorted({r for r in ratios if r not in known}) if self.ratios else [value]
+                of = "" if self.ratios else f" of {gene}"
+                raise DefinitionError(
+                    f"got {kind} {_listing(unknown)}{of}, expected each to be one of "
+                    f"{_listing(known)}; choose from these"
+                )
+        return tuple(known.index(r) for known, r in zip(self.values, ratios, strict=True))
 
     def decode(self, genotype: Sequence[int]) -> tuple[float, ...]:
-        """The ratios that `genotype` stands for.
+        """The ratios, or other values, that `genotype` stands for.
 
         Raises:
             DefinitionError: If it is of another space.
         """
         self._check(genotype)
-        return tuple(self.ratios[i] for i in genotype)
+        return tuple(known[i] for known, i in zip(self.values, genotype, strict=True))
+
+    def named(self, genotype: Sequence[int]) -> dict[str, float]:
+        """The value of each gene, by its name."""
+        return dict(zip(self.genes, self.decode(genotype), strict=True))
 
     def _check(self, genotype: Sequence[int]) -> None:
-        choices = len(self.ratios)
-        if len(genotype) != len(self.genes) or not all(0 <= i < choices for i in genotype):
+        choices = self.choices
+        if len(genotype) != len(choices) or not all(
+            0 <= i < number for i, number in zip(genotype, choices, strict=True)
+        ):
+            numbers = sorted(set(choices))
+            upto = " or ".join(str(number - 1) for number in numbers)
             raise DefinitionError(
                 f"got the genotype {genotype_key(genotype):.100}, expected {len(self.genes)} "
-                f"numbers from 0 to {choices - 1}; if a storage holds it, that row is damaged or "
+                f"numbers from 0 to {upto}; if a storage holds it, that row is damaged or "
                 "forged"
             )
 

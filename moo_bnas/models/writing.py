@@ -59,8 +59,8 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
         ModelFileError: If `source` cannot be exported, `out` cannot be written, or a package that
             the format needs is not installed.
     """
-    path = source.with_name(source.stem + SUFFIXES[form]) if out is None else out
     model = read_model(source)  # first: a missing MODEL is not the fault of where to write
+    path = source.with_name(source.stem + SUFFIXES[form]) if out is None else out
     _check_place(path, source, form)
     arrays = fold(model, str(source))
     taken = None

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from collections.abc import Callable
-from importlib.metadata import entry_points
-from pathlib import Path
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import PRECISIONS
@@ -14,9 +10,10 @@ from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
 from moo_bnas.networks.resnet18 import resnet18
 from moo_bnas.networks.vgg_small import vgg_small
+from moo_bnas.plugins import Plugins, hash_of_source
 
-ENTRY_POINTS = "moo_bnas.networks"
-"""Entry point group in which installed packages offer their own networks.
+OWN = Plugins("moo_bnas.networks", "network", "network")
+"""Networks that installed packages offer.
 
 Each entry point is a function like `vgg_small`: it takes `image` (an `ImageShape`, with a default)
 and options of its own, and returns a `Network`.
@@ -34,13 +31,7 @@ def make_network(name: str, image: ImageShape | None = None, **options: object) 
     """
     factory = _factory(name)
     given = {k: v for k, v in {"image": image, **options}.items() if v is not None}
-    known = inspect.signature(factory).parameters
-    for option in given:
-        if option not in known:
-            raise DefinitionError(
-                f"network {name} got the option {option!r}, expected only "
-                f"{', '.join(k for k in known if k != 'image')}; remove it"
-            )
+    OWN.check_options(name, factory, given, but="image")
     if name in _SHIPPED:
         return factory(**given)
     return _checked(name, lambda: factory(**given))
@@ -51,27 +42,11 @@ def source_of(name: str) -> str:
 
     For the network of another package it is a hash of the file that contains its function.
     """
-    if name in _SHIPPED:
-        return ""
-    path = inspect.getsourcefile(_factory(name))
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+    return "" if name in _SHIPPED else hash_of_source(_factory(name))
 
 
 def _factory(name: str) -> Callable[..., Network]:
-    if name in _SHIPPED:
-        return _SHIPPED[name]
-    installed = entry_points(group=ENTRY_POINTS)
-    if name not in installed.names:
-        raise DefinitionError(
-            f"got network {name!r}, expected one of "
-            f"{', '.join(sorted({*_SHIPPED, *installed.names}))}; choose one, or install the "
-            "package that provides it"
-        )
-    try:
-        factory: Callable[..., Network] = installed[name].load()
-    except Exception as error:
-        raise _fault_of(name, error) from error
-    return factory
+    return _SHIPPED.get(name) or OWN.factory(name, _SHIPPED)
 
 
 def _checked(name: str, make: Callable[[], Network]) -> Network:
@@ -90,13 +65,5 @@ def _checked(name: str, make: Callable[[], Network]) -> Network:
     except DefinitionError:
         raise
     except Exception as error:
-        raise _fault_of(name, error) from error
+        raise OWN.fault(name, error) from error
     return network
-
-
-def _fault_of(name: str, error: Exception) -> DefinitionError:
-    package = entry_points(group=ENTRY_POINTS)[name].value.partition(":")[0]
-    return DefinitionError(
-        f"network {name} cannot be used: {package} raised {type(error).__name__}: {error}; fix "
-        "that package, or the options in [network]"
-    )

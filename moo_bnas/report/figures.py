@@ -26,8 +26,7 @@ def figures(report: Report) -> list[Figure]:
     return [
         front_figure(report),
         *_convergence(report),
-        _channels(report),
-        table_figure(report),
+        *([_channels(report), table_figure(report)] if report.has_widths else []),
         _importance(report),
     ]
 

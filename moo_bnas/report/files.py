@@ -75,30 +75,43 @@ def as_json(report: Report) -> str:
     document = {
         "study": report.study,
         "mode": report.mode,
-        "points": [_flat(p) | _confirmed(report, p) for p in (*report.points, *report.repeats)],
+        "points": [
+            _flat(report, p) | _confirmed(report, p) for p in (*report.points, *report.repeats)
+        ],
     }
     return json.dumps(document, indent=1) + "\n"
 
 
 def as_csv(report: Report) -> str:
-    """One line per point; ratios and widths are joined by spaces."""
+    """One line per point; ratios and widths, or values, are joined by spaces."""
     text = io.StringIO()
-    points = (*report.points, *report.repeats)
-    rows = [_flat(point) for point in points]
+    rows = [_flat(report, point) for point in (*report.points, *report.repeats)]
     writer = csv.DictWriter(text, _columns(report), lineterminator="\n")
     writer.writeheader()
-    for point, row in zip(points, rows, strict=True):
-        row["ratios"] = " ".join(f"{r:g}" for r in point.ratios)
-        row["widths"] = " ".join(str(w) for w in point.widths)
+    for row in rows:
+        for name in ("ratios", "widths", "values"):
+            if name in row:
+                row[name] = " ".join(f"{value:g}" for value in row[name])
         writer.writerow(row)
     return text.getvalue()
 
 
 def _columns(report: Report) -> list[str]:
-    columns = list(Point.__dataclass_fields__)
-    columns.remove("cost")
-    at = columns.index("costs")
-    return [*columns[:at], *report.definition.costs(), *columns[at + 1 :]]
+    columns: list[str] = []
+    for name in Point.__dataclass_fields__:
+        columns += _keys(report, name)
+    return columns
+
+
+def _keys(report: Report, field: str) -> list[str]:
+    """The keys under which a field of a point is written."""
+    if field == "costs":
+        return list(report.definition.costs())
+    if field == "cost":  # `costs` includes it
+        return []
+    if not report.has_widths and field in ("precision", "ratios", "widths"):
+        return ["values"] if field == "ratios" else []
+    return [field]
 
 
 def _confirmed(report: Report, point: Point) -> dict[str, Any]:
@@ -107,12 +120,10 @@ def _confirmed(report: Report, point: Point) -> dict[str, Any]:
     return {} if found is None else {"confirmed": asdict(found)}
 
 
-def _flat(point: Point) -> dict[str, Any]:
+def _flat(report: Report, point: Point) -> dict[str, Any]:
     """The fields of a point, with one key per cost."""
     flat: dict[str, Any] = {}
-    for key, value in asdict(point).items():
-        if key == "costs":
-            flat |= value
-        elif key != "cost":  # `costs` includes it
-            flat[key] = value
+    for field, value in asdict(point).items():
+        for key in _keys(report, field):
+            flat[key] = value[key] if field == "costs" else value
     return flat

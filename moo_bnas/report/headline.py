@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moo_bnas.report.tables import Row, rows
+from moo_bnas.results.comparison import comparisons
 from moo_bnas.results.points import Point, Report
 
 
@@ -36,10 +37,11 @@ class _Comparison:
 def headline(report: Report) -> list[str]:
     """Sentences that compare what the search found with uniform widening.
 
-    First come the networks that were finally trained, by their accuracies on test images; then the
-    whole front, by what is believed of it from validation images.
+    First come the networks that were finally trained, by their accuracies on test images; then
+    those that were confirmed, by repeats of their training runs; then the whole front, by what is
+    believed of it from validation images.
     """
-    return [*_tested(report), _front(report)]
+    return [*_tested(report), *_confirmed(report), _front(report)]
 
 
 def _tested(report: Report) -> list[str]:
@@ -84,6 +86,22 @@ def _verdict(compared: _Comparison) -> str:
     return f"level within the noise of ± {compared.noise:.1f} points"
 
 
+def _confirmed(report: Report) -> list[str]:
+    """One sentence on all comparisons with uniform networks by repeats; none without repeats."""
+    signs = [comparison.sign for comparison in comparisons(report)]
+    if not signs:
+        return []
+    kinds = ((1, "more accurate beyond the noise"), (0, "level within the noise"))
+    kinds += ((-1, "less accurate"), (None, "compared by one run only"))
+    said = [f"{signs.count(sign)} {phrase}" for sign, phrase in kinds if sign in signs]
+    networks = "1 network is" if len(signs) == 1 else f"{len(signs)} networks are"
+    return [
+        f"Trained again with other seeds, {networks} compared with the cheapest uniform network "
+        f"that is not cheaper: {_listing(said)} "
+        f"(on {_images(report.validation_images, 'validation')})."
+    ]
+
+
 def _front(report: Report) -> str:
     """How the whole front compares with uniform widening, on validation images."""
     if report.best is None:
@@ -95,6 +113,11 @@ def _front(report: Report) -> str:
         if rival.precision == "binary"
         for compared in _beside_front(report, rival)
     ]
+    if not report.has_widths:
+        return (
+            f"The fittest of {len(report.search)} candidates scores {report.best.accuracy:.2f} % "
+            f"with {report.cost.amount(report.best.cost)} {report.cost.title}."
+        )
     if not beside:
         return (
             f"The fittest of {len(report.search)} candidates reaches {report.best.accuracy:.2f} % "

@@ -53,18 +53,18 @@ def page(report: Report) -> str:
 <main>
 {_section(drawn["front"])}
 <section aria-labelledby="table-title">
-<h2 id="table-title">Networks</h2>
+<h2 id="table-title">{"Networks" if report.has_widths else "Candidates"}</h2>
 {_networks(report)}
 <p class="note">{escape(note(report))}</p>
 {f'<p class="note">{escape(filling)}</p>' if filling else ""}
 {"".join(f'<p class="note">{escape(line)}</p>' for line in confirmation(report))}
 </section>
-{_section(drawn["accuracy-flops"])}
+{_section(drawn["accuracy-flops"]) if report.has_widths else ""}
 <section aria-labelledby="convergence-title">
 <h2 id="convergence-title">Convergence</h2>
 <div class="pair">{"".join(_figure(f) for f in pair)}</div>
 </section>
-{_section(drawn["channels"])}
+{_section(drawn["channels"]) if report.has_widths else ""}
 {_section(drawn["importance"])}
 <section aria-labelledby="making-title">
 <h2 id="making-title">How it was made</h2>
@@ -108,11 +108,11 @@ def _about(report: Report) -> str:
     search = report.definition.search
     total = search.candidates
     failed = f", {report.failed} failed" if report.failed else ""
+    finally_ = f", {len(report.finals)} networks finally trained" if report.is_trained else ""
     state = "finished" if report.making.finished else "not finished"
     return (
-        f"{report.definition.network.name} on {report.definition.data.name}, {report.mode} search, "
-        f"{state}: {len(report.search)} of up to {total} candidates evaluated{failed}, "
-        f"{len(report.finals)} networks finally trained."
+        f"{report.definition.title}, {report.mode} search, "
+        f"{state}: {len(report.search)} of up to {total} candidates evaluated{failed}{finally_}."
     )
 
 

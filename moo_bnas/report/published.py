@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from moo_bnas.data import Folder
 from moo_bnas.definition import Definition
 from moo_bnas.networks.cost import FLOPS
 from moo_bnas.networks.layers import ImageShape
@@ -70,15 +71,16 @@ _IMAGENET = PublishedTable(
 
 def published(definition: Definition) -> PublishedTable | None:
     """What the paper prints of this network on these images; None if it prints nothing."""
-    if definition.cost is not FLOPS:
+    options, data = definition.network, definition.data
+    if definition.cost is not FLOPS or options is None or data is None:
         return None
-    network, data = definition.make_network(), definition.data
+    network = definition.make_network()
     # CIFAR-10 also exists as a folder of images, and ImageNet as a folder of 1000 classes.
-    named = f"{data.name} {data.path if data.name == 'folder' else ''}".lower()
+    named = f"{data.name} {data.path if isinstance(data, Folder) else ''}".lower()
     of_cifar10 = any(name in named for name in ("cifar10", "cifar-10", "cifar_10"))
     if (network.name, network.base_widths[0]) == ("vgg_small", 128) and of_cifar10:
         return _CIFAR10 if data.shape == ImageShape(32, 3, 10) else None
     if (network.name, network.base_widths[0]) == ("resnet18", 64) and "imagenet" in named:
-        at_stem = definition.network.stem in (None, "imagenet")
+        at_stem = options.stem in (None, "imagenet")
         return _IMAGENET if at_stem and data.shape == ImageShape(224, 3, 1000) else None
     return None

@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from moo_bnas.evolution.scoring import errors
-from moo_bnas.networks.cost import LayerCost
+from moo_bnas.subject import AnyCost
 from moo_bnas.units import quantity
 
 # Okabe and Ito's palette for colour-blind readers; symbols and dashes differ as well.
@@ -81,7 +81,7 @@ def use_accuracy_axis(drawn: go.Figure, accuracies: Sequence[float]) -> None:
     )
 
 
-def axis_title(cost: LayerCost) -> str:
+def axis_title(cost: AnyCost) -> str:
     """The title of an axis of this cost: name, unit, and how it is counted."""
     unit = f" ({cost.unit})" if cost.unit else ""
     return f"{cost.title}{unit}" + (f" ({cost.note})" if cost.note else "")

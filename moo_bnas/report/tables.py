@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.estimates import ENOUGH
-from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.naming import called
 from moo_bnas.results.points import Point, Report
 from moo_bnas.results.repeats import Confirmed
+from moo_bnas.subject import AnyCost
 
 MISSING = "\N{EN DASH}"
 
@@ -28,7 +28,8 @@ class Row:
         widths: Channels of each gene.
         costs: All costs of the network, by name.
         cost: The cost that the search weighs accuracy against.
-        speedup: `cost` of the full-precision 1x network over `cost` of this network.
+        speedup: `cost` of the full-precision 1x network over `cost` of this network; None in a
+            space of its own.
         search_top1: Top-1 accuracy in percent on the validation images, after training in the
             search; None if there is none yet.
         estimate: Estimate of the mean of many such accuracies, in percent; None if there is none.
@@ -46,7 +47,7 @@ class Row:
     widths: tuple[int, ...]
     costs: Mapping[str, float]
     cost: float
-    speedup: float
+    speedup: float | None
     search_top1: float | None
     estimate: float | None
     estimate_sd: float | None
@@ -57,7 +58,7 @@ class Row:
     @property
     def is_uniform(self) -> bool:
         """Whether all genes have one ratio."""
-        return len(set(self.ratios)) == 1
+        return bool(self.widths) and len(set(self.ratios)) == 1
 
 
 def rows(report: Report) -> list[Row]:
@@ -65,27 +66,28 @@ def rows(report: Report) -> list[Row]:
 
     Searched networks are listed if they are marked (see `marks`), confirmed or finally trained.
     """
-    network, space = report.definition.make_network(), report.definition.make_space()
+    subject = report.definition.subject()
+    space = subject.space
     validated = {(p.ratios, p.precision): p for p in report.points}
     tested = {(f.ratios, f.precision): f for f in report.finals}
     marked = marks(report)
     one = (1.0,) * len(space.genes)
-    twin = report.cost.of(network, network.base_widths, "full")
+    twin = subject.costs_of(one, "full")[report.cost.name] if report.has_widths else None
 
     def row(ratios: tuple[float, ...], precision: Precision) -> Row:
-        widths = tuple(int(b * r) for b, r in zip(network.base_widths, ratios, strict=True))
         point, final = validated.get((ratios, precision)), tested.get((ratios, precision))
-        costs = {n: c.of(network, widths, precision) for n, c in report.definition.costs().items()}
-        name = called(ratios, precision, None if point is None else point.trial)
+        costs = subject.costs_of(ratios, precision)
+        trial = None if point is None else point.trial
+        name = called(ratios, precision, trial) if report.has_widths else f"trial {trial}"
         own = [mark for p, mark in marked if (p.ratios, p.precision) == (ratios, precision)]
         return Row(
             model=f"{name} ({', '.join(own)})" if own else name,
             precision=precision,
             ratios=ratios,
-            widths=widths,
+            widths=subject.widths_of(ratios),
             costs=costs,
             cost=costs[report.cost.name],
-            speedup=twin / costs[report.cost.name],
+            speedup=None if twin is None else twin / costs[report.cost.name],
             search_top1=None if point is None else point.accuracy,
             estimate=None if point is None else point.estimate,
             estimate_sd=None if point is None else point.estimate_sd,
@@ -95,7 +97,9 @@ def rows(report: Report) -> list[Row]:
         )
 
     uniform = [(r,) * len(space.genes) for r in space.ratios]
-    listed: list[tuple[tuple[float, ...], Precision]] = [(one, "full")]
+    listed: list[tuple[tuple[float, ...], Precision]] = []
+    if report.has_widths:
+        listed.append((one, "full"))
     listed += [(ratios, "binary") for ratios in uniform]
     chosen = {(p.ratios, p.precision) for p, _ in marked} | set(report.confirmed) | set(tested)
     others = [row(ratios, precision) for ratios, precision in chosen - set(listed)]
@@ -124,8 +128,10 @@ def header(report: Report) -> tuple[str, ...]:
     first, *others = [cost.title[0].upper() + cost.title[1:] for cost in costs_of(report)]
     estimate = ("Estimate",) if report.is_estimated else ()
     confirmed = ("Confirmed",) if report.confirmed else ()
-    final = ("Final top-1", "Final top-5")
-    return ("Model", first, "Speedup", *others, "Search top-1", *estimate, *confirmed, *final)
+    final = ("Final top-1", "Final top-5") if report.is_trained else ()
+    speedup = ("Speedup",) if report.has_widths else ()
+    search = "Search top-1" if report.is_trained else "Accuracy"
+    return ("Model", first, *speedup, *others, search, *estimate, *confirmed, *final)
 
 
 def cells(report: Report, row: Row) -> tuple[str, ...]:
@@ -137,8 +143,9 @@ def cells(report: Report, row: Row) -> tuple[str, ...]:
     ]
     estimate = [estimated(row) or MISSING] if report.is_estimated else []
     confirmed = [confirmed_as(row.confirmed) or MISSING] if report.confirmed else []
-    accuracies = (search, *estimate, *confirmed, *final)
-    return (row.model, first, f"{row.speedup:.1f}x", *others, *accuracies)
+    accuracies = (search, *estimate, *confirmed, *(final if report.is_trained else ()))
+    speedup = () if row.speedup is None else (f"{row.speedup:.1f}x",)
+    return (row.model, first, *speedup, *others, *accuracies)
 
 
 def estimated(network: Row | Point) -> str:
@@ -158,16 +165,14 @@ def confirmed_as(found: Confirmed | None) -> str:
 
 def note(report: Report) -> str:
     """Explanation of the accuracies and the speedup in the table."""
-    epochs = report.definition.recipe.epochs
-    parts = [
-        "Search top-1: percent of the validation images, after training in the search (epochs: "
-        f"{epochs}); it is optimistic, as the search has chosen networks on these images.",
-        believing(report),
-        f"Speedup: counted, not measured: {report.cost.title} of full precision 1x over "
-        f"{report.cost.title}.",
-    ]
+    parts = [_searching(report), believing(report)]
     if report.confirmed:
-        parts.insert(-1, confirming(report))
+        parts.append(confirming(report))
+    if report.has_widths:
+        parts.append(
+            f"Speedup: counted, not measured: {report.cost.title} of full precision 1x over "
+            f"{report.cost.title}."
+        )
     if report.finals:
         lengths = sorted({f.epochs for f in report.finals})
         epochs_of = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
@@ -180,10 +185,23 @@ def note(report: Report) -> str:
     return " ".join(parts)
 
 
+def _searching(report: Report) -> str:
+    if (evaluator := report.definition.evaluator) is not None:
+        return (
+            f"Accuracy: percent by the evaluator {evaluator.name}; it is optimistic, as the search "
+            "has chosen candidates by it."
+        )
+    epochs = report.definition.training().epochs
+    return (
+        "Search top-1: percent of the validation images, after training in the search (epochs: "
+        f"{epochs}); it is optimistic, as the search has chosen networks on these images."
+    )
+
+
 def how_to_fill(report: Report) -> str:
     """Which commands fill the cells of the table that are empty; empty where none is."""
     empty = [row for row in rows(report) if row.final_top1 is None]
-    if not empty:
+    if not (empty and report.is_trained):
         return ""
     name, commands = f"--study-name {report.study}", []
     if any(not row.is_uniform for row in empty):
@@ -200,7 +218,7 @@ def how_to_fill(report: Report) -> str:
 
 def inheriting(report: Report) -> str:
     """What the networks of a search with a parent began with: the end of a sentence."""
-    epochs = report.definition.recipe.epochs
+    epochs = report.definition.training().epochs
     if not epochs:
         return "binary networks were scored with the weights of a parent, without training."
     return (
@@ -214,6 +232,11 @@ def confirming(report: Report) -> str:
     runs = sorted({found.runs for found in report.confirmed.values()})
     images = report.validation_images
     number = "the same" if images is None else f"the same {images:,}"
+    if not report.is_trained:
+        return (
+            f"Confirmed: mean and standard error of {' or '.join(map(str, runs))} evaluations with "
+            "other seeds; that of the search is not among them."
+        )
     return (
         f"Confirmed: mean and standard error of {' or '.join(map(str, runs))} training runs with "
         f"other seeds, on {number} validation images; the training run of the search is not among "
@@ -223,15 +246,18 @@ def confirming(report: Report) -> str:
 
 def believing(report: Report) -> str:
     """What front, knee and best go by."""
+    runs, kind, done = ("training run", "networks", "trained")
+    if not report.is_trained:
+        runs, kind, done = ("evaluation", "candidates", "evaluated")
     if report.is_estimated:
         return (
-            "Estimate: the mean accuracy that is expected of many such training runs, with its "
-            "standard deviation, by a model of all networks that were trained in the search; "
+            f"Estimate: the mean accuracy that is expected of many such {runs}s, with its "
+            f"standard deviation, by a model of all {kind} that were {done} in the search; "
             "front, knee, best and most accurate go by it."
         )
     return (
-        f"With fewer than {ENOUGH} networks nothing is estimated: front, knee, best and most "
-        "accurate go by single training runs."
+        f"With fewer than {ENOUGH} {kind} nothing is estimated: front, knee, best and most "
+        f"accurate go by single {runs}s."
     )
 
 
@@ -288,16 +314,19 @@ def as_table_csv(report: Report) -> str:
     columns = [*("model", "precision", "ratios", "widths", first, "speedup"), *others]
     columns += ["search_top1", "final_top1", "final_top5"]
     columns += ["estimate", "estimate_sd"]
+    if not report.has_widths:
+        columns = ["model", "values", first, *others, "search_top1", "estimate", "estimate_sd"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in rows(report):
-        joined = {"ratios": _listing(row.ratios), "widths": _listing(row.widths)}
+        ratios = _listing(row.ratios)
+        joined = {"ratios": ratios, "values": ratios, "widths": _listing(row.widths)}
         writer.writerow({**asdict(row), **row.costs, **joined})
     return text.getvalue()
 
 
-def costs_of(report: Report) -> list[LayerCost]:
+def costs_of(report: Report) -> list[AnyCost]:
     """All costs; first the one that the search weighs accuracy against."""
     costs = report.definition.costs().values()
     return [report.cost, *(cost for cost in costs if cost.name != report.cost.name)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from moo_bnas.output import one_line
 from moo_bnas.report.tables import (
+    Row,
     believing,
     confirmed_as,
     confirming,
@@ -26,7 +27,8 @@ def as_table(report: Report) -> str:
     tested = {(f.ratios, f.precision): f.accuracy for f in report.finals}
     shown = _shown(report)
     costs = [c.title for c in costs_of(report)]
-    lines = [["network", *_titles(report), *costs, "fitness", "ratios"]]
+    kind, values = ("network", "ratios") if report.has_widths else ("candidate", "values")
+    lines = [[kind, *_titles(report), *costs, "fitness", values]]
     for name, p in shown:
         accuracies = _accuracies(
             report,
@@ -36,7 +38,7 @@ def as_table(report: Report) -> str:
             report.confirmed_as(p),
         )
         costs = _amounts(report, p.costs)
-        lines.append([name, *accuracies, *costs, f"{p.fitness:.2f}", _shortly(p.ratios)])
+        lines.append([name, *accuracies, *costs, f"{p.fitness:.2f}", _shortly(p)])
     known = {(p.ratios, p.precision) for _, p in shown}
     for row in rows(report):
         if row.final_top1 is not None and (row.ratios, row.precision) not in known:
@@ -44,7 +46,7 @@ def as_table(report: Report) -> str:
                 report, row.search_top1, row.final_top1, estimated(row), row.confirmed
             )
             costs = _amounts(report, row.costs)
-            lines.append([row.model, *accuracies, *costs, "-", _shortly(row.ratios)])
+            lines.append([row.model, *accuracies, *costs, "-", _shortly(row)])
     return "\n".join([_aligned(lines), *map(one_line, _remarks(report))])
 
 
@@ -132,5 +134,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _shortly(ratios: Sequence[float]) -> str:
-    return f"all {ratios[0]:g}" if len(set(ratios)) == 1 else " ".join(f"{r:g}" for r in ratios)
+def _shortly(network: Point | Row) -> str:
+    ratios = network.ratios
+    uniform = bool(network.widths) and len(set(ratios)) == 1
+    return f"all {ratios[0]:g}" if uniform else " ".join(f"{r:g}" for r in ratios)

@@ -13,7 +13,6 @@ import numpy as np
 import plotly.graph_objects as go
 
 from moo_bnas.evolution.scoring import LEAST_ERROR, errors
-from moo_bnas.networks.cost import LayerCost
 from moo_bnas.report.published import published
 from moo_bnas.report.style import (
     BLUE,
@@ -31,11 +30,13 @@ from moo_bnas.report.style import (
 )
 from moo_bnas.report.tables import Row, estimated, inheriting, rows
 from moo_bnas.results.points import Point, Report
+from moo_bnas.subject import AnyCost
 
 
 def front_title(report: Report) -> str:
     """The title of `pareto.html`: how many networks were found, and how many are on the front."""
-    return f"{report.study}: {len(report.search)} binary networks, {len(report.front)} on the front"
+    kind = "binary networks" if report.has_widths else "candidates"
+    return f"{report.study}: {len(report.search)} {kind}, {len(report.front)} on the front"
 
 
 def front_note(report: Report) -> str:
@@ -44,32 +45,43 @@ def front_note(report: Report) -> str:
     inherited = ""
     if report.definition.parent is not None:
         inherited = ", from the weights of a parent"
-        if report.definition.recipe.epochs:  # else no full-precision network was trained
+        if report.definition.training().epochs:  # else no full-precision network was trained
             inherited += " (full precision: from scratch)"
     return (
-        f"{report.definition.network.name} on {report.definition.data.name}, {report.mode} "
-        f"search{failed}; validation accuracy after {report.definition.recipe.epochs} "
-        f"epochs{inherited}"
+        f"{report.definition.title}, {report.mode} search{failed}; "
+        f"{_measured(report, 'validation ')}{inherited}"
     )
+
+
+def _measured(report: Report, of: str = "", images: str = "") -> str:
+    """What the accuracies of the search are."""
+    recipe = report.definition.recipe
+    if recipe is None:
+        return "accuracy as the evaluator found it"
+    return f"{of}accuracy{images} after {recipe.epochs} epochs"
 
 
 def front_figure(report: Report) -> Figure:
     """Accuracy against cost of all searched networks and references."""
-    epochs = report.definition.recipe.epochs
     if not report.points:
         caption = "No candidate and no reference of the search has finished yet."
         return Figure("front", "The front", caption, None)
     images = report.validation_images
     validation = "validation images" if images is None else f"{images:,} validation images"
+    measured = _measured(report, images=f" on {validation}")
+    kind = "networks" if report.has_widths else "candidates"
     caption = (
-        f"Accuracy on {validation} after {epochs} epochs against {report.cost.title}, of "
-        f"{len(report.search)} searched networks, {len(report.front)} of them on the front, and of "
-        f"{len(report.references)} uniform and full-precision references."
+        f"{measured[0].upper()}{measured[1:]} against {report.cost.title}, of {len(report.search)} "
+        f"searched {kind}, {len(report.front)} of them on the front"
     )
+    if report.references:
+        caption += f", and of {len(report.references)} uniform and full-precision references"
+    caption += "."
     if report.is_estimated:
+        drawn = "Binary networks" if report.has_widths else "Candidates"
         caption += (
-            " Binary networks are drawn at their estimates, which the front is made of; bars are "
-            "two standard deviations. Tap the legend to show the front of the measured accuracies."
+            f" {drawn} are drawn at their estimates, which the front is made of; bars are two "
+            "standard deviations. Tap the legend to show the front of the measured accuracies."
         )
     if report.finals:
         number = "" if report.test_images is None else f"{report.test_images:,} "
@@ -197,19 +209,20 @@ def table_figure(report: Report) -> Figure:
     return Figure("accuracy-flops", title, caption, drawn)
 
 
-def hover(point: Point, costs: Iterable[LayerCost]) -> str:
+def hover(point: Point, costs: Iterable[AnyCost]) -> str:
     """The text shown when the pointer is over a point."""
     ratios = ", ".join(f"{r:g}" for r in point.ratios)
     widths = ", ".join(str(w) for w in point.widths)
+    genes = [f"ratios {ratios}", f"widths {widths}"] if widths else [f"values {ratios}"]
+    precision = f", {point.precision}" if widths else ""
     estimate = [f"estimate {estimated(point)} %"] if estimated(point) else []
     return "<br>".join(
         [
             f"<b>{point.accuracy:.2f} %</b>",
             *estimate,
             ", ".join(f"{c.amount(point.costs[c.name])} {c.title}" for c in costs),
-            f"{point.kind} trial {point.trial}, {point.precision}, fitness {point.fitness:.2f}",
-            f"ratios {ratios}",
-            f"widths {widths}",
+            f"{point.kind} trial {point.trial}{precision}, fitness {point.fitness:.2f}",
+            *genes,
         ]
     )
 

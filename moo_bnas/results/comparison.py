@@ -28,13 +28,23 @@ class Comparison:
     standard_error: float | None
 
     @property
+    def sign(self) -> int | None:
+        """1: the searched network is more accurate, beyond the noise; -1: less; 0: neither.
+
+        None where the noise is unknown.
+        """
+        if self.standard_error is None:
+            return None
+        if abs(self.difference) <= _BEYOND_NOISE * self.standard_error:
+            return 0
+        return 1 if self.difference > 0 else -1
+
+    @property
     def verdict(self) -> str:
         """Which network is more accurate, as far as the noise allows to say."""
-        if self.standard_error is None:
+        if self.sign is None:
             return "one run only, noise unknown"
-        if abs(self.difference) <= _BEYOND_NOISE * self.standard_error:
-            return "level within the noise"
-        return "more accurate" if self.difference > 0 else "less accurate"
+        return ("level within the noise", "more accurate", "less accurate")[self.sign]
 
     @property
     def share(self) -> float:

@@ -42,7 +42,7 @@ def convergence(definition: Definition, mode: str, trials: Sequence[Trial]) -> t
     """
     spent = _in_training(trials)
     ended = [(t.ended, t.number, t) for t in trials if t.ended is not None]
-    cheapest, most_expensive = definition.cost_range()
+    weighed, (cheapest, most_expensive) = definition.cost.name, definition.cost_range()
     best = float("-inf")
     # Only the front so far is kept: the hypervolume depends on nothing else, and stays cheap.
     accuracies: list[float] = []
@@ -50,14 +50,14 @@ def convergence(definition: Definition, mode: str, trials: Sequence[Trial]) -> t
     steps: list[Step] = []
     for count, (at, _, trial) in enumerate(sorted(ended, key=lambda e: e[:2]), start=1):
         if trial.evaluation is not None:
-            accuracy, flops = trial.evaluation.accuracy, trial.costs["flops"]
+            accuracy, cost = trial.evaluation.accuracy, trial.costs[weighed]
             if mode == "scalar":
                 best = max(best, trial.fitness)
             elif not any(
-                a >= accuracy and c <= flops for a, c in zip(accuracies, costs, strict=True)
+                a >= accuracy and c <= cost for a, c in zip(accuracies, costs, strict=True)
             ):
                 accuracies.append(accuracy)
-                costs.append(flops)
+                costs.append(cost)
                 on = front(accuracies, costs)
                 accuracies, costs = [accuracies[i] for i in on], [costs[i] for i in on]
                 best = hypervolume(accuracies, costs, cheapest, most_expensive)

@@ -30,7 +30,7 @@ def believed(definition: Definition, trials: Sequence[Trial]) -> dict[Genotype, 
     measured = [(genotype, accuracy) for (genotype, *_), accuracy in sorted(runs.items())]
     wanted = sorted({genotype for genotype, _ in measured})
     space = definition.make_space()
-    found = estimates([len(space.ratios)] * len(space.genes), measured, wanted)
+    found = estimates(space.choices, measured, wanted)
     return {} if found is None else dict(zip(wanted, found, strict=True))
 
 

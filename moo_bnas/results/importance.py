@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.results.points import Point, Report
 
 ENOUGH = 10
@@ -34,27 +35,30 @@ def importances(report: Report) -> list[Importance] | None:
     points, space = report.search, report.definition.make_space()
     if len(points) < ENOUGH:
         return None
-    accuracy = _shares(points, space.genes, space.ratios, [p.accuracy for p in points])
-    cost = _shares(points, space.genes, space.ratios, [p.cost for p in points])
+    accuracy = _shares(points, space, [p.accuracy for p in points])
+    cost = _shares(points, space, [p.cost for p in points])
     return [Importance(gene, accuracy[gene], cost[gene]) for gene in space.genes]
 
 
 def _shares(
-    points: Sequence[Point], genes: Sequence[str], ratios: Sequence[float], values: Sequence[float]
+    points: Sequence[Point], space: SearchSpace, outcomes: Sequence[float]
 ) -> dict[str, float]:
     import optuna
 
-    distribution = optuna.distributions.CategoricalDistribution(ratios)
+    distributions: dict[str, optuna.distributions.BaseDistribution] = {
+        gene: optuna.distributions.CategoricalDistribution(values)
+        for gene, values in zip(space.genes, space.values, strict=True)
+    }
     study = optuna.create_study(direction="maximize")
     study.add_trials(
         [
             optuna.create_trial(
-                params=dict(zip(genes, point.ratios, strict=True)),
-                distributions=dict.fromkeys(genes, distribution),
-                value=value,
+                params=dict(zip(space.genes, point.ratios, strict=True)),
+                distributions=distributions,
+                value=outcome,
             )
-            for point, value in zip(points, values, strict=True)
+            for point, outcome in zip(points, outcomes, strict=True)
         ]
     )
     found = optuna.importance.MeanDecreaseImpurityImportanceEvaluator(seed=0).evaluate(study)
-    return {gene: float(found.get(gene, 0.0)) for gene in genes}
+    return {gene: float(found.get(gene, 0.0)) for gene in space.genes}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from moo_bnas.definition import stored_definition
-from moo_bnas.errors import DefinitionError
+from moo_bnas.errors import DefinitionError, StorageAwayError, StorageError
 from moo_bnas.processes import has_exited
 from moo_bnas.results.score import score_of
 from moo_bnas.storage import Storage
@@ -63,14 +63,16 @@ def read_runs(storage: Storage) -> tuple[list[RunRow], dict[str, str]]:
     """The runs of a storage in the order of their beginnings, and those that cannot be read.
 
     Returns:
-        The rows; and the fault of each run whose definition this installation cannot read, such as
-        one of a network whose package is missing.
+        The rows; and the fault of each run that this installation cannot read: whose network's
+        package is missing, or whose rows are damaged.
     """
     rows, faults = [], {}
     for name in storage.studies.names():
         try:
             rows.append(_row(storage, name))
-        except DefinitionError as error:
+        except StorageAwayError:
+            raise
+        except (DefinitionError, StorageError) as error:
             faults[name] = str(error)
     return rows, faults
 

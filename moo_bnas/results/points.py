@@ -11,7 +11,6 @@ from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.estimates import Estimate
 from moo_bnas.evolution.scoring import fitness, front, knee
 from moo_bnas.evolution.space import Genotype
-from moo_bnas.networks.cost import LayerCost
 from moo_bnas.results.convergence import Step, convergence
 from moo_bnas.results.estimates import believed, measured_elsewhere
 from moo_bnas.results.provenance import Making, making
@@ -26,6 +25,7 @@ from moo_bnas.storage import (
     final_of,
     parent_of,
 )
+from moo_bnas.subject import AnyCost
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Point:
         kind: `search`, `baseline` for the uniform and full-precision networks, or `confirm` for a
             repeat of one of these with another seed.
         precision: `binary` or `full`.
-        ratios: Expansion ratios, one per gene.
-        widths: Channels, one per gene.
+        ratios: Expansion ratios, one per gene; in a space of its own, values.
+        widths: Channels, one per gene; empty in a space of its own.
         accuracy: Top-1 accuracy in percent, on the validation split.
         costs: All that the network costs, by name (see `networks.cost.COSTS`).
         cost: The one of these costs that the search weighs accuracy against.
@@ -158,9 +158,19 @@ class Report:
         return any(p.estimate is not None for p in self.search)
 
     @property
-    def cost(self) -> LayerCost:
+    def cost(self) -> AnyCost:
         """What the search weighs accuracy against."""
         return self.definition.cost
+
+    @property
+    def has_widths(self) -> bool:
+        """Whether the genes are widths of a network, and not those of a space of its own."""
+        return self.definition.network is not None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether moo-bnas trains the networks, and not an evaluator of another package."""
+        return self.definition.evaluator is None
 
     @property
     def search(self) -> list[Point]:
@@ -302,9 +312,7 @@ class _Scale:
     """Makes points of trials; what that needs of the definition is worked out once."""
 
     def __init__(self, definition: Definition, estimates: Mapping[Genotype, Estimate]) -> None:
-        self._space, self._network = definition.make_space(), definition.make_network()
-        self._cost = definition.cost.name
-        self._costs = definition.costs()
+        self._subject, self._cost = definition.subject(), definition.cost.name
         self._reference = definition.reference_cost()
         self._trade_off = definition.search.trade_off
         self._estimates = estimates
@@ -314,23 +322,19 @@ class _Scale:
 
     def point(self, trial: Trial, kind: str) -> Point:
         accuracy, cost = trial.result.accuracy, trial.costs[self._cost]
-        widths = self._space.widths_of(trial.genotype, self._network.base_widths)
-        # A run that was begun before a cost was added did not store it.
-        counted = {
-            name: trial.costs[name]
-            if name in trial.costs
-            else counted_by.of(self._network, widths, trial.precision)
-            for name, counted_by in self._costs.items()
-        }
+        subject, ratios = self._subject, self._subject.space.decode(trial.genotype)
+        costs = {name: trial.costs[name] for name in subject.costs if name in trial.costs}
+        if len(costs) < len(subject.costs):  # a run from before one of them was added
+            costs = subject.costs_of(ratios, trial.precision) | costs
         estimate = self._estimates.get(trial.genotype) if trial.precision == "binary" else None
         return Point(
             trial=trial.number,
             kind=kind,
             precision=trial.precision,
-            ratios=self._space.decode(trial.genotype),
-            widths=widths,
+            ratios=ratios,
+            widths=subject.widths_of(ratios),
             accuracy=accuracy,
-            costs=counted,
+            costs=costs,
             cost=cost,
             fitness=fitness(accuracy, cost, self._reference, self._trade_off),
             on_front=False,

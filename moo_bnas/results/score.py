@@ -42,9 +42,10 @@ def score_of(
     return name, hypervolume(accuracies, costs, *definition.cost_range())
 
 
-def leaders(mode: str, trials: Sequence[Trial]) -> list[Trial]:
+def leaders(definition: Definition, mode: str, trials: Sequence[Trial]) -> list[Trial]:
     """The complete trials that `score_of` depends on: the fittest one, or the front."""
     if mode == "scalar":
         return sorted(trials, key=lambda t: t.fitness)[-1:]
-    on = front([t.result.accuracy for t in trials], [t.costs["flops"] for t in trials])
+    cost = definition.cost.name
+    on = front([t.result.accuracy for t in trials], [t.costs[cost] for t in trials])
     return [trials[i] for i in on]

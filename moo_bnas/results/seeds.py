@@ -20,8 +20,9 @@ class Seeds:
         score_name: Name of the score: `best fitness` or `hypervolume`, by mode.
         cost: Name of the cost that accuracy is weighed against.
         scores: Score of each run, by the name of its study.
-        front: Points that no point of any run dominates, by ascending cost, each with the study
-            that it is from. A network that several runs found is there once.
+        front: Points that no point of any run dominates in `believed` accuracy and cost, by
+            ascending cost, each with the study that it is from. A network that several runs found
+            is there once.
     """
 
     mode: str
@@ -55,6 +56,8 @@ class Seeds:
                     "trial": point.trial,
                     "ratios": list(point.ratios),
                     "accuracy": point.accuracy,
+                    "estimate": point.estimate,
+                    "estimate_sd": point.estimate_sd,
                     **point.costs,
                     "fitness": point.fitness,
                 }
@@ -64,14 +67,17 @@ class Seeds:
 
     def as_text(self) -> str:
         """What people read."""
-        error = "" if self.standard_error is None else f" +- {self.standard_error:.4f}"
+        error = "" if self.standard_error is None else f" ± {self.standard_error:.4f}"
         lines = [f"{name:<24} {score:.4f}" for name, score in self.scores.items()]
         lines.append(f"{'mean ' + self.score_name:<24} {self.mean:.4f}{error}")
         lines.append(f"joint front of {len(self.front)} networks")
         for study, point in self.front:
             ratios = " ".join(f"{r:g}" for r in point.ratios)
+            estimate = ""
+            if point.estimate is not None and point.estimate_sd is not None:
+                estimate = f"estimate {point.estimate:.1f} ± {point.estimate_sd:.1f} %  "
             lines.append(
-                f"  {point.accuracy:6.2f} %  {point.cost:>14,.0f} {self.cost}  {ratios}  "
+                f"  {point.accuracy:6.2f} %  {estimate}{point.cost:>14,.0f} {self.cost}  {ratios}  "
                 f"({study} trial {point.trial})"
             )
         return "\n".join(lines)
@@ -84,7 +90,7 @@ def joined(reports: Sequence[Report]) -> Seeds:
         for point in report.front:
             found.setdefault(point.ratios, (report.study, point))
     points = list(found.values())
-    on = front([p.accuracy for _, p in points], [p.cost for _, p in points])
+    on = front([p.believed for _, p in points], [p.cost for _, p in points])
     scores = {r.study: r.convergence[-1].score for r in reports if r.convergence}
     return Seeds(
         mode=reports[0].mode,

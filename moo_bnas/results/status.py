@@ -13,6 +13,7 @@ from moo_bnas.processes import has_exited
 from moo_bnas.results.estimates import believed, measured_elsewhere
 from moo_bnas.results.score import score_of
 from moo_bnas.storage import (
+    ENQUEUED,
     TRAINING,
     LeaseRow,
     Storage,
@@ -47,7 +48,8 @@ class Status:
         study: Name of the run's study.
         mode: `scalar` or `pareto`.
         finished: Whether the search is finished.
-        counts: Number of search trials by state.
+        counts: Number of search trials by state, and of those that somebody enqueued with Optuna.
+        enqueued: Number of trials that somebody enqueued with Optuna and no driver refused yet.
         generation: The latest generation that was submitted.
         generations: Number of generations of the search.
         evaluations: Number of candidates that are complete or failed.
@@ -66,13 +68,14 @@ class Status:
         confirm: Number of repeats that confirm networks by state; None if there are none.
         final: Number of final trainings by state; None if there are none.
         final_epochs: Epochs done of each final training that is running.
-        failures: Number of failed search trials by reason.
+        failures: Number of failed search trials, and of refused enqueued ones, by reason.
     """
 
     study: str
     mode: str
     finished: bool
     counts: dict[str, int]
+    enqueued: int
     generation: int
     generations: int
     evaluations: int
@@ -98,6 +101,7 @@ class Status:
             "mode": self.mode,
             "finished": self.finished,
             "counts": self.counts,
+            "enqueued": self.enqueued,
             "generation": self.generation,
             "generations": self.generations,
             "evaluations": self.evaluations,
@@ -142,7 +146,9 @@ class Status:
         lines = [
             f"{self.study} ({self.mode}): {'finished' if self.finished else 'not finished'}",
             f"generation   {self.generation} of {self.generations}{', and ended there' * early}",
-            f"evaluations  {self.evaluations} of {self.total}: {counts}",
+            f"evaluations  {self.evaluations} of {self.total}: {counts}"
+            + f" ({self.enqueued} enqueued with Optuna: the driver refuses it)"
+            * bool(self.enqueued),
             f"{self.score_name:<12} {best}",
         ]
         if self.parent is not None:
@@ -192,6 +198,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
     trials = storage.trials.read(study)
     complete = [t for t in trials if t.state == "complete"]
     failures = Counter(t.failure or "unknown" for t in trials if t.state == "fail")
+    foreign = storage.trials.enqueued(study)
     finished = study.attributes["finished"]
     confirm = storage.studies.find(confirm_of(study_name))
     confirms = confirm is not None and not confirm.attributes["finished"]
@@ -205,7 +212,8 @@ def read_status(storage: Storage, study_name: str) -> Status:
     recent = [w for w in missed if w.is_recent]
     speeds = defaultdict[str | None, list[float]](list)
     for found in (t.result for t in complete):
-        if found.copied_from is None:
+        # Evaluators of other packages count no images.
+        if found.copied_from is None and found.images_per_second:
             speeds[found.worker].append(found.images_per_second)
     total = definition.search.candidates + sum(t.generation == 0 for t in trials)
     mode = study.attributes["mode"]
@@ -221,7 +229,11 @@ def read_status(storage: Storage, study_name: str) -> Status:
         study=study_name,
         mode=mode,
         finished=finished,
-        counts=storage.trials.counts(study),
+        counts={
+            state: number + foreign.get(state, 0)
+            for state, number in storage.trials.counts(study).items()
+        },
+        enqueued=foreign["waiting"],
         generation=max((t.generation or 0 for t in trials), default=0),
         generations=definition.search.generations,
         evaluations=len(complete) + sum(failures.values()),
@@ -240,7 +252,7 @@ def read_status(storage: Storage, study_name: str) -> Status:
         confirm=None if confirm is None else storage.trials.counts(confirm),
         final=None if final is None else storage.trials.counts(final),
         final_epochs=[] if final is None else _epochs(storage, final),
-        failures=dict(failures.most_common()),
+        failures=dict((failures + Counter({ENQUEUED: foreign["fail"]})).most_common()),
     )
 
 

@@ -90,12 +90,13 @@ from moo_bnas.storage.records import (
     study_gone,
 )
 from moo_bnas.storage.studies import Studies
-from moo_bnas.storage.trials import Trials
+from moo_bnas.storage.trials import ENQUEUED, Trials
 from moo_bnas.storage.workers import Workers
 
 __all__ = [
     "CLAIMS_UNTIL",
     "CODE",
+    "ENQUEUED",
     "HEARTBEAT",
     "MAX_DEVICE_ERRORS",
     "MAX_LOSSES",

@@ -9,6 +9,7 @@ place that only the storage names is never opened, unless it is the folder besid
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -24,11 +25,12 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.exceptions import ExperimentalWarning
 from sqlalchemy import make_url
 
-from moo_bnas.errors import ArtifactsError, DefinitionError
+from moo_bnas.errors import ArtifactsError, ArtifactsFullError, DefinitionError
 from moo_bnas.evaluation import Artifact
 from moo_bnas.output import write_whole
 from moo_bnas.passwords import hide_password
 from moo_bnas.reading import read_file
+from moo_bnas.storage.outages import waiting_for_disk
 
 _EXPECTED = "expected a folder, s3://bucket or gs://bucket; give one of these"
 _IN_BUCKET = frozenset(string.ascii_letters + string.digits + "._-")
@@ -61,17 +63,23 @@ class Artifacts:
         self._store = Backoff(store) if "://" in url else store
         self._remove = store.remove
 
+    @waiting_for_disk
     def put(self, content: bytes) -> Artifact:
-        """Keeps bytes in the store.
+        """Keeps bytes in the store; waits while its disk is full.
 
         Raises:
             ArtifactsError: If they cannot be written.
         """
+        return self.put_now(content)
+
+    def put_now(self, content: bytes) -> Artifact:
+        """Keeps bytes in the store; a full disk is an error at once."""
         artifact = Artifact(str(uuid.uuid4()), hashlib.sha256(content).hexdigest())
         try:
             self._store.write(artifact.id, io.BytesIO(content))
         except Exception as error:  # of three libraries, which have no common base
-            raise ArtifactsError(
+            kind = ArtifactsFullError if _is_full(error) else ArtifactsError
+            raise kind(
                 f"could not write {len(content):,} bytes to the artifact store {self.shown}: "
                 f"{error}; make room, or check that it is reachable and writable"
             ) from error
@@ -137,7 +145,7 @@ def agree_on_artifacts(known: Any, url: str | None, storage_url: str) -> dict[st
         url = join_artifacts(known, url, storage_url).url
         return {"url": url, "marker": known["marker"]}
     url = default_url(storage_url) if url is None else _absolute(url)
-    marker = Artifacts(url, create=True).put(_MARKER)
+    marker = Artifacts(url, create=True).put_now(_MARKER)  # who begins a run is told
     return {"url": url, "marker": asdict(marker)}
 
 
@@ -228,12 +236,17 @@ def default_url(storage_url: str) -> str:
     return str(path.with_name(f"{path.stem}-artifacts"))
 
 
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def _absolute(url: str) -> str:
     return url if "://" in url else str(_path(url))
 
 
 def _path(url: str) -> Path:
-    if not url or not url.isprintable():
+    # Somebody who mistypes s3://bucket wants no folder of that name.
+    if not url or not url.isprintable() or url.startswith(("s3:", "gs:")):
         raise DefinitionError(f"got --artifacts {url!r}, {_EXPECTED}")
     return Path(os.path.expanduser(url)).absolute()
 

@@ -78,7 +78,7 @@ class Claims:
         try:
             with self._db.write() as connection:
                 for study in studies:
-                    row = self._move.next(connection, study.id, fingerprints)
+                    row = self._move.next(connection, study, fingerprints)
                     if row is not None:
                         return self._take(connection, row, study, worker, fingerprints)
         except _BegunElsewhereError:
@@ -273,7 +273,7 @@ class Claims:
         with self._db.read() as connection:
             rows = connection.execute(running).all()
         for row in rows:
-            stored.check_claim("a running trial of this storage", dict(row._mapping))
+            stored.check_claim(f"the trial with the id {row.trial_id}", dict(row._mapping))
         holders = {w.worker: w for w in self._workers.named({row.worker for row in rows})}
         dead = {name for name, holder in holders.items() if is_dead(holder)}
         graces = {name: holder.grace for name, holder in holders.items()}

@@ -6,6 +6,7 @@ No other package reads or writes rows of Optuna's tables or of moo-bnas's own.
 from __future__ import annotations
 
 import json
+import os
 import random
 import sqlite3
 import threading
@@ -26,11 +27,9 @@ from sqlalchemy import (
     exists,
     insert,
     inspect,
-    make_url,
     select,
 )
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from moo_bnas.errors import (
@@ -39,18 +38,17 @@ from moo_bnas.errors import (
     StorageEmptyError,
     StorageError,
 )
-from moo_bnas.passwords import hide_password, is_escaped
+from moo_bnas.passwords import hide_password
 from moo_bnas.storage.engine import (
-    check_driver,
     connect_args,
     extra_of,
     is_away,
     is_busy,
     is_sqlite,
     make_engine,
+    read_url,
     readable,
     remedy,
-    with_driver,
 )
 from moo_bnas.storage.outages import waiting_for_room, waiting_out
 from moo_bnas.storage.records import study_gone
@@ -83,7 +81,7 @@ class Database:
     def __init__(self, url: str, *, create: bool, wait: bool = False) -> None:
         self._turn = threading.RLock()
         self.shown_url = hide_password(url)
-        self.url = self._address = self._parse(url)
+        self.url = self._address = read_url(url)
         self.is_sqlite = is_sqlite(self.url)
         self.optuna_storage: optuna.storages.RDBStorage
         self._has_studies = self._is_made = False
@@ -262,18 +260,27 @@ class Database:
 
     def _check_tables(self, create: bool) -> None:
         """Looks without writing: this must not even turn on WAL in a file of another program."""
-        if self.is_sqlite and not Path(self.url.database or "").exists():
+        if self.is_sqlite and not os.path.exists(self.url.database or ""):
             return
         # Closed afterwards: Optuna connects for itself, and hundreds of workers may start at once.
         address, args = self._address, connect_args(self.url)
         engine = create_engine(address, poolclass=NullPool, connect_args=args)
         with engine.connect() as connection:
             look = inspect(connection)
+            ours = {**optuna_models.BaseModel.metadata.tables, **metadata.tables}
+            # The views of a file run in this process, and may never end.
+            views = {*ours, "alembic_version"} & set(
+                look.get_view_names() if self.is_sqlite else ()
+            )
+            if views:
+                raise StorageError(
+                    f"the storage {self.shown_url} has views in place of tables "
+                    f"({', '.join(sorted(views))}): it is damaged or forged; restore it from a copy"
+                )
             if not create:
                 if not look.has_table(queue.name):
                     raise self._no_run()
                 return
-            ours = {**optuna_models.BaseModel.metadata.tables, **metadata.tables}
             there = set(look.get_table_names())
             foreign = [
                 name
@@ -304,34 +311,19 @@ class Database:
                 "--storage"
             )
 
-    def _parse(self, url: str) -> URL:
-        if not is_escaped(url):
-            raise StorageError(
-                f"got the storage {self.shown_url}, whose password contains an @, which would end "
-                "it; write an @ in a password as %40"
-            )
-        try:
-            parsed = make_url(url)
-        except (ArgumentError, ValueError):  # ValueError: the port is not a number
-            raise StorageError(
-                f"got the storage {self.shown_url}, expected a database URL such as "
-                "sqlite:///moo-bnas.db or postgresql+psycopg://user@host/name"
-            ) from None  # its message may repeat a part of the password
-        check_driver(parsed)
-        return with_driver(parsed)
-
     def _check_file(self, path: str | None, create: bool) -> None:
         if not path or path == ":memory:":
             raise StorageError(
                 f"got the storage {self.shown_url}, which exists in one process only, but workers "
                 "must share it; name a file: sqlite:///moo-bnas.db"
             )
-        if create and not Path(path).absolute().parent.is_dir():
+        # Unlike those of Path, functions of os.path take names that are too long.
+        if create and not os.path.isdir(Path(path).absolute().parent):
             raise StorageError(
                 f"the folder of the storage {self.shown_url}, {Path(path).parent}, does not exist; "
                 "create it first"
             )
-        if not create and not Path(path).exists():
+        if not create and not os.path.exists(path):
             raise StorageEmptyError(
                 f"there is no file {path} (the storage {self.shown_url}); begin a run with "
                 "`moo-bnas run`, change into the folder of its file, or name it with --storage"

@@ -8,26 +8,29 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, DateTime, Engine, create_engine, event
+from sqlalchemy import Connection, DateTime, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
 from moo_bnas.errors import StorageError
-from moo_bnas.passwords import STORAGE_VARIABLE
+from moo_bnas.passwords import STORAGE_VARIABLE, hide_password, is_escaped
 
 BUSY_TIMEOUT = 60  # seconds that a SQLite transaction waits for another to end
 CONNECT_TIMEOUT = 10  # seconds
 NETWORK_TIMEOUT = 60  # seconds without an answer after which a connection counts as lost
 TRANSACTION_TIMEOUT = 60  # seconds that a transaction may stand idle before the server ends it
+STATEMENT_TIMEOUT = 600  # seconds of one statement on a SQLite file
 POOL_RECYCLE = 1800  # seconds: servers and firewalls drop older connections silently
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
@@ -35,6 +38,8 @@ _EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
 
 # What a server answers to one of two transactions that wait for each other, or waited too long.
 _CONFLICTS = {"40001", "40P01", "55P03", 1205, 1213}
+
+_STEPS = 10**8  # of SQLite's machine between two looks at the clock: some seconds
 
 _SQLITE_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _SQLITE_FULL = sqlite3.SQLITE_FULL
@@ -48,6 +53,7 @@ _FULL = (
     "is starting up",
     "is shutting down",
     "not yet accepting connections",
+    "resource temporarily unavailable",  # of a socket at which too many wait to be let in
 )
 
 # Patterns of answers, in lower case, and the remedy of each.
@@ -63,6 +69,8 @@ _REMEDIES = {
     "database is locked": "another program holds it, which must end its transaction",
     "readonly database": "get permission to write the file and its folder; `moo-bnas status` and "
     "`report` need none",
+    "^interrupted$": "a statement took too long, perhaps because somebody put a trigger into the "
+    "file: restore it from a copy",
     "disk is full|no space left": "make room on its disk",
     "not a database": "give another file",
     "unable to open database file": "give a file, not a folder, in a folder that is writable",
@@ -98,12 +106,34 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def check_driver(url: URL) -> None:
-    """Refuses databases and drivers that were never tried.
+def read_url(text: str) -> URL:
+    """The URL of a database, with its driver named: SQLAlchemy has another default.
 
     Raises:
-        StorageError: If the URL names one; the message says what to use instead.
+        StorageError: If it is none, or names a database or a driver that was never tried; the
+            message says what to use instead, without the password.
     """
+    shown = hide_password(text)
+    if not is_escaped(text):
+        raise StorageError(
+            f"got the storage {shown}, whose password contains an @, which would end it; write an "
+            "@ in a password as %40"
+        )
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
+        raise StorageError(
+            f"got the storage {shown}, expected a database URL such as sqlite:///moo-bnas.db or "
+            "postgresql+psycopg://user@host/name"
+        ) from None  # its message may repeat a part of the password
+    try:
+        for host in (url.host or "").split(","):
+            host.encode("idna")  # as whoever looks it up does
+    except UnicodeError:
+        raise StorageError(
+            f"got the storage {shown}, whose host can be no name of a machine; correct the host in "
+            "the URL"
+        ) from None
     backend = url.get_backend_name()
     if backend == "postgres":
         raise StorageError("got a storage of kind postgres://; write postgresql://")
@@ -112,11 +142,6 @@ def check_driver(url: URL) -> None:
             f"got a storage of kind {url.drivername}, expected sqlite, postgresql+psycopg or "
             "mysql+pymysql; correct the URL"
         )
-
-
-def with_driver(url: URL) -> URL:
-    """`url` with its driver named: SQLAlchemy has another default."""
-    backend = url.get_backend_name()
     return url.set(drivername=f"{backend}+{_DRIVERS[backend]}")
 
 
@@ -183,7 +208,7 @@ def readable(url: URL) -> URL:
     too; where it cannot, and there is none, nobody writes.
     """
     path = Path(url.database or "").absolute()
-    has_log = path.with_name(f"{path.name}-wal").exists()
+    has_log = os.path.exists(f"{path}-wal")
     if os.access(path, os.W_OK) and (has_log or os.access(path.parent, os.W_OK)):
         return url
     alone = not has_log and not os.access(path.parent, os.W_OK)
@@ -233,8 +258,16 @@ def _sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # the driver begins no transaction of its own
+        # Whoever can write to the file can put triggers and views into it that never end.
+        connection.set_progress_handler(
+            lambda: time.monotonic() > record.info.get("until", math.inf), _STEPS
+        )
         if "uri" not in url.query:
             connection.execute("PRAGMA journal_mode=WAL")
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def limit(connection: Connection, *_: Any) -> None:
+        connection.info["until"] = time.monotonic() + STATEMENT_TIMEOUT
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

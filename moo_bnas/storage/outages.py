@@ -1,4 +1,4 @@
-"""Waiting while a storage cannot be used: its server is away, or its file is locked."""
+"""Waiting while a storage cannot be used: its server is away, its file is locked, its disk full."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from moo_bnas.errors import StorageAwayError, StorageBusyError
+from moo_bnas.errors import (
+    ArtifactsFullError,
+    MooBnasError,
+    StorageAwayError,
+    StorageBusyError,
+)
 from moo_bnas.units import duration
 
 MAX_OUTAGE = 3600.0  # seconds that a server may be away before a process gives up
@@ -31,18 +36,25 @@ def waiting_out(
     The operation must be safe to repeat, also if it was committed and only the acknowledgement
     was lost.
     """
-    return _patient(operation, StorageAwayError)
+    return _patient(operation, StorageAwayError, "the storage")
 
 
 def waiting_for_room(
     operation: Callable[Parameters, Result],
 ) -> Callable[Parameters, Result]:
     """Repeats an operation while the server answers, and only asks to try again."""
-    return _patient(operation, StorageBusyError)
+    return _patient(operation, StorageBusyError, "the storage")
+
+
+def waiting_for_disk(
+    operation: Callable[Parameters, Result],
+) -> Callable[Parameters, Result]:
+    """Repeats an operation while the disk of the artifact store is full, up to `MAX_OUTAGE`."""
+    return _patient(operation, ArtifactsFullError, "the artifact store")
 
 
 def _patient(
-    operation: Callable[Parameters, Result], reason: type[StorageAwayError]
+    operation: Callable[Parameters, Result], reason: type[MooBnasError], what: str
 ) -> Callable[Parameters, Result]:
     @functools.wraps(operation)
     def patient(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
@@ -65,7 +77,7 @@ def _patient(
                 pause = min(2 * pause, _LONGEST_BUSY_PAUSE if is_busy else _LONGEST_PAUSE)
                 continue
             if logged:
-                log.warning("the storage is back after %s", duration(time.monotonic() - since))
+                log.warning("%s is back after %s", what, duration(time.monotonic() - since))
             return result
 
     return patient

@@ -332,7 +332,11 @@ def _refusal(study_name: str, recorded: Mapping[str, Any], code: Mapping[str, An
     if here != there:
         differs = f"evaluates by version {there} of its training code, and this one by {here}"
     else:
-        differs = "has another version of its network than the package that is installed here"
+        parts = [k for k in sorted({*recorded, *code}) if recorded.get(k) != code.get(k)]
+        differs = (
+            f"has another version of its {' and '.join(parts)} than the package that is installed "
+            "here"
+        )
     return (
         f"study {study_name!r} {differs}: accuracies would not be comparable; install what the "
         "other workers of the run have, or begin a run with another --study-name"

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, case, delete, o
 from moo_bnas.evaluation import PRECISIONS
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.engine import utc_now
-from moo_bnas.storage.records import CLAIMS_UNTIL
+from moo_bnas.storage.records import CLAIMS_UNTIL, Study
 from moo_bnas.storage.stored import damaged, parsed
 from moo_bnas.storage.tables import evaluations, queue
 
@@ -52,16 +52,16 @@ class Transitions:
         self._end_trial = move.values(state=bindparam("after"), datetime_complete=bindparam("at"))
 
     def next(
-        self, connection: Connection, study_id: int, fingerprints: Mapping[str, str]
+        self, connection: Connection, study: Study, fingerprints: Mapping[str, str]
     ) -> Row[Any] | None:
         """The waiting trial of a study that is to be claimed first, locked; see `_next_waiting`.
 
         None once the time for claims is over; see `Studies.close_claims`.
         """
-        row = connection.execute(self._next, {"study": study_id, **fingerprints}).first()
+        row = connection.execute(self._next, {"study": study.id, **fingerprints}).first()
         if row is None:
             return None
-        where = "a study of this storage"
+        where = f"study {study.name!r:.100}"
         until = parsed(row.claims_until or "null", where, CLAIMS_UNTIL)
         if until is not None:
             try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.trial import TrialState
-from sqlalchemy import and_, delete, func, insert, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, not_, or_, select, update
 
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype, SearchSpace, genotype_key
@@ -16,6 +16,9 @@ from moo_bnas.storage.outages import waiting_out
 from moo_bnas.storage.records import RESULTS, Candidate, Study, Trial, parse_run_key, trial_of
 from moo_bnas.storage.stored import check_queue, of_trial, parsed
 from moo_bnas.storage.tables import evaluations, queue
+
+ENQUEUED = "enqueued with Optuna; only the search makes trials"
+"""Why a trial was refused that somebody else added to a study."""
 
 
 class Trials:
@@ -56,7 +59,9 @@ class Trials:
                 .where(trials.c.study_id == study.id, trials.c.number >= first)
                 .order_by(trials.c.number)
             ).all()
-            distribution = distribution_to_json(CategoricalDistribution(space.ratios))
+            distributions = [
+                distribution_to_json(CategoricalDistribution(values)) for values in space.values
+            ]
             made = list(zip(ids, new, strict=True))
             connection.execute(
                 insert(self._db.trial_params),
@@ -68,7 +73,9 @@ class Trials:
                         "distribution_json": distribution,
                     }
                     for trial_id, c in made
-                    for gene, choice in zip(space.genes, c.genotype, strict=True)
+                    for gene, choice, distribution in zip(
+                        space.genes, c.genotype, distributions, strict=True
+                    )
                 ],
             )
             for trial_id, c in made:
@@ -194,9 +201,7 @@ class Trials:
         """
         trials = self._db.trials
         foreign = select(trials.c.trial_id, trials.c.number).where(
-            trials.c.study_id == study.id,
-            trials.c.state == TrialState.WAITING,
-            trials.c.trial_id.not_in(select(queue.c.trial_id).where(queue.c.study_id == study.id)),
+            trials.c.state == TrialState.WAITING, self._is_foreign(study)
         )
         with self._db.write() as connection:
             self._db.lock_study(connection, study.id, study.name)
@@ -207,9 +212,27 @@ class Trials:
                     .where(trials.c.trial_id == row.trial_id)
                     .values(state=TrialState.FAIL)
                 )
-                reason = "enqueued with Optuna; only the search makes trials"
-                self._db.add_attributes(connection, row.trial_id, {"fail_reason": reason})
+                self._db.add_attributes(connection, row.trial_id, {"fail_reason": ENQUEUED})
         return [row.number for row in rows]
+
+    @waiting_out
+    def enqueued(self, study: Study) -> dict[str, int]:
+        """How many trials somebody enqueued with Optuna: `waiting` ones, and refused: `fail`."""
+        trials = self._db.trials
+        known = {TrialState.WAITING: "waiting", TrialState.FAIL: "fail"}
+        with self._db.read() as connection:
+            rows = connection.execute(
+                select(trials.c.state, func.count().label("number"))
+                .where(trials.c.state.in_([*known]), self._is_foreign(study))
+                .group_by(trials.c.state)
+            ).all()
+        return dict.fromkeys(known.values(), 0) | {known[row.state]: row.number for row in rows}
+
+    def _is_foreign(self, study: Study) -> ColumnElement[bool]:
+        """The condition of trials of a study that the search did not make."""
+        trials = self._db.trials
+        ours = select(queue.c.trial_id).where(queue.c.study_id == study.id)
+        return (trials.c.study_id == study.id) & trials.c.trial_id.not_in(ours)
 
     @waiting_out
     def forget_deleted(self) -> None:

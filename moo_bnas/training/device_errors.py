@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 
-from moo_bnas.errors import DeviceError, DeviceMemoryError, MooBnasError
-
-# Messages of torch about a device for which it has no class of errors.
-_NO_MEMORY = re.compile(r"out of memory|DefaultCPUAllocator|bad_alloc|_ALLOC(ATION)?_FAILED")
-_NO_DEVICE = re.compile(r"CUDA error|CUDA driver error|cuDNN error|CUBLAS|HIP error")
+from moo_bnas.devices import device_error
+from moo_bnas.errors import DeviceError, MooBnasError
 
 Result = TypeVar("Result")
 
@@ -54,15 +50,4 @@ def _expected(device: str, error: Exception) -> MooBnasError | None:
     """The error to raise instead, without traceback; None if the error was not expected."""
     if isinstance(error, MooBnasError):
         return error.with_traceback(None)
-    said = next(iter(str(error).splitlines()), type(error).__name__)
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _NO_MEMORY.search(said):
-        return DeviceMemoryError(
-            f"{device} has not enough memory left: {said}; start fewer workers on it, or lower "
-            "[recipe] batch_size"
-        )
-    if isinstance(error, torch.AcceleratorError) or _NO_DEVICE.search(said):
-        return DeviceError(
-            f"{device} failed: {said}; start the worker again, and if it recurs, look at the "
-            "device or use another --device"
-        )
-    return None
+    return device_error(device, error)

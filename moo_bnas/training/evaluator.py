@@ -78,9 +78,7 @@ class Evaluator:
             DeviceError: If the device fails, or has no room for them.
         """
         if purpose not in self._loaded:
-            images = self._definition.data.load(
-                self._data_root, self._definition.recipe.seed, purpose
-            )
+            images = self._definition.images().load(self._data_root, self._definition.seed, purpose)
             size = self._network.image.size
             data = on_device(self.device, lambda: to_device(images, size, self._where))
             self._loaded[purpose] = images, data
@@ -114,7 +112,7 @@ class Evaluator:
             DeviceError: If the device fails in another way.
             Interrupted: Once `should_stop` says so.
         """
-        recipe = self._definition.recipe
+        recipe = self._definition.training()
         seed = candidate_seed(recipe.seed + repeat, genotype)
 
         def train() -> Evaluation:
@@ -247,7 +245,7 @@ class Evaluator:
         widths = self._space.widths_of(genotype, self._network.base_widths)
         specs = self._network.layers(widths, precision)
         torch.manual_seed(seed)
-        options = self._definition.network
+        options = self._definition.network_options()
         made: nn.Module = (self._network.module or build)(specs, options.binarizer)
         set_constants(made, options.binarizer_constants)
         return made
@@ -277,7 +275,7 @@ class Evaluator:
         }
         return Card(
             network=network.name,
-            binarizer=definition.network.binarizer,
+            binarizer=definition.network_options().binarizer,
             precision=precision,
             ratios=self._space.decode(genotype),
             widths=widths,

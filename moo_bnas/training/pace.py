@@ -39,7 +39,7 @@ def seconds_per_epoch(
 
     def build_one(genotype: Genotype) -> nn.Module:
         specs = network.layers(space.widths_of(genotype, network.base_widths), "binary")
-        made: nn.Module = (network.module or build)(specs, definition.network.binarizer)
+        made: nn.Module = (network.module or build)(specs, definition.network_options().binarizer)
         return made
 
     torch.manual_seed(0)

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
+from moo_bnas.cli import cli as cli_group
 from moo_bnas.definition import Definition
 from moo_bnas.driver.run import open_run
 from moo_bnas.evolution.space import Genotype
@@ -72,6 +74,26 @@ def test_runs_are_listed_compared_and_deleted(cli: Cli, storage: Storage) -> Non
     assert done.stdout.startswith("deleted: ")
     assert " trials of b, b.baselines" in done.stdout
     assert storage.studies.names() == ["a", "c"]
+
+
+def test_a_run_that_somebody_forged_is_named_beside_the_others(
+    storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with create_engine(storage.url).begin() as connection:
+        for statement, values in (
+            ("UPDATE studies SET study_name = :new WHERE study_name = 'b'", {"new": "b\nz\x1b[2J"}),
+            (
+                "UPDATE study_user_attributes SET value_json = '\"x\"' WHERE key = 'mode' AND "
+                "study_id = (SELECT study_id FROM studies WHERE study_name = 'c')",
+                {},
+            ),
+        ):
+            assert connection.execute(text(statement), values).rowcount == 1
+    cli_group.main(["runs", "--storage", storage.url], standalone_mode=False)
+    shown, said = capsys.readouterr()
+    assert [line.split()[0] for line in shown.splitlines()] == ["run", "a", r"b\nz\x1b[2J"]
+    assert said.startswith("c cannot be read here: study 'c' has 'x' as its mode, which moo-bnas")
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -263,18 +263,6 @@ def test_a_write_that_fails_says_how_much_is_needed_and_leaves_nothing(tmp_path:
     assert not [p for p in (tmp_path / "cache").iterdir() if p.is_dir()]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with room for 64 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
 @pytest.mark.parametrize("known", [True, False])
 def test_a_full_disk(small_disk: Path, monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
     if not known:  # another process fills it while this one writes

@@ -70,7 +70,7 @@ def test_devices_are_counted() -> None:
 
 
 def test_gpus_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moo_bnas.driver.local_workers._count_gpus", lambda: 2)
+    monkeypatch.setattr("moo_bnas.driver.local_workers.count_gpus", lambda: 2)
     assert local_devices(None, "auto") == ("cuda:0", "cuda:1")
     assert local_devices(3, "auto") == ("cuda:0", "cuda:1", "cuda:0")
     assert local_devices(2, "cuda:1") == ("cuda:1", "cuda:1")
@@ -79,6 +79,6 @@ def test_gpus_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_processes_of_one_worker_take_the_gpus_of_their_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("moo_bnas.driver.local_workers._count_gpus", lambda: 2)
+    monkeypatch.setattr("moo_bnas.driver.local_workers.count_gpus", lambda: 2)
     assert local_devices(None, "auto", processes=2) == ("auto",)
     assert local_devices(3, "auto", processes=2) == ("auto",) * 3

@@ -452,9 +452,16 @@ def test_trials_that_were_enqueued_with_optuna_are_refused_aloud(
     open_run(run.storage, "s", tiny, "pareto", 0)
     study = optuna.load_study(study_name="s", storage=run.storage.optuna)
     study.enqueue_trial(dict.fromkeys(tiny.make_space().genes, 1.0))
+    before = read_status(run.storage, "s")
+    assert before.counts == {"complete": 0, "running": 0, "waiting": 1, "fail": 0}
+    assert "1 waiting, 0 fail (1 enqueued with Optuna: the driver refuses it)" in before.as_text()
     with caplog.at_level(logging.WARNING):
         run.drive(tiny)
     assert caplog.text.count("refused trials 0, which were enqueued with Optuna") == 1
     states = [t.state.name for t in study.trials]
     assert states == ["FAIL"] + ["COMPLETE"] * 18
     assert "enqueued" in study.trials[0].user_attrs["fail_reason"]
+    after = read_status(run.storage, "s")
+    assert after.counts == {"complete": 18, "running": 0, "waiting": 0, "fail": 1}
+    assert (after.evaluations, after.total, after.enqueued) == (18, 18, 0)
+    assert "failed 1x: enqueued with Optuna; only the search makes trials" in after.as_text()

@@ -16,7 +16,7 @@ from typing import Annotated
 import pytest
 
 from moo_bnas import definition as definitions
-from moo_bnas.definition import Definition, SearchOptions, load_definition
+from moo_bnas.definition import Definition, load_definition
 from moo_bnas.driver.choosing import Choice
 from moo_bnas.driver.run import open_run
 from moo_bnas.errors import DefinitionError
@@ -26,6 +26,7 @@ from moo_bnas.recipe import CandidateRecipe, Recipe
 from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect
 from moo_bnas.results.status import read_status
+from moo_bnas.search_options import SearchOptions
 from moo_bnas.section import ADDED
 from moo_bnas.storage import Storage
 from tests.driving import final_driver, finals_of, search_driver, served

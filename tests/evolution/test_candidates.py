@@ -19,7 +19,7 @@ def _rng() -> np.random.Generator:
 
 def _drawn(candidates: Candidates, source: str, number: int) -> IntArray:
     if source == "mate":
-        return candidates.mate(candidates.uniform(), number, _rng())
+        return candidates.mate(candidates.uniform(6), number, _rng())
     drawn: IntArray = getattr(candidates, source)(number, _rng())
     return drawn
 
@@ -119,3 +119,26 @@ def test_a_search_of_one_genotype_asks_for_few_costs(model: Literal["gp", "none"
     found = search(lambda g: 50.0, cost, choices=[6] * 12, max_cost=1.0, model=model)
     assert [e.genotype for e in found.evaluations] == [(0,) * 12]
     assert len(calls) == len(set(calls)) < 1000
+
+
+def test_a_budget_asks_for_no_more_costs_than_are_needed() -> None:
+    counted: list[int] = []
+
+    def cost(genotypes: IntArray) -> FloatArray:
+        counted.append(len(genotypes))
+        found: FloatArray = 1.0 + genotypes.sum(axis=1)
+        return found
+
+    candidates = Candidates([6] * 12, [Budget(Cost("sum", "units", cost), 30.0)])
+    counted.clear()
+    assert len(candidates.random(17, np.random.default_rng(0))) == 17
+    # The sum of 12 genes has the mean 30, so about half of those drawn are within; a few draws of
+    # what is still missing do, and not 1,024 with all the steps of those that are narrowed.
+    assert sum(counted) < 100
+
+
+def test_uniform_genotypes_of_many_choices_are_spread_from_end_to_end() -> None:
+    candidates = Candidates([10**9, 6], [])
+    assert tuples(candidates.uniform(3)) == [(0, 0), (500_000_000, 5), (999_999_999, 5)]
+    assert tuples(candidates.uniform(16))[-1] == (999_999_999, 5)
+    assert tuples(Candidates([4, 3], []).uniform(16)) == [(0, 0), (1, 1), (2, 2), (3, 2)]

@@ -4,14 +4,18 @@ import csv
 import lzma
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import moo_bnas
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evolution.direct import search
+from moo_bnas.evolution.direct import SearchResult, search
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.evolution.space import Genotype
 from tests.evolution.test_algorithm import _accuracy
@@ -143,6 +147,10 @@ def test_on_a_table_of_training_runs_it_finds_what_enumeration_finds() -> None:
     [
         ({"choices": 6}, r"choices is 6, expected one integer of at least 1 per gene, as in"),
         ({"choices": None}, "choices is None, expected one integer"),
+        ({"choices": [10**9] * 2}, "choices are 2,000,000,000 of all .* give model='none', or"),
+        ({"accuracy": 3}, "accuracy is 3, expected a function of a genotype"),
+        ({"cost": None}, "cost is None, expected a function of a genotype"),
+        ({"accuracy": lambda g: 10**400}, r"the accuracy of \(0, 0\) is 10*, expected a number"),
         ({"mode": "Scalar"}, "mode is 'Scalar', expected 'scalar' or 'pareto'"),
         ({"choices": []}, r"choices is \[\], expected one integer"),
         ({"choices": [0, 3]}, r"choices is \[0, 3\], expected one integer"),
@@ -231,6 +239,19 @@ def test_without_a_reference_cost_the_best_is_the_most_accurate() -> None:
     assert found.best.genotype == (2, 2, 2, 2)
 
 
+def test_genes_may_have_very_many_choices() -> None:
+    found = search(
+        lambda g: 50.0 + g[0] / 1e9,
+        lambda g: 1.0 + sum(g),
+        choices=[10**9] * 2,
+        generations=2,
+        model="none",
+    )
+    assert len(found.evaluations) == 32
+    assert found.best.genotype == (10**9 - 1, 10**9 - 1)  # the uniform one comes first
+    assert found.estimates is None
+
+
 def test_a_budget_leaves_out_nothing_that_fits() -> None:
     found = search(_accuracy, lambda g: 1.0 + sum(g), choices=[4] * 4, generations=99, max_cost=7.0)
     within = {g for g in np.ndindex(4, 4, 4, 4) if 1 + sum(g) <= 7}
@@ -284,3 +305,42 @@ def test_known_accuracies_are_not_asked_for_again() -> None:
 def test_a_start_that_is_no_genotype_is_refused(start: object) -> None:
     with pytest.raises(DefinitionError, match=r"start is|accuracy of|to start with, which is not"):
         search(lambda g: 50.0, lambda g: 1.0, choices=[3] * 3, start=start)  # type: ignore[arg-type]
+
+
+def _sum(genotype: Genotype) -> float:
+    return 60.0 + sum(genotype) + genotype[0] / 7
+
+
+def _cost(genotype: Genotype) -> float:
+    return 1.0 + sum(g * g for g in genotype)
+
+
+def test_a_pool_finds_what_one_process_finds_in_any_order_of_results() -> None:
+    def of(**options: Any) -> SearchResult:
+        return search(_sum, _cost, choices=[6] * 4, population=8, generations=4, **options)
+
+    def backwards(function: Callable[[Genotype], Any], genotypes: Sequence[Genotype]) -> list[Any]:
+        return [function(g) for g in reversed(genotypes)]
+
+    alone = of()
+    assert of(map=backwards) == alone
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert of(map=pool.map) == alone
+    with pytest.raises(DefinitionError, match="map gave 0 results for 8 genotypes"):
+        of(map=lambda function, genotypes: [])
+
+
+def test_the_result_so_far_is_called_back_after_each_generation() -> None:
+    seen: list[SearchResult] = []
+    found = search(
+        lambda g: None if sum(g) == 0 else _sum(g),
+        _cost,
+        choices=[6] * 4,
+        population=8,
+        generations=4,
+        evaluations=28,
+        callback=seen.append,
+    )
+    assert [len(each.evaluations) for each in seen] == [7, 15, 23, 27]  # zeros failed
+    assert seen[-1] == found
+    assert all(each.evaluations == found.evaluations[: len(each.evaluations)] for each in seen)

@@ -47,3 +47,25 @@ def test_ratios_must_ascend() -> None:
 
 def test_the_papers_ratios() -> None:
     assert PAPER_RATIOS == (0.25, 0.5, 1, 2, 3, 4)  # Eq. 2
+
+
+def test_genes_may_have_values_of_their_own() -> None:
+    space = SearchSpace.of({"deep": (1, 2, 3), "wide": (8, 16)})
+    assert (space.genes, space.ratios, space.choices, space.size) == (
+        ("deep", "wide"),
+        (),
+        [3, 2],
+        6,
+    )
+    assert space.genotypes().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1]]
+    assert space.encode([3, 8]) == (2, 0)
+    assert space.decode((2, 0)) == (3, 8)
+    assert space.named((2, 1)) == {"deep": 3, "wide": 16}
+    with pytest.raises(DefinitionError, match="got value 8 of deep, expected .* one of 1, 2, 3"):
+        space.encode([8, 8])
+    with pytest.raises(DefinitionError, match="got 1 values, expected 2: one each for deep, wide"):
+        space.encode([1])
+    with pytest.raises(DefinitionError, match="got the genotype 0,2, expected 2 numbers"):
+        space.decode((0, 2))  # the third value is deep's
+    with pytest.raises(DefinitionError, match="values of gene wide must ascend .* got 8, 8"):
+        SearchSpace.of({"deep": (1,), "wide": (8, 8)})

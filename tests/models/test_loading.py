@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import moo_bnas
-from moo_bnas import networks
+from examples.own_network.own_network import two_convs
+from moo_bnas import networks, plugins
 from moo_bnas.definition import parse_definition
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.model_file import Model, read_model, to_bytes
@@ -24,7 +25,6 @@ from moo_bnas.recipe import Recipe
 from moo_bnas.task import FinalTask
 from moo_bnas.training.evaluator import Evaluator
 from tests.models.trained import digits_images, inputs_of, logits_of, trained
-from tests.own_network.own_network import two_convs
 
 VGG = "vgg_small dorefa"
 FORMS: tuple[Format, ...] = ("packed", "onnx", "torch")
@@ -55,9 +55,9 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Offer:
     """Installs one of these functions as the network `own`, or nothing."""
 
     def install(function: str | None) -> None:
-        group = networks.ENTRY_POINTS
+        group = networks.OWN.group
         there = [] if function is None else [EntryPoint("own", f"{__name__}:{function}", group)]
-        monkeypatch.setattr(networks, "entry_points", lambda group: EntryPoints(there))
+        monkeypatch.setattr(plugins, "entry_points", lambda group: EntryPoints(there))
 
     return install
 

@@ -77,6 +77,9 @@ def test_a_place_that_cannot_be_written_is_named(trained_path: Path, form: str) 
     assert ": File name too long; free disk space, fix the permissions" in refused(
         folder / ("x" * 300)
     )
+    (folder / "pipe").symlink_to("/dev/zero")
+    assert "it is a folder, a pipe or a device, expected a file" in refused(folder / "pipe")
+    (folder / "pipe").unlink()
     if sys.platform == "linux":  # where not even root may write
         assert re.match(r"cannot write /proc/x: .*; free disk space, fix", refused(Path("/proc/x")))
     assert [p.name for p in folder.iterdir()] == ["model.safetensors"]
@@ -95,6 +98,7 @@ def test_what_is_no_trained_network_is_refused(trained_path: Path) -> None:
     assert "incomplete or damaged" in refused(trained_path)
     trained_path.unlink()
     assert f"cannot read {trained_path}: No such file or directory; give" in refused(trained_path)
+    assert "cannot read .: Is a directory; give" in refused(Path())
     assert {p.name for p in packed.parent.iterdir()} == {packed.name, "moo_bnas_packed.py"}
 
 

@@ -36,7 +36,7 @@ def make_point(
         ratios=tuple(ratios),
         widths=widths,
         accuracy=accuracy,
-        costs={n: c.of(network, widths, precision) for n, c in definition.costs().items()},
+        costs=definition.subject().costs_of(ratios, precision),
         cost=cost,
         fitness=max(accuracy - 4 * cost / definition.reference_cost(), 0),
         on_front=on_front,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from moo_bnas.report.headline import headline
 from moo_bnas.results.points import Final, Report
+from moo_bnas.results.repeats import Confirmed
 
 KNEE = (0.25, 2, 0.25, 0.5, 2, 0.5)
 ONE, TWO = (1.0,) * 6, (2.0,) * 6
@@ -73,6 +74,30 @@ def test_the_whole_front_is_compared_with_uniform_widening(report: Report) -> No
     assert headline(replace(searched, points=better))[0].endswith(
         "; behind uniform 2x (by 8.4 ± 1.9 points) (on 1,000 validation images)."
     )
+
+
+def test_confirmed_networks_come_before_what_is_believed_of_the_front(report: Report) -> None:
+    # The knee beside uniform 1x, the most accurate network beside uniform 2x: 18 and 0.5 points
+    # ahead, where two standard errors are 1 and 1.
+    confirmed = {
+        (ratios, "binary"): Confirmed(mean, error, 3)
+        for ratios, mean, error in (
+            (ONE, 70.0, 0.4),
+            (KNEE, 88.0, 0.3),
+            (TWO, 90.5, 0.4),
+            ((1, 1, 2, 1, 1, 2), 91.0, 0.3),
+        )
+    }
+    searched = replace(report, finals=(), validation_images=360, confirmed=confirmed)
+    first, second = headline(searched)
+    assert first == (
+        "Trained again with other seeds, 2 networks are compared with the cheapest uniform network "
+        "that is not cheaper: 1 more accurate beyond the noise and 1 level within the noise (on "
+        "360 validation images)."
+    )
+    assert second.startswith("At no more FLOPs, the front is ")
+    once = {network: Confirmed(each.mean, None, 1) for network, each in confirmed.items()}
+    assert "cheaper: 2 compared by one run only (" in headline(replace(searched, confirmed=once))[0]
 
 
 def test_it_claims_no_more_than_there_is(report: Report, empty: Report) -> None:

@@ -29,11 +29,13 @@ from moo_bnas.driver.local_workers import LocalOptions, LocalWorkers
 from moo_bnas.driver.run import Run, open_run
 from moo_bnas.driver.search_loop import Driver
 from moo_bnas.errors import MooBnasError
-from moo_bnas.output import show
+from moo_bnas.output import aligned, show
 from moo_bnas.processes import here
 from moo_bnas.report.files import write
 from moo_bnas.report.terminal import as_table
+from moo_bnas.results.overview import HEADER, read_runs
 from moo_bnas.results.points import collect
+from moo_bnas.results.side_by_side import side_by_side
 from moo_bnas.results.status import read_status
 from moo_bnas.storage import Storage, training_of
 from moo_bnas.storage.checkpoints import Checkpoints
@@ -194,16 +196,21 @@ class Forged:
 
 
 def status(forged: Forged) -> None:
-    """What `moo-bnas status` does."""
+    """What `moo-bnas status` and `moo-bnas runs` do."""
+    rows, faults = read_runs(Storage(forged.url))
+    show(aligned([HEADER, *(row.cells() for row in rows)]))
+    show(aligned([("run", "fault"), *faults.items()]))
     found = read_status(Storage(forged.url), NAME)
     show(found.as_text())
     show(json.dumps(found.as_document()))
 
 
 def report(forged: Forged) -> None:
-    """What `moo-bnas report` does."""
+    """What `moo-bnas report` and `moo-bnas compare` do."""
     collected = collect(Storage(forged.url), NAME)
     show(as_table(collected))
+    if collected.search:
+        show(repr(side_by_side([collected, collected])))
     if repr(collected) not in forged.reported:  # drawing takes longer than all else here
         forged.reported.add(repr(collected))
         write(collected, forged.inside / "report")

@@ -3,17 +3,20 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from moo_bnas.errors import ArtifactsError, DefinitionError
+from moo_bnas.errors import ArtifactsError, ArtifactsFullError, DefinitionError
 from moo_bnas.evaluation import Artifact
+from moo_bnas.storage import outages
 from moo_bnas.storage.artifacts import (
     Artifacts,
     agree_on_artifacts,
@@ -75,7 +78,11 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["ftp://host", "s3://bucket/folder", "s3://", "gs:///", "", "a\\x1bb", "a\\0b"]
+    "wrong",
+    [
+        *("ftp://host", "s3://bucket/folder", "s3://", "s3:/bucket", "gs:bucket", "gs:///"),
+        *("", "a\\x1bb", "a\\0b"),
+    ],
 )
 def test_other_urls_are_refused(
     wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -212,9 +219,29 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 
     def full(self: Path, content: bytes) -> int:
         write_bytes(self, content[:3])
-        raise OSError(28, "No space left on device")
+        raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(ArtifactsError, match="could not write 7 bytes .* No space left on device"):
+    with pytest.raises(ArtifactsError, match="could not write 7 bytes .* Input/output error; make"):
         artifacts.put(b"weights")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_waited_for_unless_a_run_begins(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    artifacts, other = Artifacts(str(small_disk)), small_disk / "of somebody else"
+    other.write_bytes(bytes(60_000))
+
+    def make_room(seconds: float) -> None:
+        assert [path.name for path in small_disk.iterdir()] == [other.name]  # no part is left
+        other.unlink()
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=make_room)
+    monkeypatch.setattr(outages, "time", clock)
+    weights = bytes(30_000)
+    with pytest.raises(ArtifactsFullError, match="No space left on device; make room"):
+        artifacts.put_now(weights)
+    assert artifacts.get(artifacts.put(weights)) == weights
+    assert "could not write 30,000 bytes to the artifact store" in caplog.text
+    assert "the artifact store is back after" in caplog.text

