@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One thread per process: on a busy machine, two can be ten times slower than one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test test-slow lint dist clean
+.PHONY: demo test test-slow lint docs dist clean
 
 demo: .venv/installed
 	$(BIN)/moo-bnas run digits --mode pareto --confirm 4
@@ -31,6 +31,13 @@ lint: .venv/installed-test
 
 .venv/installed-test: .venv/installed
 	@$(BIN)/python -m pip install --quiet --editable '.[cifar10,test,dashboard,mysql,onnx,postgres,s3,server,tensorboard]'
+	@touch $@
+
+docs: .venv/installed-docs  # the documentation as a site: site/index.html; asks no other host for anything
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+.venv/installed-docs: .venv/installed
+	@$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@
 
 dist: .venv/installed  # what is published, built and checked: dist/

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from moo_bnas.data.cifar10 import Cifar10
 from moo_bnas.data.digits import Digits
@@ -81,6 +82,19 @@ def test_links_and_images_lead_somewhere(path: Path) -> None:
         target = path.parent / name if name else path
         assert target.exists(), link
         assert not anchor or anchor in anchors(target.read_text()), link
+
+
+def test_the_site_lists_every_page() -> None:
+    site = yaml.load((ROOT / "mkdocs.yml").read_text(), yaml.BaseLoader)  # noqa: S506 (our own file)
+    listed = [
+        page
+        for entry in site["nav"]
+        for pages in entry.values()
+        for page in ([pages] if isinstance(pages, str) else pages)
+    ]
+    made = {"index.md", "changelog.md", "contributing.md", "security.md", "commands.md", "api.md"}
+    assert len(listed) == len(set(listed))
+    assert set(listed) - made == {path.name for path in (ROOT / "docs").glob("*.md")}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=NAMES)
