@@ -51,4 +51,4 @@ dist: .venv/installed  # what is published, built and checked: dist/
 	rm -rf dist/.venv
 
 clean:  # keeps runs and storages, which may hold days of work
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,8 +9,10 @@ gives (as in `hatch_build.py`), or become plain text.
 from __future__ import annotations
 
 import html
+import inspect
 import os
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,30 +81,24 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
     context = click.Context(command, info_name=path)
     yield f"### {path}\n"
     yield f"```\n{' '.join([path, *command.collect_usage_pieces(context)])}\n```\n"
-    for paragraph in (command.help or "").split("\n\n"):
-        first, _, lines = paragraph.lstrip("\b\n").partition("\n")
-        example = paragraph.startswith("\b")  # click prints such a paragraph as it is
-        yield f"{first}\n\n```\n{_unindented(lines)}\n```\n" if example else f"{paragraph}\n"
-    parameters = command.get_params(context)
-    if rows := [row for each in parameters if (row := each.get_help_record(context))]:
-        yield "| option | meaning |\n|---|---|"
-        yield from (f"| `{_cell(option)}` | {_plain(_cell(meaning))} |" for option, meaning in rows)
-        yield ""
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(command.help or "")):
+        if paragraph.startswith("\b"):  # click prints such a paragraph as it is
+            title, lines = paragraph.removeprefix("\b\n").split("\n", 1)
+            yield f"{title}\n\n```\n{textwrap.dedent(lines)}\n```\n"
+        else:
+            yield f"{paragraph}\n"
+    for parameter in command.get_params(context):
+        option, meaning = parameter.get_help_record(context) or ("", "")
+        if meaning:
+            yield f"- `{option}`: {_plain(meaning)}"
+    yield ""
     if isinstance(command, click.Group):
         for name, below in command.commands.items():
             yield from _command(below, f"{path} {name}")
 
 
-def _unindented(lines: str) -> str:
-    return "\n".join(line.strip() for line in lines.splitlines())
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
 def _plain(text: str) -> str:
-    return html.escape(text, quote=False).replace("[", "\\[").replace("*", "\\*")
+    return html.escape(" ".join(text.split()), quote=False).replace("[", "\\[").replace("*", "\\*")
 
 
 def _api() -> Iterator[str]:

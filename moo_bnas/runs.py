@@ -149,7 +149,8 @@ def run(
     Args:
         definition: Name of a definition that comes with moo-bnas, path of a file, or the values
             that such a file would have.
-        storage: URL of the storage; it is made if it is missing.
+        storage: URL of the storage, by default `sqlite:///moo-bnas.db`; it is made if it is
+            missing.
         name: Name of the run; None: `<definition>-<mode>-s<seed>`.
         mode: `scalar`, Eq. 4 of the paper; or `pareto`, accuracy against cost.
         seed: Seed of the search.
@@ -203,7 +204,7 @@ def load_run(storage: str = _STORAGE, name: str | None = None) -> StoredRun:
     """A run that a storage holds.
 
     Args:
-        storage: URL of the storage.
+        storage: URL of the storage; by default `sqlite:///moo-bnas.db`.
         name: Name of the run; None: the latest.
 
     Raises:
