@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One thread per process: on a busy machine, two can be ten times slower than one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint dist clean
 
 demo: .venv/installed
 	$(BIN)/moo-bnas run digits --mode pareto --confirm 4
@@ -26,12 +26,22 @@ lint: .venv/installed-test
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "moo-bnas needs Python 3.11 or later; name one with make PYTHON=...")'
 	@echo "setting up .venv: some minutes, and 6 GB of disk, as torch is large"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --editable .
+	@$(BIN)/python -m pip install --quiet --editable '.[train]'
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	@$(BIN)/python -m pip install --quiet --editable '.[test,dashboard,mysql,onnx,postgres,s3,tensorboard]'
+	@$(BIN)/python -m pip install --quiet --editable '.[cifar10,test,dashboard,mysql,onnx,postgres,s3,server,tensorboard]'
 	@touch $@
+
+dist: .venv/installed  # what is published, built and checked: dist/
+	@$(BIN)/python -m pip install --quiet build twine
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m venv --clear dist/.venv
+	dist/.venv/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
+	cd dist && .venv/bin/moo-bnas definitions && .venv/bin/moo-bnas cost digits
+	rm -rf dist/.venv
 
 clean:  # keeps runs and storages, which may hold days of work
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

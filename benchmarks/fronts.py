@@ -35,8 +35,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from handed_out import train
-from kept import Kept
+from retraining import Bench
 
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.driver.run import make_search
@@ -95,16 +94,13 @@ class Found:
 def main() -> None:
     """Searches, trains again and prints."""
     options = parse()
-    definition, kept = load_definition(options.definition), Kept(options.keep)
+    definition = load_definition(options.definition)
+    bench = Bench(definition, options.data_root, options.keep)
     fresh = [definition.recipe.seed + k for k in range(1, options.seeds + 1)]
 
     @cache
     def trained(genotype: Genotype, seed: int) -> tuple[float, float]:
-        def run() -> dict[str, float]:
-            found = train(definition, options.data_root, "search", (genotype, seed))
-            return dict(zip(("validation", "test"), found, strict=True))
-
-        found = kept.values([definition.fingerprint("binary", ""), list(genotype), seed], run)
+        found = bench.train("search", True, genotype, seed)
         return found["validation"], found["test"]
 
     searches = [
@@ -148,7 +144,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--definition", default="digits", help="name or file; one without [parent]")
+    parser.add_argument("--definition", default="digits", help="name or file")
     parser.add_argument("--data-root", type=Path, default=Path("~/.cache/moo-bnas").expanduser())
     parser.add_argument("--searches", type=int, default=5, help="2 or more, with seeds from 0")
     parser.add_argument("--candidates", type=int, default=96, help="candidates of each search")
@@ -163,7 +159,7 @@ def searched(
     definition: Definition, seed: int, candidates: int, trained: Trained
 ) -> dict[str, Found]:
     """What the searches of one seed came to, by system."""
-    choices = [len(definition.space.ratios)] * len(definition.make_space().genes)
+    choices = definition.make_space().choices
     found = {}
     for model in ("gp", "none"):
         search = definition.search.model_copy(update={"model": model})

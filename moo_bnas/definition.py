@@ -6,12 +6,9 @@ worker needs no file of the driver's.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,14 +16,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from moo_bnas.data import DataSet, Own
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evaluation import PRECISIONS, Precision
+from moo_bnas.evaluation import Precision
 from moo_bnas.evaluators import EvaluatorOptions
 from moo_bnas.evolution.space import Genotype, SearchSpace
 from moo_bnas.faults import fault_line
 from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
 from moo_bnas.network_options import NetworkOptions
-from moo_bnas.networks import source_of
-from moo_bnas.networks.cost import COSTS
+from moo_bnas.networks.cost import LayerCost
+from moo_bnas.networks.latency import NO_TABLE, LatencyTable, costs_with, read_table
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
 from moo_bnas.reading import read_toml
@@ -54,6 +51,7 @@ class Definition(Section):
             binary candidates start with; without it they start from scratch.
         final: How chosen networks are trained in the end, on training and validation images.
         search: How long to search, and under which limits.
+        latency: Latencies of its layers, of a run that was given a table; it decides no accuracy.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -66,6 +64,7 @@ class Definition(Section):
     parent: ParentRecipe | None = None
     final: Recipe | None = None
     search: SearchOptions = SearchOptions()
+    latency: LatencyTable | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -98,6 +97,10 @@ class Definition(Section):
 
     @model_validator(mode="after")
     def _subject_is_sound(self) -> Definition:
+        if self.latency is None and self.search.needs_latencies:
+            raise ValueError(NO_TABLE)
+        if self.latency is not None and self.network is None:
+            raise ValueError("got a latency table without [network]; leave the table out")
         subject = self.subject()
         subject.check()
         for name in self.search.limits.keys() - subject.costs.keys():
@@ -130,11 +133,7 @@ class Definition(Section):
         return f"{named}{data}" + (f", scored by {scored}" if scored not in ("", named) else "")
 
     def training(self) -> CandidateRecipe:
-        """How moo-bnas trains candidates.
-
-        Raises:
-            DefinitionError: If an evaluator of another package scores them.
-        """
+        """How moo-bnas trains candidates; a DefinitionError if an evaluator scores them."""
         if self.recipe is None:
             raise self._has_evaluator()
         return self.recipe
@@ -160,7 +159,8 @@ class Definition(Section):
         if self.network is None and self.evaluator is not None:
             return OwnSpace(SearchSpace.of(self.space.genes), self.evaluator.costs())
         network = self.make_network()
-        return Widths(network, SearchSpace(network.genes, self.space.ratios), COSTS)
+        space = SearchSpace(network.genes, self.space.ratios)
+        return Widths(network, space, self._layer_costs())
 
     def make_space(self) -> SearchSpace:
         """The search space of this definition."""
@@ -170,12 +170,15 @@ class Definition(Section):
         """All that a candidate costs, by name; the first is the one that the search weighs."""
         if self.network is None and self.evaluator is not None:
             return self.evaluator.costs()
-        return COSTS
+        return self._layer_costs()
 
     @property
     def cost(self) -> AnyCost:
-        """What a search weighs accuracy against: FLOPs, or the first cost of an evaluator."""
+        """What a search weighs accuracy against."""
         return next(iter(self.costs().values()))
+
+    def _layer_costs(self) -> Mapping[str, LayerCost]:
+        return costs_with(self.latency, first=self.search.cost == "latency")
 
     def cost_range(self) -> tuple[float, float]:
         """Costs of the cheapest and of the most expensive candidate of the space."""
@@ -226,11 +229,7 @@ class Definition(Section):
         """
         found: dict[str, Any] = {"evaluation_version": EVALUATION_VERSION}
         if self.network is not None:
-            network = self.make_network()
-            layers = [network.layers(network.base_widths, precision) for precision in PRECISIONS]
-            specs = [[asdict(spec) for spec in each] for each in layers]
-            made = json.dumps([source_of(self.network.name), specs], sort_keys=True)
-            found["network"] = hashlib.sha256(made.encode()).hexdigest()
+            found["network"] = self.network.code_of(self.make_network())
         if self.evaluator is not None:
             found["evaluator"] = " ".join(self.evaluator.package().values())
         if isinstance(self.data, Own):
@@ -285,15 +284,7 @@ class Definition(Section):
             found["data"] = {k: v for k, v in self.data.identity().items() if k != "path"}
         if self.network is None:
             return found | {"genes": list(self.space.genes.items())}
-        network = self.make_network()
-        layers = network.layers(network.base_widths, precision)
-        found["network"] = {
-            **self.network.identity(),
-            "base_widths": network.base_widths,
-            "layers": [asdict(spec) for spec in layers],
-            "source": source_of(self.network.name),
-            "precision": precision,
-        }
+        found["network"] = self.network.identity_of(self.make_network(), precision)
         return found | {"ratios": self.space.ratios}
 
     def _scored_by(self) -> dict[str, Any]:
@@ -327,6 +318,8 @@ def load_definition(name_or_path: str) -> Definition:
                 raise DefinitionError(f"there is no file {name_or_path!r:.300}; {there}")
             raise DefinitionError(f"got the definition {name_or_path!r:.300}, {there}")
     values = read_toml(path, _MOST_BYTES)
+    if isinstance(table := values.get("latency"), str):
+        values["latency"] = read_table(path.parent / table).model_dump()
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)
     return parse_definition({"name": name, **values}, source=str(path))
 

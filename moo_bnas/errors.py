@@ -47,6 +47,12 @@ class VersionError(MooBnasError, RuntimeError):
     exit_code = EXIT_USAGE
 
 
+class MissingPackageError(MooBnasError, ImportError):
+    """A package that a task needs is not installed."""
+
+    exit_code = EXIT_USAGE
+
+
 class StudyHeldError(StorageError):
     """Another process drives the study."""
 
@@ -101,6 +107,10 @@ class DashboardError(MooBnasError, RuntimeError):
 
 class ImagesError(MooBnasError, RuntimeError):
     """The figures of a report cannot be drawn as images."""
+
+
+class ServerError(MooBnasError, RuntimeError):
+    """The private database server cannot be made, started or stopped."""
 
 
 class WorkersError(MooBnasError, RuntimeError):

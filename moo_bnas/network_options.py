@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from moo_bnas.networks import make_network
+from moo_bnas.evaluation import PRECISIONS, Precision
+from moo_bnas.networks import make_network, source_of
 from moo_bnas.networks.binarizers import BINARIZERS, Binarizer, check_binarizer
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
@@ -46,6 +50,24 @@ class NetworkOptions(Section):
         values = super().identity()
         values["binarizer_constants"] = self._binarizer().values or None
         return {key: value for key, value in values.items() if value is not None}
+
+    def identity_of(self, network: Network, precision: Precision) -> dict[str, Any]:
+        """What a fingerprint takes of it together with the layers of its network."""
+        layers = network.layers(network.base_widths, precision)
+        return {
+            **self.identity(),
+            "base_widths": network.base_widths,
+            "layers": [asdict(spec) for spec in layers],
+            "source": source_of(self.name),
+            "precision": precision,
+        }
+
+    def code_of(self, network: Network) -> str:
+        """A hash of the layers of the uniform 1x network, and of its source in another package."""
+        layers = [network.layers(network.base_widths, precision) for precision in PRECISIONS]
+        specs = [[asdict(spec) for spec in each] for each in layers]
+        made = json.dumps([source_of(self.name), specs], sort_keys=True)
+        return hashlib.sha256(made.encode()).hexdigest()
 
     @model_validator(mode="after")
     def _constants_are_of_the_binarizer(self) -> NetworkOptions:

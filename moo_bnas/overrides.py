@@ -8,6 +8,7 @@ from typing import Any
 
 from moo_bnas.definition import Definition, parse_definition
 from moo_bnas.errors import DefinitionError
+from moo_bnas.networks.latency import LatencyTable
 
 
 def override(definition: Definition, **search: Any) -> Definition:
@@ -15,6 +16,17 @@ def override(definition: Definition, **search: Any) -> Definition:
     values = definition.model_dump()
     values["search"].update({k: v for k, v in search.items() if v is not None})
     return parse_definition(values, source="options")
+
+
+def with_latency(definition: Definition, table: LatencyTable) -> Definition:
+    """The definition with another latency table.
+
+    Raises:
+        DefinitionError: Where a layer of its networks is missing in the table.
+    """
+    return parse_definition(
+        {**definition.model_dump(), "latency": table.model_dump()}, source="latency table"
+    )
 
 
 def with_keys(definition: Definition, settings: Sequence[str]) -> Definition:
@@ -33,6 +45,16 @@ def with_keys(definition: Definition, settings: Sequence[str]) -> Definition:
     for each in settings:
         _set(values, each)
     return parse_definition(values, source="options")
+
+
+def keys_of(definition: Definition) -> dict[str, Any]:
+    """All keys of a definition for people to read; of a latency table only which one it is."""
+    values = definition.model_dump(mode="json")
+    if definition.latency is None:
+        del values["latency"]
+    else:
+        values["latency"] = definition.latency.named()
+    return values
 
 
 def _set(values: dict[str, Any], text: str) -> None:

@@ -24,8 +24,9 @@ from moo_bnas.driver.local_workers import (
 from moo_bnas.driver.progress import Shown
 from moo_bnas.driver.run import check_run, default_name, open_run
 from moo_bnas.driver.search_loop import Driver
-from moo_bnas.errors import DefinitionError, StorageEmptyError
+from moo_bnas.errors import StorageEmptyError
 from moo_bnas.evolution.scoring import Mode
+from moo_bnas.extras import need
 from moo_bnas.overrides import override
 from moo_bnas.report.files import write
 from moo_bnas.results.points import Point, Report, collect
@@ -98,15 +99,11 @@ class StoredRun:
         is None or NaN.
 
         Raises:
-            DefinitionError: Where pandas is not installed.
+            MissingPackageError: Where pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise DefinitionError(
-                "trials() needs pandas, which is not installed; pip install 'moo-bnas[pandas]', or "
-                "use results().points"
-            ) from error
+        need("pandas", "trials()", "use results().points")
+        import pandas as pd
+
         study = self.storage.studies.open(self.name)
         subject = self.definition.subject()
         rows = []
@@ -170,6 +167,7 @@ def run(
             the stored run was begun with another definition.
         DataError: Where the data are missing or broken.
         StorageError: Where the storage cannot be used.
+        MissingPackageError: Where local workers would need torch, which is not installed.
         WorkersError: Where local workers keep failing.
     """
     made = override(as_definition(definition), **overrides)
@@ -177,6 +175,8 @@ def run(
     check_run(name, made, mode, seed)
     root = default_data_root(data_root)
     if workers != 0:
+        if made.evaluator is None:
+            need("torch", "a local worker", "give workers=0 for workers on other machines")
         check_local_device(device)
         if made.data is not None and not _is_stored(storage, name):
             made.data.load(root, made.seed, "search")  # faults of data leave no study behind

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from moo_bnas.evolution.space import PAPER_RATIOS, SearchSpace
 from moo_bnas.networks.cost import FLOPS, MEMORY
+from moo_bnas.networks.latency import LATENCY
 from moo_bnas.section import AtLeastOne, Positive, Section
 
 Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
@@ -63,9 +64,12 @@ class SearchOptions(Section):
         model: Model that screens candidates: `gp`, a Gaussian process that learns accuracies from
             the candidates so far; `none` leaves the choice to the genetic algorithm.
         trade_off: Lambda of Eq. 4.
+        cost: What the accuracy of networks is weighed against: `flops`, or `latency` by a table of
+            the definition.
         max_flops: Limit on FLOPs: no candidate above it is trained. The references (uniform and
             full-precision networks) are trained all the same.
         max_memory: The same limit on memory, in bits.
+        max_latency: The same limit on latency, in milliseconds.
         max_cost: The same limit on other costs, by the name of the cost: those that an evaluator
             of another package counts.
     """
@@ -79,8 +83,10 @@ class SearchOptions(Section):
     start_with: Annotated[tuple[_Values, ...], Field(strict=False)] = ()
     model: Literal["none", "gp"] = "none"
     trade_off: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4.0
+    cost: Literal["flops", "latency"] = "flops"
     max_flops: Positive | None = None
     max_memory: Positive | None = None
+    max_latency: Positive | None = None
     max_cost: dict[str, Positive] = Field(default_factory=dict)
 
     @property
@@ -90,7 +96,13 @@ class SearchOptions(Section):
         return every if self.max_evaluations is None else min(every, self.max_evaluations)
 
     @property
+    def needs_latencies(self) -> bool:
+        """Whether it asks for latencies, which take a table of the definition."""
+        return self.cost == "latency" or self.max_latency is not None
+
+    @property
     def limits(self) -> dict[str, float]:
         """The limits that are set, by the name of the cost."""
         given = {FLOPS.name: self.max_flops, MEMORY.name: self.max_memory}
+        given[LATENCY] = self.max_latency
         return {n: limit for n, limit in given.items() if limit is not None} | self.max_cost

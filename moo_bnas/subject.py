@@ -18,6 +18,7 @@ from moo_bnas.evolution.cost import Cost
 from moo_bnas.evolution.space import FloatArray, Genotype, IntArray, SearchSpace
 from moo_bnas.networks.cost import LayerCost
 from moo_bnas.networks.fitting import check_fit
+from moo_bnas.networks.latency import LATENCY, check_known
 from moo_bnas.networks.network import Network
 
 AnyCost = LayerCost | OwnCost
@@ -118,6 +119,8 @@ class Widths:
                     f"{gene} would have int({base} * {ratios[0]:g}) = 0 channels; raise "
                     "[network] base_width, or the smallest of [space] ratios"
                 )
+        if LATENCY in self.costs:
+            check_known(self.costs[LATENCY], network, self.space)
         if network.module is None:  # another package's module may do more than its specs say
             widest = [int(base * ratios[-1]) for base in network.base_widths]
             try:

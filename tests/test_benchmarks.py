@@ -225,7 +225,7 @@ def test_networks_chosen_among_a_few_are_trained_to_the_end_and_kept(tiny_path: 
     final = "[final]\nepochs = 2\nbatch_size = 128\nlearning_rate = 0.2\n"
     tiny_path.write_text(before + recipe + after.replace("epochs = 1", "epochs = 0", 1) + final)
     kept, script = tiny_path.parent / "kept", BENCHMARKS / "handed_out.py"
-    command = [sys.executable, script, "--definition", tiny_path, "--keep", kept]
+    command: list[str | Path] = [sys.executable, script, "--definition", tiny_path, "--keep", kept]
     command += ["--recipe", "final", "--final-epochs", "1", "--seeds", "2", "--json"]
     command += ["--searches", "1", "--candidates", "16", "--budgets", "1", "0.5*2"]
     command += ["--by", "estimate", "confirmed", "--shortlist", "2"]
@@ -245,6 +245,28 @@ def test_networks_chosen_among_a_few_are_trained_to_the_end_and_kept(tiny_path: 
         assert flops[tuple(within)] <= flops[(2,) * 6] / 2
         ahead = found[system, "test@0.5*2"] - found[system, "uniform_test@0.5*2"]
         assert found[system, "ahead@0.5*2"] == pytest.approx(ahead, abs=0.002)
+
+
+def test_fronts_are_trained_again(tmp_path: Path, tiny_path: Path) -> None:
+    few = ["--searches", "2", "--candidates", "12", "--redraws", "2", "--keep"]
+    kept_in = tmp_path / "kept"
+    script = [
+        sys.executable,
+        str(BENCHMARKS / "fronts.py"),
+        "--definition",
+        str(tiny_path),
+        "--json",
+    ]
+    done = subprocess.run([*script, *few, str(kept_in)], capture_output=True, text=True, check=True)
+    document = json.loads(done.stdout)
+    found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
+    for system in ("gp", "gp, half"):
+        ahead = found[system, "hypervolume"] - found["none", "hypervolume"]
+        assert found[system, "ahead_of_none"] == pytest.approx(ahead, abs=0.0002)
+    assert 0 <= found["gp", "knee_same"] <= found["gp", "knee_kept"] <= 1
+    # Every network that was trained again, twice, and those that the searches trained.
+    kept = len(list(kept_in.glob("*.json")))
+    assert kept > 2 * document["settings"]["trained_again"]
 
 
 def test_ranking_keeps_training_runs_and_prints_every_way(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from moo_bnas.cli.env import env
 from moo_bnas.cli.export import export
 from moo_bnas.cli.follow import follow
 from moo_bnas.cli.groups import Workflow
+from moo_bnas.cli.latency import latency
 from moo_bnas.cli.new import new
 from moo_bnas.cli.parent import parent
 from moo_bnas.cli.predict import predict
@@ -28,6 +29,7 @@ from moo_bnas.cli.report import report
 from moo_bnas.cli.run import run
 from moo_bnas.cli.runs import runs
 from moo_bnas.cli.status import status
+from moo_bnas.cli.storage import storage
 from moo_bnas.cli.train import train
 from moo_bnas.cli.worker import worker
 from moo_bnas.errors import DefinitionError, MooBnasError
@@ -52,8 +54,9 @@ def cli() -> None:
 
 
 for command in (
-    *(definitions, new, data, cost, run, worker, parent, status),
-    *(report, runs, compare, dashboard, delete, train, baseline, export, predict, env, follow),
+    *(definitions, new, data, cost, latency, run, worker, parent, status),
+    *(report, runs, compare, dashboard, delete, storage),
+    *(train, baseline, export, predict, env, follow),
 ):
     cli.add_command(command)
 

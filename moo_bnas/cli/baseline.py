@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moo_bnas.cli.driving import DriverOptions, resumable
+from moo_bnas.cli.driving import DriverOptions, resumable, serving
 from moo_bnas.cli.finishing import FinalOptions, final_options, open_final, train_all
 from moo_bnas.cli.options import general_options, parse_ratios
 
@@ -35,12 +35,12 @@ def baseline(final: FinalOptions, driver: DriverOptions, ratios: str | None) -> 
       moo-bnas baseline --ratios 1,4
     """
     given = None if ratios is None else parse_ratios(ratios)
-    with resumable():
+    with resumable(), serving(driver) as served:
         definition = final.definition()
         if definition is not None:
             _chosen(definition.make_space(), given)  # refuses them before anything is made
-        finals = open_final(final, driver, definition)
-        train_all(finals, _chosen(finals.definition.make_space(), given), final, driver)
+        finals = open_final(final, served, definition)
+        train_all(finals, _chosen(finals.definition.make_space(), given), final, served)
 
 
 def _chosen(space: SearchSpace, given: list[float] | None) -> list[Chosen]:

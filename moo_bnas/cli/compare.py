@@ -49,7 +49,6 @@ def compare(names: tuple[str, ...], storage_url: str, as_json: bool) -> None:
     lines = [("", *found.studies)]
     lines += [(key, *map(_text, values)) for key, values in found.differences.items()]
     lines += [(title, *values) for title, values in found.results.items()]
-    lines.append(("in the joint front", *map(str, found.joint)))
     show(aligned(lines))
 
 

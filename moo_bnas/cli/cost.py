@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from moo_bnas.cli.options import MOST, general_options, parse_ratios
+from moo_bnas.cli.named_network import NamedNetwork, network_options
+from moo_bnas.cli.options import general_options, parse_ratios
 from moo_bnas.output import aligned, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from moo_bnas.definition import Definition
     from moo_bnas.evaluation import Precision
     from moo_bnas.evolution.space import SearchSpace
@@ -20,28 +20,12 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="FLOPs and memory of a network, or of a definition's search space.")
-@click.argument("name", metavar="NETWORK|DEFINITION")
+@network_options
 @click.option(
     "--ratios",
     metavar="R,R,...",
     help="One expansion ratio per gene; a single one is used for all genes.  [default: 1 of a "
     "NETWORK; of a DEFINITION, an overview of its space]",
-)
-@click.option(
-    "--base-width", type=click.IntRange(1, 65536), help="Channels of the first layer at 1x."
-)
-@click.option("--image-size", type=click.IntRange(1, MOST), help="Height and width of the images.")
-@click.option("--channels", type=click.IntRange(1, MOST), help="Channels of the images.")
-@click.option("--classes", type=click.IntRange(2, MOST), help="Number of classes.")
-@click.option(
-    "--stem",
-    type=click.Choice(["imagenet", "small"]),
-    help="First layers of a resnet18.  [default: imagenet]",
-)
-@click.option(
-    "--downsampling",
-    type=click.Choice(["binary", "real"]),
-    help="Shortcuts of a resnet18 that change the shape.  [default: binary]",
 )
 @click.option(
     "--precision",
@@ -58,14 +42,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @general_options
 def cost(
-    name: str,
+    named: NamedNetwork,
     ratios: str | None,
-    base_width: int | None,
-    image_size: int | None,
-    channels: int | None,
-    classes: int | None,
-    stem: str | None,
-    downsampling: str | None,
     precision: Precision,
     published: bool,
     as_json: bool,
@@ -83,48 +61,19 @@ def cost(
       moo-bnas cost vgg_small --ratios 0.5,1,1,2,1,0.25
       moo-bnas cost digits
     """
-    from dataclasses import replace
-
     from moo_bnas.evolution.space import SearchSpace
-    from moo_bnas.networks import make_network
-    from moo_bnas.shipped import shipped
 
-    own: dict[str, object] = {
-        "--base-width": base_width,
-        "--image-size": image_size,
-        "--channels": channels,
-    }
-    own |= {"--classes": classes, "--stem": stem, "--downsampling": downsampling}
-    own |= {"--published": published or None}
-    if name in shipped() or name.endswith(".toml"):
-        from moo_bnas.definition import load_definition
-
-        definition = load_definition(name)
-        if given := [option for option, value in own.items() if value is not None]:
-            raise click.UsageError(
-                f"got {', '.join(given)} and the definition {name}, which says that itself; leave "
-                "them out"
-            )
+    definition = named.definition(published=published)
+    if definition is not None:
         if ratios is None:
             _show_space(definition, as_json)
         else:
             network, space = definition.make_network(), definition.make_space()
             _show_network(network, space, parse_ratios(ratios), precision, as_json, {})
         return
-    image = make_network(name).image
-    if stem == "small":
-        image = replace(image, size=32)
-    sizes = {"size": image_size, "channels": channels, "classes": classes}
-    image = replace(image, **{k: v for k, v in sizes.items() if v is not None})
-
-    def make(downsampling: str | None) -> Network:
-        return make_network(
-            name, image, base_width=base_width, stem=stem, downsampling=downsampling
-        )
-
-    network = make(downsampling)
+    network = named.make()
     space, chosen = SearchSpace(network.genes), parse_ratios("1" if ratios is None else ratios)
-    others = _published(name, make) if published else {}
+    others = _published(named) if published else {}
     _show_network(network, space, chosen, precision, as_json, others)
 
 
@@ -201,16 +150,19 @@ def _show_own_space(definition: Definition, as_json: bool) -> None:
     show(aligned(lines))
 
 
-def _published(name: str, make: Callable[[str | None], Network]) -> dict[str, float]:
+def _published(named: NamedNetwork) -> dict[str, float]:
     """FLOPs of the published networks, by name."""
     from moo_bnas.networks.published import PUBLISHED
 
-    if name != "resnet18":
+    if named.name != "resnet18":
         raise click.BadParameter(
-            f"got --published with {name}, expected resnet18, whose shape the published networks "
-            "have; leave --published out"
+            f"got --published with {named.name}, expected resnet18, whose shape the published "
+            "networks have; leave --published out"
         )
-    return {each.name: each.flops(make) for each in PUBLISHED}
+    return {
+        each.name: each.flops(lambda precision: replace(named, downsampling=precision).make())
+        for each in PUBLISHED
+    }
 
 
 def _show_network(
@@ -233,6 +185,7 @@ def _show_network(
             "raise --base-width"
         )
     specs = network.layers(widths, precision)
+    per_layer = {name: c.of_layers(specs) for name, c in COSTS.items()}
     layers: list[dict[str, Any]] = [
         {
             "name": layer.name,
@@ -241,9 +194,9 @@ def _show_network(
             "in_channels": int(layer.in_channels),
             "out_channels": int(layer.out_channels),
             "out_size": layer.out_size,
-            **{name: c.total([layer]) for name, c in COSTS.items()},
+            **{name: found[i] for name, found in per_layer.items()},
         }
-        for layer in specs
+        for i, layer in enumerate(specs)
     ]
     totals = {name: c.total(specs) for name, c in COSTS.items()}
     twin = FLOPS.of(network, network.base_widths, "full")

@@ -13,6 +13,7 @@ import click
 
 from moo_bnas.cli.options import general_options, storage_option
 from moo_bnas.errors import DashboardError
+from moo_bnas.extras import not_installed
 from moo_bnas.output import show
 
 if TYPE_CHECKING:
@@ -88,10 +89,7 @@ def dashboard(storage_url: str, host: str, port: int) -> None:
     try:
         from optuna_dashboard import wsgi
     except ImportError as error:
-        raise DashboardError(
-            "the dashboard needs the Python package optuna-dashboard, which is not installed; "
-            "pip install 'moo-bnas[dashboard]'"
-        ) from error
+        raise DashboardError(f"the dashboard needs {not_installed('optuna-dashboard')}") from error
     try:
         server = make_server(
             host,

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from moo_bnas.cli.options import (
     wait_option,
 )
 from moo_bnas.output import one_line, show
-from moo_bnas.passwords import STORAGE_VARIABLE
+from moo_bnas.passwords import STORAGE_VARIABLE, hide_password
 
 if TYPE_CHECKING:
     from moo_bnas.data import Purpose
@@ -33,6 +33,25 @@ if TYPE_CHECKING:
     from moo_bnas.driver.display import Display
     from moo_bnas.driver.local_workers import LocalOptions, LocalWorkers
     from moo_bnas.storage import Storage, Study
+
+
+SERVER_FOLDER = Path("moo-bnas-server")
+"""Folder of the private database server, in the current folder as the default storage is."""
+
+
+def _check_host(context: click.Context, parameter: click.Parameter, host: str | None) -> str | None:
+    if host == "":
+        raise click.BadParameter("got nothing, expected an address or name of this machine")
+    return host
+
+
+serve_host_option = click.option(
+    "--serve-host",
+    metavar="ADDRESS",
+    callback=_check_host,
+    help="With --serve: address or name of this machine to listen on, for workers elsewhere.  "
+    "[default: 127.0.0.1, this machine only]",
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +68,8 @@ class DriverOptions:
         heartbeat: Seconds between two signs of life, of the driver and of its workers.
         data_root: Folder of data sets.
         out: Folder of what is written; None: the default for the run.
+        serve: Whether to start a database server, which is the storage then.
+        serve_host: Address for that server to listen on; None: the loopback interface.
     """
 
     storage_url: str
@@ -60,6 +81,8 @@ class DriverOptions:
     heartbeat: float
     data_root: Path
     out: Path | None
+    serve: bool
+    serve_host: str | None
 
     def __post_init__(self) -> None:
         """Refuses a device that this machine does not have, before anything is made."""
@@ -76,12 +99,15 @@ class DriverOptions:
 
         Raises:
             DataError: If they are missing or broken.
+            MissingPackageError: If local workers have no torch.
         """
         from moo_bnas.errors import StorageEmptyError
         from moo_bnas.storage import Storage
 
         if self.workers == 0:
             return
+        if definition.evaluator is None:
+            self.check_torch()
         try:
             if Storage(self.storage_url, wait=self.wait).studies.find(name) is not None:
                 return
@@ -106,6 +132,17 @@ class DriverOptions:
             processes=processes,
             artifacts_url=self.artifacts_url,
         )
+
+    def check_torch(self) -> None:
+        """Refuses local workers where there is no torch.
+
+        Raises:
+            MissingPackageError: If there are to be any.
+        """
+        from moo_bnas.extras import need
+
+        if self.workers != 0:
+            need("torch", "a local worker", "give --workers 0 for workers on other machines")
 
 
 def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any]:
@@ -138,7 +175,49 @@ def driver_options(*, study: str, workers: str, out: str) -> Callable[[Any], Any
             metavar="FOLDER",
             help=f"{out}  [default: runs/<study>]",
         ),
+        click.option(
+            "--serve",
+            is_flag=True,
+            help=f"Start a private PostgreSQL in {SERVER_FOLDER}/, as the storage of all runs of "
+            "this folder; it stops with the last command that has this option.",
+        ),
+        serve_host_option,
     )
+
+
+@contextmanager
+def serving(driver: DriverOptions) -> Iterator[DriverOptions]:
+    """With --serve, a database server runs during the block, and is the storage."""
+    if driver.serve_host is not None and not driver.serve:
+        raise click.UsageError("got --serve-host without --serve; give both")
+    if not driver.serve:
+        yield driver
+        return
+    from moo_bnas.driver import server
+
+    given = click.get_current_context().get_parameter_source("storage_url")
+    with server.serving(SERVER_FOLDER, driver.serve_host or server.LOOPBACK) as url:
+        if given is not click.core.ParameterSource.DEFAULT and driver.storage_url != url:
+            raise click.UsageError(
+                f"got --serve and the storage {hide_password(driver.storage_url)}; give one of "
+                f"them, and unset {STORAGE_VARIABLE} if it names that storage"
+            )
+        announce_server(url)
+        yield replace(driver, storage_url=url)
+
+
+def announce_server(url: str) -> None:
+    """Prints where a server is, without its password, and where its whole URL is."""
+    place = shlex.quote(str(server_url_file()))
+    notify(f"serving {hide_password(url)}; for other commands and machines:")
+    notify(f'  export {STORAGE_VARIABLE}="$(cat {place})"')
+
+
+def server_url_file() -> Path:
+    """The file that has the URL of the server of this folder."""
+    from moo_bnas.driver.server import url_file
+
+    return url_file(SERVER_FOLDER.absolute())
 
 
 @contextmanager

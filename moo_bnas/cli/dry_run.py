@@ -23,12 +23,15 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
     Raises:
         DefinitionError: Where the run could not be made.
         DataError: Where its data are missing or broken.
+        MissingPackageError: If torch is not installed.
     """
     from moo_bnas.driver.local_workers import check_local_device, local_devices
     from moo_bnas.driver.run import check_run, default_name, make_search
+    from moo_bnas.extras import need
     from moo_bnas.passwords import hide_password
 
     check_local_device(driver.device)  # with --workers 0, too: the pace is measured here
+    need("torch", "--dry-run, which trains to measure the pace,")
     definition, mode, seed = search.definition(), search.mode, search.seed
     name = driver.study_name or default_name(definition, mode, seed)
     check_run(name, definition, mode, seed)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import click
 
 from moo_bnas.cli.options import general_options
+from moo_bnas.extras import EXTRAS
 from moo_bnas.output import show
 
 _PACKAGES = (
-    *("moo-bnas", "torch", "torchvision", "numpy", "scikit-learn", "pymoo", "optuna", "sqlalchemy"),
-    *("pydantic", "safetensors", "plotly", "pillow", "click", "rich"),
-    *("psycopg", "pymysql", "boto3", "google-cloud-storage", "optuna-dashboard", "onnx"),
-    *("onnxruntime", "tensorboard", "kaleido"),
+    *("moo-bnas", "numpy", "scipy", "scikit-learn", "pymoo", "optuna", "sqlalchemy", "pydantic"),
+    *("safetensors", "plotly", "pillow", "click", "rich", *EXTRAS),
 )
 
 
@@ -53,7 +52,7 @@ def _devices() -> str:
     try:
         import torch
     except (ImportError, OSError) as error:  # OSError: one of its libraries is missing
-        return f"torch cannot be imported: {error}"
+        return f"none: torch cannot be imported ({error})"
     if not torch.cuda.is_available():
         return f"cpu (torch was built for CUDA {torch.version.cuda or 'none'})"
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

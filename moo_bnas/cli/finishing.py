@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from moo_bnas.driver.finals import Chosen, Finals
     from moo_bnas.driver.progress import FinalProgress
     from moo_bnas.storage import Trial
+    from moo_bnas.subject import AnyCost
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def open_final(
 
     if driver.out is not None:
         make_folder(driver.out)  # before a storage is made for nothing
+    driver.check_torch()  # before a study is made for nothing, too
     artifacts = driver.artifacts_url
     if create and given is not None:
         driver.check_data(given, driver.study_name or default_name(given), "final")
@@ -167,20 +169,20 @@ def train_all(
     if events:
         for title, trial in zip(titles, trials, strict=True):
             events.end(title, trial)
-    show(_table(titles, trials, paths))
+    show(_table(finals.definition.cost, titles, trials, paths))
     written = write(collect(finals.storage, finals.run.name), default_out(finals.run.name))
     show("\n" + listing("the report is up to date", written))
 
 
-def _table(titles: Sequence[str], trials: Sequence[Trial], paths: Sequence[Path]) -> str:
-    from moo_bnas.units import quantity
-
+def _table(
+    cost: AnyCost, titles: Sequence[str], trials: Sequence[Trial], paths: Sequence[Path]
+) -> str:
     wide = max(len(title) for title in [*titles, "network"])
-    lines = [f"{'network':<{wide}}  {'test top-1':>10}  {'top-5':>8}  {'FLOPs':>9}  model"]
+    lines = [f"{'network':<{wide}}  {'test top-1':>10}  {'top-5':>8}  {cost.title:>9}  model"]
     for title, trial, path in zip(titles, trials, paths, strict=True):
         found = trial.result
         lines.append(
             f"{title:<{wide}}  {found.accuracy:>8.2f} %  {found.top5:>6.2f} %  "
-            f"{quantity(trial.costs['flops']):>9}  {path}"
+            f"{cost.amount(trial.costs[cost.name]):>9}  {path}"
         )
     return "\n".join(lines)

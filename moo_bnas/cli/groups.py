@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 WORKFLOW = {
-    "Begin": ("definitions", "new", "data", "cost"),
+    "Begin": ("definitions", "new", "data", "cost", "latency"),
     "Search": ("run", "worker", "parent", "status"),
-    "Look at runs": ("report", "runs", "compare", "dashboard", "delete"),
+    "Look at runs": ("report", "runs", "compare", "dashboard", "delete", "storage"),
     "From a front to a network": ("train", "baseline", "export", "predict"),
     "Help": ("env",),
 }

@@ -26,6 +26,9 @@ LEVELS = ("debug", "info", "warning", "error")
 MOST = 2**31 - 1
 """The greatest number that any option takes."""
 
+LATENCIES = MappingProxyType({"ms": 1.0, "us": 1e-3, "s": 1e3})
+"""Units of latencies, in milliseconds."""
+
 
 class Numbers(click.FloatRange):
     """Finite numbers of a range; `click.FloatRange` takes what is not a number, too."""
@@ -53,7 +56,8 @@ class Amounts(Numbers):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The amount that a text stands for."""
-        units = "|".join(map(re.escape, self._units))
+        # The longest first: in `5s` the s is the unit, not a plural.
+        units = "|".join(map(re.escape, sorted(self._units, key=len, reverse=True)))
         found = re.fullmatch(rf"\s*(\S*?)\s*([kKMG]?)({units})s?\s*", str(value))
         try:
             number = float(found[1]) if found else math.nan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from moo_bnas.cli.driving import DriverOptions, resumable
+from moo_bnas.cli.driving import DriverOptions, resumable, serving
 from moo_bnas.cli.options import general_options
 from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
 from moo_bnas.output import show
@@ -24,18 +24,18 @@ def parent(search: RunOptions, driver: DriverOptions) -> None:
     Example:
       moo-bnas parent vgg_small_cifar10_fast
     """
-    with resumable():
+    definition = search.definition()  # refused before a server is started for nothing
+    with resumable(), serving(driver) as served:
         from moo_bnas.driver.search_loop import Driver
 
-        definition = search.definition()
         definition.training()  # an evaluator of another package has no parent
         if definition.parent is None:
             raise click.UsageError(
                 f"definition {definition.name} has no [parent]: its candidates begin from "
                 "scratch, and there is nothing to train ahead; search with `moo-bnas run`"
             )
-        opened, folder = open_search(search, driver)
-        trial = drive_search(opened, folder, driver, Driver.make_parent)
+        opened, folder = open_search(search, served)
+        trial = drive_search(opened, folder, served, Driver.make_parent)
         if trial is not None:
             found = trial.result
             show(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moo_bnas.cli.driving import DriverOptions, resumable
+from moo_bnas.cli.driving import DriverOptions, resumable, serving
 from moo_bnas.cli.dry_run import dry_run
 from moo_bnas.cli.options import MOST, default_out, general_options
 from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
@@ -83,22 +83,23 @@ def run(
     if is_dry:
         dry_run(search, driver)
         return
-    with resumable():
+    search.definition()  # refused before a server is started for nothing
+    with resumable(), serving(driver) as served:
         if not seeds:
-            _run(search, driver, confirm, confirm_seeds)
+            _run(search, served, confirm, confirm_seeds)
             return
         from moo_bnas.output import write_whole
         from moo_bnas.report.files import make_folder
         from moo_bnas.results.seeds import joined
 
-        stem = driver.study_name or f"{search.definition().name}-{search.mode}"
-        folder = driver.out or default_out(f"{stem}-seeds")
+        stem = served.study_name or f"{search.definition().name}-{search.mode}"
+        folder = served.out or default_out(f"{stem}-seeds")
         make_folder(folder)
         reports = []
         for seed in seeds:
             name = f"{stem}-s{seed}"
-            out: Path | None = None if driver.out is None else driver.out / name
-            one, its_driver = replace(search, seed=seed), replace(driver, study_name=name, out=out)
+            out: Path | None = None if served.out is None else served.out / name
+            one, its_driver = replace(search, seed=seed), replace(served, study_name=name, out=out)
             reports.append(_run(one, its_driver, confirm, confirm_seeds))
         together = joined(reports)
         path = folder / "seeds.json"

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
-from moo_bnas.cli.options import MOST, Amounts, Numbers, default_out, options_as, parse_ratios
+from moo_bnas.cli.options import (
+    LATENCIES,
+    MOST,
+    Amounts,
+    Numbers,
+    PathType,
+    default_out,
+    options_as,
+    parse_ratios,
+)
 from moo_bnas.output import one_line, show
 
 if TYPE_CHECKING:
@@ -43,8 +52,11 @@ class RunOptions:
         seed: Seed of the search.
         model: Model that screens candidates: gp or none.
         trade_off: Lambda of the fitness.
+        cost: What accuracy is weighed against: flops or latency.
+        latency_table: File of a latency table.
         max_flops: Limit on the FLOPs of a candidate.
         max_memory: Limit on the memory of a candidate, in bits.
+        max_latency: Limit on the latency of a candidate, in milliseconds.
         settings: `SECTION.KEY=VALUE` for any other key of the definition.
     """
 
@@ -61,8 +73,11 @@ class RunOptions:
     seed: int
     model: str | None
     trade_off: float | None
+    cost: str | None
+    latency_table: Path | None
     max_flops: float | None
     max_memory: float | None
+    max_latency: float | None
     settings: tuple[str, ...]
 
     def definition(self) -> Definition:
@@ -72,10 +87,14 @@ class RunOptions:
             DefinitionError: Where it is missing or wrong.
         """
         from moo_bnas.definition import load_definition
-        from moo_bnas.overrides import override, with_keys
+        from moo_bnas.networks.latency import read_table
+        from moo_bnas.overrides import override, with_keys, with_latency
 
+        definition = load_definition(self.definition_name)
+        if self.latency_table is not None:
+            definition = with_latency(definition, read_table(self.latency_table))
         return override(
-            with_keys(load_definition(self.definition_name), self.settings),
+            with_keys(definition, self.settings),
             population=self.population,
             generations=self.generations,
             schedule=self.schedule,
@@ -85,8 +104,10 @@ class RunOptions:
             start_with=[parse_ratios(text) for text in self.start_with] or None,
             model=self.model,
             trade_off=self.trade_off,
+            cost=self.cost,
             max_flops=self.max_flops,
             max_memory=self.max_memory,
+            max_latency=self.max_latency,
         )
 
 
@@ -101,7 +122,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(["scalar", "pareto"]),
             default="pareto",
             show_default=True,
-            help="scalar: the paper's fitness (GA); pareto: accuracy against FLOPs (NSGA-II).",
+            help="scalar: the paper's fitness (GA); pareto: accuracy against cost (NSGA-II).",
         ),
         click.option(
             "--population", type=click.IntRange(2, MOST), help="Candidates per generation."
@@ -167,6 +188,17 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Weight of the cost in the fitness: lambda of Eq. 4.",
         ),
         click.option(
+            "--cost",
+            type=click.Choice(["flops", "latency"]),
+            help="What accuracy is weighed against; latency needs --latency-table.",
+        ),
+        click.option(
+            "--latency-table",
+            type=PathType(),
+            metavar="FILE",
+            help="Latencies of layers, as `moo-bnas latency` measured them; stored with the run.",
+        ),
+        click.option(
             "--max-flops",
             type=Amounts({"FLOPs": 1}),
             metavar="X",
@@ -177,6 +209,12 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=Amounts({"bit": 1, "B": 8}),
             metavar="X",
             help="Train no candidate above this many bits of weights, such as 40kbit or 5kB.",
+        ),
+        click.option(
+            "--max-latency",
+            type=Amounts(LATENCIES),
+            metavar="X",
+            help="Train no candidate above this latency, such as 0.5ms; needs --latency-table.",
         ),
         click.option(
             "--set",
@@ -240,4 +278,9 @@ def drive_search(
         announce(run.storage, run.study, run.study, local)
         workers = LocalWorkers(run.study.name, local)
         with working(workers) as display:
-            return task(Driver(run, workers, display.show, renew_lease))
+            done = task(Driver(run, workers, display.show, renew_lease))
+        if options.serve:
+            from moo_bnas.driver.server import let_workers_leave
+
+            let_workers_leave(run.storage, run.study)
+        return done

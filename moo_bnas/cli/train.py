@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moo_bnas.cli.driving import DriverOptions, resumable
+from moo_bnas.cli.driving import DriverOptions, resumable, serving
 from moo_bnas.cli.finishing import FinalOptions, final_options, open_final, train_all
-from moo_bnas.cli.options import MOST, Amounts, general_options, parse_ratios
+from moo_bnas.cli.options import LATENCIES, MOST, Amounts, general_options, parse_ratios
 
 if TYPE_CHECKING:
     from moo_bnas.driver.finals import Finals
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     help="The most accurate network of the search with at most X FLOPs, such as 12M.",
 )
 @click.option(
+    "--max-latency",
+    type=Amounts(LATENCIES),
+    metavar="X",
+    help="The same by latency, such as 0.5ms, of a run that has a latency table.",
+)
+@click.option(
     "--ratios",
     metavar="R,R,...",
     help="Any network: one expansion ratio per gene; a single one is used for all genes.",
@@ -49,6 +55,7 @@ def train(
     best: bool,
     knee: bool,
     max_flops: float | None,
+    max_latency: float | None,
     ratios: str | None,
     precision: Precision,
 ) -> None:
@@ -68,25 +75,24 @@ def train(
         "--best": best,
         "--knee": knee,
         "--max-flops": max_flops is not None,
+        "--max-latency": max_latency is not None,
         "--ratios": ratios is not None,
     }
     if sum(ways.values()) != 1:
         got = " and ".join(way for way, is_given in ways.items() if is_given) or "none"
-        raise click.UsageError(
-            f"got {got}, expected one of --trial, --best, --knee, --max-flops and --ratios"
-        )
+        raise click.UsageError(f"got {got}, expected one of {', '.join(ways)}")
     if precision == "full" and ratios is None:
         raise click.UsageError("got --precision full, which goes with --ratios only")
-    with resumable():
+    with resumable(), serving(driver) as served:
         given = final.definition()
         if given is not None and ratios is not None:
             _encode(given.make_space(), ratios)  # refuses them before anything is made
-        finals = open_final(final, driver, given, create=ratios is not None)
+        finals = open_final(final, served, given, create=ratios is not None)
         if ratios is not None:
             genotype = _encode(finals.definition.make_space(), ratios)
         else:
-            genotype = _searched(finals, trial, best, max_flops)
-        train_all(finals, [(genotype, precision)], final, driver)
+            genotype = _searched(finals, trial, best, max_flops, max_latency)
+        train_all(finals, [(genotype, precision)], final, served)
 
 
 def _encode(space: SearchSpace, ratios: str) -> Genotype:
@@ -94,13 +100,23 @@ def _encode(space: SearchSpace, ratios: str) -> Genotype:
     return space.encode(given * len(space.genes) if len(given) == 1 else given)
 
 
-def _searched(finals: Finals, trial: int | None, best: bool, max_flops: float | None) -> Genotype:
+def _searched(
+    finals: Finals,
+    trial: int | None,
+    best: bool,
+    max_flops: float | None,
+    max_latency: float | None,
+) -> Genotype:
     """The network of the search that the options name; without any of them, the knee."""
     from moo_bnas.driver.choosing import Choice
+    from moo_bnas.networks.cost import FLOPS
+    from moo_bnas.networks.latency import LATENCY
 
     choice = Choice(finals.storage, finals.run)
     if trial is not None:
         return choice.trial(trial)
     if max_flops is not None:
-        return choice.within(max_flops)
+        return choice.within(FLOPS.name, max_flops)
+    if max_latency is not None:
+        return choice.within(LATENCY, max_latency)
     return choice.best() if best else choice.knee()

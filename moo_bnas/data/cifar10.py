@@ -14,6 +14,7 @@ from moo_bnas.data.cache import Entry, Source, identity, open_entry
 from moo_bnas.data.image_data import ImageData, Purpose, Split, share_out
 from moo_bnas.data.options import AmountOption, PathOption
 from moo_bnas.errors import DataError
+from moo_bnas.extras import need
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.section import AtLeastOne, Section
 
@@ -86,7 +87,9 @@ class Cifar10(Section):
 
         Raises:
             DataError: If the download fails.
+            MissingPackageError: If torchvision is not installed.
         """
+        need("torchvision", "CIFAR-10")
         from torchvision.datasets import CIFAR10
 
         folder = root / self.path
@@ -129,6 +132,7 @@ def _read(folder: Path, train: bool) -> tuple[NDArray[np.int64], list[NDArray[np
     Raises:
         DataError: If a file is missing, cannot be read, or has another MD5 sum.
     """
+    need("torchvision", "CIFAR-10")
     from torchvision.datasets import CIFAR10  # slow to import, needed only to fill the cache
     from torchvision.datasets.utils import check_integrity
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from moo_bnas.definition import Definition, stored_definition
-from moo_bnas.errors import StorageError
+from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.results.estimates import believed, measured_elsewhere
 from moo_bnas.results.points import Point, Searched, searched
@@ -61,20 +61,32 @@ class Choice:
         """
         return self._genotype(self._finished().knee)
 
-    def within(self, max_flops: float) -> Genotype:
-        """The most accurate network of at most so many FLOPs; of equal ones the cheapest.
+    def within(self, cost: str, limit: float) -> Genotype:
+        """The most accurate network of at most so much of a cost; of equal ones the cheapest.
+
+        Args:
+            cost: Name of the cost.
+            limit: Highest cost of the network.
 
         Raises:
+            DefinitionError: Where the run has no such cost.
             StorageError: Where there is none, or no candidate is finished.
         """
-        points = self._finished().points
-        within = [p for p in points if p.cost <= max_flops]
-        if not within:
-            raise StorageError(
-                f"no searched network of {self._name!r} has at most {max_flops:g} FLOPs; the "
-                f"cheapest has {min(p.cost for p in points):g}"
+        costs = self._definition.costs()
+        if cost not in costs:
+            raise DefinitionError(
+                f"the run {self._name!r} has no {cost}, which takes a latency table; choose in "
+                "another way"
             )
-        return self._genotype(max(within, key=lambda p: (p.believed, -p.cost)))
+        points = self._finished().points
+        within = [p for p in points if p.costs[cost] <= limit]
+        if not within:
+            what = f"{costs[cost].unit} {costs[cost].title}".strip()
+            raise StorageError(
+                f"no searched network of {self._name!r} has at most {limit:g} {what}; the cheapest "
+                f"has {min(p.costs[cost] for p in points):g}"
+            )
+        return self._genotype(max(within, key=lambda p: (p.believed, -p.costs[cost])))
 
     def _finished(self) -> Searched:
         estimates = believed(self._definition, [*self._trials, *self._elsewhere])

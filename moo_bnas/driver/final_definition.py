@@ -50,8 +50,7 @@ def find_run(
     run = storage.studies.open(name)
     if given is not None:
         # How long and within what limits a search runs decides nothing about its networks.
-        search = stored_definition(run.attributes["definition"]).search
-        networks = given.model_copy(update={"search": search})
+        networks = _weighed_as(run, given)
         check_unchanged(run, networks, run.attributes["mode"], run.attributes["seed"])
     return run
 
@@ -69,4 +68,10 @@ def definition_in_effect(
     if given is None:
         begun = storage.studies.find(final_of(run.name))
         given = stored_definition((begun or run).attributes["definition"])
-    return lasting(given, epochs)
+    return lasting(_weighed_as(run, given), epochs)
+
+
+def _weighed_as(run: Study, given: Definition) -> Definition:
+    """The definition with the [search] and the latencies of a run."""
+    stored = stored_definition(run.attributes["definition"])
+    return given.model_copy(update={"search": stored.search, "latency": stored.latency})

@@ -19,6 +19,7 @@ from moo_bnas.evolution.model_screen import ModelScreen
 from moo_bnas.evolution.prior import Prior
 from moo_bnas.evolution.scoring import Mode, Objective
 from moo_bnas.evolution.space import Genotype
+from moo_bnas.overrides import keys_of
 from moo_bnas.storage import (
     SCALAR_METRICS,
     Storage,
@@ -233,6 +234,8 @@ def _restored(key: str, value: Any) -> str:
     """The option that gives a key the value that it was begun with."""
     if key in ("mode", "seed"):
         return f"--{key} {value}"
+    if key == "latency" and value is not None:
+        return "--latency-table with the file that it was begun with"
     if value is None:
         return f"without {key}"
     return f"--set {shlex.quote(f'{key}={json.dumps(value)}')}"
@@ -246,7 +249,7 @@ def _is_raised(key: str, before: Any, now: Any) -> bool:
 
 def _deciding(definition: Definition) -> dict[str, Any]:
     """Every key that decides what a search finds: not what it is called, nor [final]."""
-    flat = _flat(definition.model_dump(mode="json"))
+    flat = _flat(keys_of(definition))
     if definition.space.genes:  # genotypes are of genes in this order
         flat["space.genes"] = list(definition.space.genes)
     return {

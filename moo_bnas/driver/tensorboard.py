@@ -9,6 +9,7 @@ from typing import Any
 from moo_bnas.driver.finals import folder_name
 from moo_bnas.driver.progress import FinalProgress
 from moo_bnas.errors import DefinitionError
+from moo_bnas.extras import not_installed
 from moo_bnas.storage import Trial
 
 
@@ -29,10 +30,7 @@ class EventFiles:
         try:
             from tensorboard.summary import Writer
         except ImportError as error:
-            raise DefinitionError(
-                "--tensorboard needs the Python package tensorboard, which is not installed; "
-                "pip install 'moo-bnas[tensorboard]'"
-            ) from error
+            raise DefinitionError(f"--tensorboard needs {not_installed('tensorboard')}") from error
         self._make: Any = Writer
         self._folder = folder
         self._writers: dict[str, Any] = {}

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moo_bnas.errors import ModelFileError
+from moo_bnas.extras import not_installed
 from moo_bnas.models.arrays import is_binary
 from moo_bnas.models.encoding import encoding_of, exported
 from moo_bnas.models.model_file import Arrays, Card, Layer, metadata
@@ -27,10 +28,7 @@ _OPSET, _IR = 17, 8  # of 2022, which current runtimes support
 
 def missing(package: str) -> ModelFileError:
     """The error for a package of the extra [onnx] that is not installed."""
-    return ModelFileError(
-        f"ONNX files need the Python package {package}, which is not installed; "
-        "pip install 'moo-bnas[onnx]'"
-    )
+    return ModelFileError(f"ONNX files need {not_installed(package)}")
 
 
 def to_onnx(card: Card, folded: Arrays) -> bytes:

@@ -75,6 +75,7 @@ class PopcountNetwork:
 
     Attributes:
         card: Card of the file: layers, classes, accuracy, and how images are prepared.
+        layers: Layer specs of the card, in the order in which they run.
 
     Raises:
         ValueError: If the card has an unknown binarizer and no encoding.
@@ -82,10 +83,10 @@ class PopcountNetwork:
 
     def __init__(self, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         self.card = card
-        self._layers: list[Layer] = [SimpleNamespace(**spec) for spec in card["layers"]]
+        self.layers: list[Layer] = [SimpleNamespace(**spec) for spec in card["layers"]]
         self._encoding = _encoding(card)
         self._arrays = dict(arrays)
-        for layer in filter(_is_binary, self._layers):
+        for layer in filter(_is_binary, self.layers):
             signs = signs_of(arrays[f"{layer.name}.bits"], layer)
             # They are also kept as words, which are made once and used for every image.
             self._arrays[f"{layer.name}.signs"] = signs
@@ -107,11 +108,12 @@ class PopcountNetwork:
 
     def _run(self, images: Floats) -> Floats:
         values: dict[str, Value] = {"input": images}
-        for layer in self._layers:
-            values[layer.name] = self._step(layer, [values[name] for name in layer.inputs])
-        return _floats(values[self._layers[-1].name])
+        for layer in self.layers:
+            values[layer.name] = self.step(layer, [values[name] for name in layer.inputs])
+        return _floats(values[self.layers[-1].name])
 
-    def _step(self, layer: Layer, inputs: list[Value]) -> Value:
+    def step(self, layer: Layer, inputs: list[Value]) -> Value:
+        """The output of a layer."""
         if layer.kind == "conv":
             return self._conv(layer, inputs[0])
         x = _floats(inputs[0])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from moo_bnas.data.pixels import SUFFIXES, read_image
 from moo_bnas.errors import DataError, ModelFileError
+from moo_bnas.extras import need
 from moo_bnas.models.loading import module_of
 from moo_bnas.models.model_file import MOST_BYTES, Card, Model, activations, read_model
 from moo_bnas.output import one_line
@@ -258,6 +259,7 @@ def _packed(model: Model, source: str) -> tuple[Runner, str]:
 
 
 def _with_torch(model: Model, source: str) -> Runner:
+    need("torch", source, "export it with --format packed where torch is installed")
     import torch
 
     network = module_of(model, source)

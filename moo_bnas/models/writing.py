@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from moo_bnas.errors import ModelFileError
+from moo_bnas.extras import need
 from moo_bnas.models.arrays import PREFIX
 from moo_bnas.models.c_file import to_c
 from moo_bnas.models.encoding import exported
-from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Model, read_model, to_bytes
 from moo_bnas.models.onnx_file import to_onnx
 from moo_bnas.models.packed import Sizes, pack, sizes
@@ -58,7 +58,11 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
     Raises:
         ModelFileError: If `source` cannot be exported, `out` cannot be written, or a package that
             the format needs is not installed.
+        MissingPackageError: If torch is not installed.
     """
+    need("torch", "an export")
+    from moo_bnas.models.folding import fold
+
     model = read_model(source)  # first: a missing MODEL is not the fault of where to write
     path = source.with_name(source.stem + SUFFIXES[form]) if out is None else out
     _check_place(path, source, form)

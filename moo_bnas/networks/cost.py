@@ -6,7 +6,7 @@ full-precision weight of a conv or linear and 1 bit per binary one; biases and b
 out. Both reproduce the paper's Tables 1 and 2 to the last printed digit.
 
 A further cost is one more `LayerCost` in `COSTS`: candidates, storage, reports and commands take
-every cost from there.
+every cost from there. One that a run brings, such as `latency`, is added by `Definition.costs`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from moo_bnas.units import quantity
 
 BINARY_SPEEDUP = 64
 
+_WITH_PREFIX = ("ms",)  # no other prefix stands before these units
+
 
 @dataclass(frozen=True)
 class LayerCost:
@@ -37,19 +39,20 @@ class LayerCost:
         title: What people read in tables and on axes.
         unit: What stands behind a quantity, as in `7.3 Mbit`; empty for counts.
         note: What a reader must know of how it is counted; may be empty.
-        of_layer: Cost of one layer spec: a number, or an array of shape (n,) where the channel
-            counts of the spec are such arrays. It may compute the cost or look it up in a table.
+        of_layers: Costs of the layers of one network: of each a number, or an array of shape (n,)
+            where its channel counts are such arrays. What a layer costs may depend on the others,
+            as where a runtime computes several at once.
     """
 
     name: str
     title: str
     unit: str
     note: str
-    of_layer: Callable[[LayerSpec], Any]
+    of_layers: Callable[[Sequence[LayerSpec]], Sequence[Any]]
 
     def total(self, layers: Sequence[LayerSpec]) -> Any:
-        """Cost of a network, of the type that `of_layer` returns."""
-        return sum(self.of_layer(layer) for layer in layers)
+        """Cost of a network, of the type that `of_layers` returns for a layer."""
+        return sum(self.of_layers(layers))
 
     def of(self, network: Network, widths: Sequence[int], precision: Precision = "binary") -> float:
         """Cost of one network; an integer where the cost of every layer is one."""
@@ -73,7 +76,9 @@ class LayerCost:
         return numbers
 
     def amount(self, value: float) -> str:
-        """A quantity of it for people: `13.19 M`, `7.30 Mbit`."""
+        """A quantity of it for people: `13.19 M`, `7.30 Mbit`, `0.0123 ms`."""
+        if self.unit in _WITH_PREFIX:
+            return f"{value:.3g} {self.unit}" if value < 1000 else f"{value:.0f} {self.unit}"
         return f"{quantity(value)}{self.unit}".strip()
 
     def ends(self, network: Network, space: SearchSpace) -> tuple[float, float]:
@@ -104,8 +109,15 @@ def layer_memory(layer: LayerSpec) -> Channels:
     return weights if layer.precision == "binary" else 32 * weights
 
 
-FLOPS = LayerCost("flops", "FLOPs", "", "binary ones count 1/64", layer_flops)
-MEMORY = LayerCost("memory_bits", "memory", "bit", "", layer_memory)
+def one_by_one(
+    of_layer: Callable[[LayerSpec], Any],
+) -> Callable[[Sequence[LayerSpec]], Sequence[Any]]:
+    """Costs of layers that do not depend on each other, from the cost of one layer."""
+    return lambda layers: [of_layer(layer) for layer in layers]
+
+
+FLOPS = LayerCost("flops", "FLOPs", "", "binary ones count 1/64", one_by_one(layer_flops))
+MEMORY = LayerCost("memory_bits", "memory", "bit", "", one_by_one(layer_memory))
 COSTS = {cost.name: cost for cost in (FLOPS, MEMORY)}
 
 

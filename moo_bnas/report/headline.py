@@ -91,13 +91,16 @@ def _confirmed(report: Report) -> list[str]:
     signs = [comparison.sign for comparison in comparisons(report)]
     if not signs:
         return []
-    kinds = ((1, "more accurate beyond the noise"), (0, "level within the noise"))
-    kinds += ((-1, "less accurate"), (None, "compared by one run only"))
-    said = [f"{signs.count(sign)} {phrase}" for sign, phrase in kinds if sign in signs]
-    networks = "1 network is" if len(signs) == 1 else f"{len(signs)} networks are"
+    kinds = (
+        (1, "more accurate in"),
+        (0, "level within the noise in"),
+        (-1, "less accurate in"),
+        (None, "compared by a single run in"),
+    )
+    said = [f"{phrase} {signs.count(sign)}" for sign, phrase in kinds if sign in signs]
     return [
-        f"Trained again with other seeds, {networks} compared with the cheapest uniform network "
-        f"that is not cheaper: {_listing(said)} "
+        "Trained again with other seeds, beside uniform networks that cost no less, networks of "
+        f"the search are {_listing(said)} of {len(signs)} comparisons "
         f"(on {_images(report.validation_images, 'validation')})."
     ]
 

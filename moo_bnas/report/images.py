@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from moo_bnas.errors import ImagesError
+from moo_bnas.extras import not_installed
 from moo_bnas.report.figures import figures
 from moo_bnas.report.files import make_folder
 from moo_bnas.report.style import PAPER
@@ -53,10 +54,7 @@ def _engine() -> Callable[[list[dict[str, Any]]], None]:
         import kaleido
         from kaleido.errors import ChromeNotFoundError
     except ImportError as error:
-        raise ImagesError(
-            "images of figures need the package kaleido 1.0 or later, which is not installed; "
-            "pip install 'moo-bnas[images]'"
-        ) from error
+        raise ImagesError(f"images of figures need {not_installed('kaleido')}") from error
 
     def draw(wanted: list[dict[str, Any]]) -> None:
         options = {"mathjax": False}  # it would be downloaded otherwise

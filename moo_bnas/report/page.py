@@ -9,12 +9,19 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from moo_bnas.overrides import keys_of
 from moo_bnas.report.confirmation import confirmation
 from moo_bnas.report.figures import figures
 from moo_bnas.report.headline import headline
 from moo_bnas.report.style import DARK, Figure
 from moo_bnas.report.tables import MISSING, cells, header, how_to_fill, note, rows
-from moo_bnas.report.trade_off import front_figure, front_note, front_title, network_key
+from moo_bnas.report.trade_off import (
+    front_figure,
+    front_note,
+    front_title,
+    network_key,
+    table_figure_name,
+)
 from moo_bnas.results.points import Report
 from moo_bnas.results.provenance import Trainings
 from moo_bnas.units import duration
@@ -59,7 +66,7 @@ def page(report: Report) -> str:
 {f'<p class="note">{escape(filling)}</p>' if filling else ""}
 {"".join(f'<p class="note">{escape(line)}</p>' for line in confirmation(report))}
 </section>
-{_section(drawn["accuracy-flops"]) if report.has_widths else ""}
+{_section(drawn[table_figure_name(report)]) if report.has_widths else ""}
 <section aria-labelledby="convergence-title">
 <h2 id="convergence-title">Convergence</h2>
 <div class="pair">{"".join(_figure(f) for f in pair)}</div>
@@ -207,7 +214,7 @@ def _making(report: Report) -> str:
         for t in trainings
     ]
     failures = "".join(_failures(t) for t in trainings)
-    recipes = {"Definition": as_toml(report.definition.model_dump(mode="json"))}
+    recipes = {"Definition": as_toml(keys_of(report.definition))}
     if made.final_recipe:
         recipes["Final training"] = as_toml({"final": made.final_recipe})
     details = "".join(

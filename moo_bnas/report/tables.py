@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.estimates import ENOUGH
+from moo_bnas.networks.latency import LATENCY
+from moo_bnas.report.speedups import measures_beside, speeding
 from moo_bnas.results.naming import called
 from moo_bnas.results.points import Point, Report
 from moo_bnas.results.repeats import Confirmed
@@ -30,6 +32,7 @@ class Row:
         cost: The cost that the search weighs accuracy against.
         speedup: `cost` of the full-precision 1x network over `cost` of this network; None in a
             space of its own.
+        measured_speedup: The same of latencies; None without a latency table.
         search_top1: Top-1 accuracy in percent on the validation images, after training in the
             search; None if there is none yet.
         estimate: Estimate of the mean of many such accuracies, in percent; None if there is none.
@@ -48,6 +51,7 @@ class Row:
     costs: Mapping[str, float]
     cost: float
     speedup: float | None
+    measured_speedup: float | None
     search_top1: float | None
     estimate: float | None
     estimate_sd: float | None
@@ -72,13 +76,14 @@ def rows(report: Report) -> list[Row]:
     tested = {(f.ratios, f.precision): f for f in report.finals}
     marked = marks(report)
     one = (1.0,) * len(space.genes)
-    twin = subject.costs_of(one, "full")[report.cost.name] if report.has_widths else None
+    twin = subject.costs_of(one, "full") if report.has_widths else {}
 
     def row(ratios: tuple[float, ...], precision: Precision) -> Row:
         point, final = validated.get((ratios, precision)), tested.get((ratios, precision))
         costs = subject.costs_of(ratios, precision)
         trial = None if point is None else point.trial
         name = called(ratios, precision, trial) if report.has_widths else f"trial {trial}"
+        speedups = {n: twin[n] / costs[n] for n in twin}
         own = [mark for p, mark in marked if (p.ratios, p.precision) == (ratios, precision)]
         return Row(
             model=f"{name} ({', '.join(own)})" if own else name,
@@ -87,7 +92,8 @@ def rows(report: Report) -> list[Row]:
             widths=subject.widths_of(ratios),
             costs=costs,
             cost=costs[report.cost.name],
-            speedup=None if twin is None else twin / costs[report.cost.name],
+            speedup=speedups.get(report.cost.name),
+            measured_speedup=speedups.get(LATENCY),
             search_top1=None if point is None else point.accuracy,
             estimate=None if point is None else point.estimate,
             estimate_sd=None if point is None else point.estimate_sd,
@@ -129,9 +135,9 @@ def header(report: Report) -> tuple[str, ...]:
     estimate = ("Estimate",) if report.is_estimated else ()
     confirmed = ("Confirmed",) if report.confirmed else ()
     final = ("Final top-1", "Final top-5") if report.is_trained else ()
-    speedup = ("Speedup",) if report.has_widths else ()
+    speedups = ["Speedup"] * report.has_widths + ["Measured speedup"] * measures_beside(report)
     search = "Search top-1" if report.is_trained else "Accuracy"
-    return ("Model", first, *speedup, *others, search, *estimate, *confirmed, *final)
+    return ("Model", first, *speedups, *others, search, *estimate, *confirmed, *final)
 
 
 def cells(report: Report, row: Row) -> tuple[str, ...]:
@@ -144,8 +150,9 @@ def cells(report: Report, row: Row) -> tuple[str, ...]:
     estimate = [estimated(row) or MISSING] if report.is_estimated else []
     confirmed = [confirmed_as(row.confirmed) or MISSING] if report.confirmed else []
     accuracies = (search, *estimate, *confirmed, *(final if report.is_trained else ()))
-    speedup = () if row.speedup is None else (f"{row.speedup:.1f}x",)
-    return (row.model, first, *speedup, *others, *accuracies)
+    known = (row.speedup, row.measured_speedup if measures_beside(report) else None)
+    speedups = [f"{speedup:.1f}x" for speedup in known if speedup is not None]
+    return (row.model, first, *speedups, *others, *accuracies)
 
 
 def estimated(network: Row | Point) -> str:
@@ -169,10 +176,7 @@ def note(report: Report) -> str:
     if report.confirmed:
         parts.append(confirming(report))
     if report.has_widths:
-        parts.append(
-            f"Speedup: counted, not measured: {report.cost.title} of full precision 1x over "
-            f"{report.cost.title}."
-        )
+        parts.append(speeding(report))
     if report.finals:
         lengths = sorted({f.epochs for f in report.finals})
         epochs_of = f" (epochs: {' or '.join(map(str, lengths))})" if lengths else ""
@@ -312,6 +316,7 @@ def as_table_csv(report: Report) -> str:
     """The table with all digits; ratios and widths joined by spaces, missing values empty."""
     first, *others = [cost.name for cost in costs_of(report)]
     columns = [*("model", "precision", "ratios", "widths", first, "speedup"), *others]
+    columns += ["measured_speedup"] * measures_beside(report)
     columns += ["search_top1", "final_top1", "final_top5"]
     columns += ["estimate", "estimate_sd"]
     if not report.has_widths:

@@ -183,7 +183,7 @@ def table_figure(report: Report) -> Figure:
         "only symbols of one kind."
     )
     if not shown:
-        return Figure("accuracy-flops", title, "Nothing has finished yet.", None)
+        return Figure(table_figure_name(report), title, "Nothing has finished yet.", None)
     if paper := published(report.definition):
         drawn.add_trace(
             go.Scatter(
@@ -206,7 +206,12 @@ def table_figure(report: Report) -> Figure:
     use_cost_axis(drawn, shown)
     use_accuracy_axis(drawn, accuracies)
     drawn.update_layout(showlegend=True)
-    return Figure("accuracy-flops", title, caption, drawn)
+    return Figure(table_figure_name(report), title, caption, drawn)
+
+
+def table_figure_name(report: Report) -> str:
+    """The name of `table_figure`: `accuracy-flops` in a search by FLOPs."""
+    return f"accuracy-{report.cost.title.lower()}"
 
 
 def hover(point: Point, costs: Iterable[AnyCost]) -> str:

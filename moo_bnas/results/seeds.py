@@ -9,6 +9,7 @@ from typing import Any
 
 from moo_bnas.evolution.scoring import front
 from moo_bnas.results.points import Point, Report
+from moo_bnas.subject import AnyCost
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Seeds:
     Attributes:
         mode: `scalar` or `pareto`.
         score_name: Name of the score: `best fitness` or `hypervolume`, by mode.
-        cost: Name of the cost that accuracy is weighed against.
+        cost: Cost that accuracy is weighed against.
         scores: Score of each run, by the name of its study.
         front: Points that no point of any run dominates in `believed` accuracy and cost, by
             ascending cost, each with the study that it is from. A network that several runs found
@@ -27,7 +28,7 @@ class Seeds:
 
     mode: str
     score_name: str
-    cost: str
+    cost: AnyCost
     scores: dict[str, float]
     front: tuple[tuple[str, Point], ...]
 
@@ -77,8 +78,8 @@ class Seeds:
             if point.estimate is not None and point.estimate_sd is not None:
                 estimate = f"estimate {point.estimate:.1f} ± {point.estimate_sd:.1f} %  "
             lines.append(
-                f"  {point.accuracy:6.2f} %  {estimate}{point.cost:>14,.0f} {self.cost}  {ratios}  "
-                f"({study} trial {point.trial})"
+                f"  {point.accuracy:6.2f} %  {estimate}{self.cost.amount(point.cost):>9} "
+                f"{self.cost.title}  {ratios}  ({study} trial {point.trial})"
             )
         return "\n".join(lines)
 
@@ -95,7 +96,7 @@ def joined(reports: Sequence[Report]) -> Seeds:
     return Seeds(
         mode=reports[0].mode,
         score_name=reports[0].score_name,
-        cost=reports[0].cost.name,
+        cost=reports[0].cost,
         scores=scores,
         front=tuple(points[i] for i in on),
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from moo_bnas.errors import DefinitionError
-from moo_bnas.evolution.scoring import fitness, hypervolume
+from moo_bnas.evolution.scoring import fitness, front, hypervolume
+from moo_bnas.networks.latency import LATENCY
+from moo_bnas.overrides import keys_of
 from moo_bnas.results.points import Point, Report
 from moo_bnas.results.seeds import joined
 
@@ -21,8 +23,8 @@ class SideBySide:
         differences: Keys in which their definitions, modes or seeds differ, with a value for each
             run; None where it has none.
         results: What came of them, by title, with a text for each run.
-        joint: How many networks of the front of all runs together are from each run. A network
-            that several runs found counts for the first of them.
+        joint: How many networks of the front of all runs together, by the first run's cost, are
+            from each run. A network that several runs found counts for the first of them.
     """
 
     studies: tuple[str, ...]
@@ -33,6 +35,8 @@ class SideBySide:
 
 def side_by_side(reports: Sequence[Report]) -> SideBySide:
     """Compares runs, by the measured accuracies of their candidates.
+
+    Where they weigh accuracy against different costs, all of them are compared by each.
 
     Args:
         reports: A report of each run, of which each has finished candidates.
@@ -52,20 +56,31 @@ def side_by_side(reports: Sequence[Report]) -> SideBySide:
     told = [_told(report) for report in reports]
     keys = dict.fromkeys(key for each in told for key in each)
     values = {key: tuple(each.get(key) for each in told) for key in keys}
-    whose = [study for study, _ in joined(reports).front]
-    results = [_results(report, first) for report in reports]
+    results: list[dict[str, str]] = [{} for _ in reports]
+    joints: list[tuple[int, ...]] = []
+    leaders: dict[str, Report] = {}  # the first run by each cost
+    for report in reports:
+        leaders.setdefault(report.cost.name, report)
+    for leader in leaders.values():
+        weighed = [_weighed(report, leader) for report in reports]
+        whose = [study for study, _ in joined(weighed).front]
+        joints.append(tuple(whose.count(r.study) for r in reports))
+        by = f" by {leader.cost.title}" if len(leaders) > 1 else ""
+        for own, report, count in zip(results, weighed, joints[-1], strict=True):
+            own |= {f"{k}{by}": v for k, v in _results(report, leader, first).items()}
+            own[f"in the joint front{by}"] = str(count)
     titles = dict.fromkeys(title for each in results for title in each)
     return SideBySide(
         studies=tuple(r.study for r in reports),
         differences={k: v for k, v in values.items() if any(each != v[0] for each in v)},
         results={title: tuple(each.get(title, "-") for each in results) for title in titles},
-        joint=tuple(whose.count(r.study) for r in reports),
+        joint=joints[0],
     )
 
 
 def _told(report: Report) -> dict[str, Any]:
     told: dict[str, Any] = {"mode": report.mode, "seed": report.making.seed}
-    for section, options in report.definition.model_dump(mode="json").items():
+    for section, options in keys_of(report.definition).items():
         if isinstance(options, dict):
             told |= {f"{section}.{key}": value for key, value in options.items()}
         elif section not in ("name", "description"):
@@ -73,11 +88,32 @@ def _told(report: Report) -> dict[str, Any]:
     return told
 
 
-def _results(report: Report, first: Report) -> dict[str, str]:
-    """Scores by the trade-off of the first run, so that they mean the same for all."""
-    points, definition = report.search, first.definition
+def _weighed(report: Report, leader: Report) -> Report:
+    """The report as if its search had weighed accuracy against the cost of another one."""
+    definition = leader.definition
+    same_table = report.definition.latency == definition.latency
+    if report.cost.name == leader.cost.name and (report.cost.name != LATENCY or same_table):
+        return report
+    subject, name = definition.subject(), leader.cost.name
+    points = [replace(p, cost=subject.costs_of(p.ratios, p.precision)[name]) for p in report.points]
+    searched = [i for i, p in enumerate(points) if p.kind == "search"]
+    on = front([points[i].believed for i in searched], [points[i].cost for i in searched])
+    best = {searched[i] for i in on}
+    marked = tuple(replace(p, on_front=i in best) for i, p in enumerate(points))
+    return replace(report, definition=definition, points=marked)
+
+
+def _results(report: Report, leader: Report, first: Report) -> dict[str, str]:
+    """Scores by one cost and one trade-off, so that they mean the same for all.
+
+    Args:
+        report: Run, weighed by the cost of `leader`.
+        leader: Run that weighs accuracy against this cost.
+        first: Run whose trade-off and references count.
+    """
+    points, definition = report.search, leader.definition
     accuracies, costs = [p.accuracy for p in points], [p.cost for p in points]
-    reference, trade_off = definition.reference_cost(), definition.search.trade_off
+    reference, trade_off = definition.reference_cost(), first.definition.search.trade_off
     fittest = max(points, key=lambda p: fitness(p.accuracy, p.cost, reference, trade_off))
     best = fitness(fittest.accuracy, fittest.cost, reference, trade_off)
     found = {
@@ -87,12 +123,12 @@ def _results(report: Report, first: Report) -> dict[str, str]:
         "fittest": _shortly(report, fittest),
         "most accurate": _shortly(report, max(points, key=lambda p: (p.accuracy, -p.cost))),
     }
-    for rival in first.references:
+    for rival in _weighed(first, leader).references:
         if rival.precision == "binary":
             within = [p for p in points if p.cost <= rival.cost]
             if within:
-                leader = max(within, key=lambda p: (p.accuracy, -p.cost))
-                found[f"within uniform {rival.ratios[0]:g}x"] = _shortly(report, leader)
+                best_within = max(within, key=lambda p: (p.accuracy, -p.cost))
+                found[f"within uniform {rival.ratios[0]:g}x"] = _shortly(report, best_within)
     return found
 
 

@@ -49,6 +49,8 @@ changes in the same transaction.
 - The first worker of a study records the content hash of its data and what its code evaluates;
   workers that differ in either are refused. Versions of packages may differ, and are recorded.
 - The cost of an operation does not grow with the number of finished trials.
+- Tables of another schema version are not used. Later versions only add to the tables, so those
+  of an earlier one are upgraded in place (`upgrade`), while nobody uses them.
 - Nothing that is read from here is unpickled or executed: attributes are JSON.
 """
 
@@ -121,7 +123,21 @@ __all__ = [
     "siblings_of",
     "study_gone",
     "training_of",
+    "upgrade",
 ]
+
+
+def upgrade(url: str) -> list[str]:
+    """Brings the tables of an earlier version of moo-bnas, or of Optuna, to this one, in place.
+
+    Returns:
+        What was added; empty if the tables were of this version.
+
+    Raises:
+        StorageError: If the storage cannot be opened, holds no run, is in use, or is of a later
+            version.
+    """
+    return Database(url, create=False, upgrade=True).upgraded
 
 
 class Storage:

@@ -27,6 +27,7 @@ from sqlalchemy import make_url
 
 from moo_bnas.errors import ArtifactsError, ArtifactsFullError, DefinitionError
 from moo_bnas.evaluation import Artifact
+from moo_bnas.extras import not_installed
 from moo_bnas.output import write_whole
 from moo_bnas.passwords import hide_password
 from moo_bnas.reading import read_file
@@ -280,11 +281,8 @@ def _store(url: str, create: bool) -> Any:
             warnings.simplefilter("ignore", ExperimentalWarning)
             return Boto3ArtifactStore(bucket) if scheme == "s3" else GCSArtifactStore(bucket)
     except ImportError as error:
-        package, extra = {"s3": ("boto3", "s3"), "gs": ("google-cloud-storage", "gcs")}[scheme]
-        raise ArtifactsError(
-            f"the artifact store {url} needs the Python package {package}, which is not installed; "
-            f"pip install 'moo-bnas[{extra}]'"
-        ) from error
+        package = {"s3": "boto3", "gs": "google-cloud-storage"}[scheme]
+        raise ArtifactsError(f"the artifact store {url} needs {not_installed(package)}") from error
     except Exception as error:
         raise ArtifactsError(
             f"could not open the artifact store {url}: {error}; check the URL and the credentials"

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import optuna.storages._rdb.models as optuna_models
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -38,10 +37,10 @@ from moo_bnas.errors import (
     StorageEmptyError,
     StorageError,
 )
+from moo_bnas.extras import not_installed
 from moo_bnas.passwords import hide_password
 from moo_bnas.storage.engine import (
     connect_args,
-    extra_of,
     is_away,
     is_busy,
     is_sqlite,
@@ -52,6 +51,16 @@ from moo_bnas.storage.engine import (
 )
 from moo_bnas.storage.outages import waiting_for_room, waiting_out
 from moo_bnas.storage.records import study_gone
+from moo_bnas.storage.schema import (
+    add_missing,
+    check_upgradable,
+    check_version,
+    foreign_tables,
+    optunas_tables,
+    upgrade_optunas,
+    version_of,
+    views_in_place,
+)
 from moo_bnas.storage.tables import SCHEMA_VERSION, metadata, queue, schema
 
 _CREATION_TRIES = 10
@@ -69,23 +78,28 @@ class Database:
         url: SQLAlchemy URL.
         create: Whether it may be without the tables: then `make` makes them.
         wait: Whether to wait for a server that is down.
+        upgrade: Whether tables of an earlier version are brought to this one.
 
     Attributes:
         url: The URL with its driver.
         shown_url: The URL without its password.
+        upgraded: What an upgrade has added.
 
     Raises:
         StorageError: If it cannot be opened, or holds no run and `create` is not set.
     """
 
-    def __init__(self, url: str, *, create: bool, wait: bool = False) -> None:
+    def __init__(
+        self, url: str, *, create: bool, wait: bool = False, upgrade: bool = False
+    ) -> None:
         self._turn = threading.RLock()
         self.shown_url = hide_password(url)
         self.url = self._address = read_url(url)
         self.is_sqlite = is_sqlite(self.url)
+        self.upgraded: list[str] = []
         self.optuna_storage: optuna.storages.RDBStorage
         self._has_studies = self._is_made = False
-        optuna_tables = optuna_models.BaseModel.metadata.tables
+        optuna_tables = optunas_tables()
         self.trials: Table = optuna_tables["trials"]
         self.trial_params: Table = optuna_tables["trial_params"]
         self.trial_values: Table = optuna_tables["trial_values"]
@@ -94,9 +108,9 @@ class Database:
         self.study_attributes: Table = optuna_tables["study_user_attributes"]
         self.study_system_attributes: Table = optuna_tables["study_system_attributes"]
         patience = waiting_out if wait else waiting_for_room
-        patience(self._connect)(create)
+        patience(self._connect)(create, upgrade)
 
-    def _connect(self, create: bool) -> None:
+    def _connect(self, create: bool, upgrade: bool) -> None:
         if self.is_sqlite:
             self._check_file(self.url.database, create)
         with self.errors():
@@ -104,6 +118,8 @@ class Database:
                 self._address = readable(self.url)
             self.engine = make_engine(self._address)
             self._check_tables(create)
+            if upgrade:
+                self._upgrade()
             if not create:
                 self._open()
 
@@ -194,8 +210,7 @@ class Database:
             yield
         except ImportError as error:
             raise StorageError(
-                f"the storage {self.shown_url} needs the Python package {error.name}, which is not "
-                f"installed; pip install '{extra_of(error.name or '')}'"
+                f"the storage {self.shown_url} needs {not_installed(error.name or '')}"
             ) from error
         except StorageError:
             raise
@@ -238,10 +253,21 @@ class Database:
     def _open(self) -> None:
         """Opens the tables that are there."""
         self.optuna_storage = self._optuna(skip_table_creation=True)
-        self._check_schema()
+        with self.engine.execution_options(moo_bnas_reads=True).connect() as connection:
+            check_version(version_of(connection), self.shown_url)
         self._has_studies = self._is_made = True
 
-    def _optuna(self, *, skip_table_creation: bool) -> optuna.storages.RDBStorage:
+    def _upgrade(self) -> None:
+        with self.read() as connection:
+            check_upgradable(connection, self.shown_url)
+        optunas = self._optuna(skip_table_creation=True, skip_compatibility_check=True)
+        self.upgraded += upgrade_optunas(optunas, self.shown_url)
+        with self.write() as connection:
+            self.upgraded += add_missing(connection)
+
+    def _optuna(
+        self, *, skip_table_creation: bool, skip_compatibility_check: bool = False
+    ) -> optuna.storages.RDBStorage:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # Optuna makes studies and their tables, nothing more: it need not keep a connection.
         kwargs = {"poolclass": NullPool, "connect_args": connect_args(self.url)}
@@ -250,12 +276,14 @@ class Database:
                 self._address.render_as_string(hide_password=False),
                 engine_kwargs=kwargs,
                 skip_table_creation=skip_table_creation,
+                skip_compatibility_check=skip_compatibility_check,
             )
-        except RuntimeError as error:  # what it raises for tables of another version
-            if "table schema" not in str(error):
+        except RuntimeError as error:
+            if "table schema" not in str(error):  # of another version
                 raise
             raise StorageError(
-                f"the tables of {self.shown_url} are of another version of Optuna: {error}"
+                f"the tables of {self.shown_url} are of another version of Optuna: {error} "
+                "(`moo-bnas storage upgrade` does that upgrade, too)"
             ) from error
 
     def _check_tables(self, create: bool) -> None:
@@ -267,49 +295,30 @@ class Database:
         engine = create_engine(address, poolclass=NullPool, connect_args=args)
         with engine.connect() as connection:
             look = inspect(connection)
-            ours = {**optuna_models.BaseModel.metadata.tables, **metadata.tables}
             # The views of a file run in this process, and may never end.
-            views = {*ours, "alembic_version"} & set(
-                look.get_view_names() if self.is_sqlite else ()
-            )
-            if views:
+            if self.is_sqlite and (views := views_in_place(look)):
                 raise StorageError(
                     f"the storage {self.shown_url} has views in place of tables "
-                    f"({', '.join(sorted(views))}): it is damaged or forged; restore it from a copy"
+                    f"({', '.join(views)}): it is damaged or forged; restore it from a copy"
                 )
             if not create:
                 if not look.has_table(queue.name):
-                    raise self._no_run()
+                    raise StorageEmptyError(
+                        f"the storage {self.shown_url} holds no run of moo-bnas; start one with "
+                        "`moo-bnas run --storage ...`, or correct the URL"
+                    )
                 return
-            there = set(look.get_table_names())
-            foreign = [
-                name
-                for name in sorted(there & set(ours))
-                if not {c.name for c in ours[name].c} <= {c["name"] for c in look.get_columns(name)}
-            ]
-        # With Optuna's version_info there, another version of Optuna made the tables.
-        is_optunas = "version_info" in there - set(foreign)
-        if not is_optunas and "alembic_version" in there:  # Optuna makes it last
-            foreign.append("alembic_version")
-        if foreign and not is_optunas:
+            foreign, there = foreign_tables(look), set(look.get_table_names())
+            version = version_of(connection) if not foreign else None
+        if foreign:
             raise StorageError(
                 f"the storage {self.shown_url} holds another program's tables "
                 f"({', '.join(foreign)}); give another --storage"
             )
+        if version is not None:
+            check_version(version, self.shown_url)
         needed = (self.studies, self.study_attributes, self.study_system_attributes, self.trials)
         self._has_studies = {table.name for table in needed} <= there
-
-    def _check_schema(self) -> None:
-        with self.engine.execution_options(moo_bnas_reads=True).connect() as connection:
-            found = None
-            if inspect(connection).has_table(schema.name):
-                found = connection.scalar(select(schema.c.version))
-        if found != SCHEMA_VERSION:
-            raise StorageError(
-                f"the tables of {self.shown_url} were made by another version of moo-bnas (schema "
-                f"{found or 'unknown'}, expected {SCHEMA_VERSION}); use that version, or another "
-                "--storage"
-            )
 
     def _check_file(self, path: str | None, create: bool) -> None:
         if not path or path == ":memory:":
@@ -328,9 +337,3 @@ class Database:
                 f"there is no file {path} (the storage {self.shown_url}); begin a run with "
                 "`moo-bnas run`, change into the folder of its file, or name it with --storage"
             )
-
-    def _no_run(self) -> StorageError:
-        return StorageEmptyError(
-            f"the storage {self.shown_url} holds no run of moo-bnas; start one with `moo-bnas run "
-            "--storage ...`, or correct the URL"
-        )

@@ -34,7 +34,6 @@ STATEMENT_TIMEOUT = 600  # seconds of one statement on a SQLite file
 POOL_RECYCLE = 1800  # seconds: servers and firewalls drop older connections silently
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
-_EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
 
 # What a server answers to one of two transactions that wait for each other, or waited too long.
 _CONFLICTS = {"40001", "40P01", "55P03", 1205, 1213}
@@ -143,11 +142,6 @@ def read_url(text: str) -> URL:
             "mysql+pymysql; correct the URL"
         )
     return url.set(drivername=f"{backend}+{_DRIVERS[backend]}")
-
-
-def extra_of(module: str) -> str:
-    """What to install if a driver's module is missing."""
-    return f"moo-bnas[{_EXTRAS[module]}]" if module in _EXTRAS else module
 
 
 def make_engine(url: URL) -> Engine:

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 import pytest
 
-from moo_bnas.cli import cli, main
+from moo_bnas.cli import main
 from moo_bnas.cli.options import Amounts
+from tests.command_lines import commands
 from tests.conftest import Cli
 
 NUMBERS = (
@@ -44,7 +45,7 @@ def _is_number(parameter: click.Parameter) -> bool:
 def _cases() -> list[tuple[str, click.Parameter]]:
     return [
         (name, parameter)
-        for name, command in cli.commands.items()
+        for name, command in commands().items()
         for parameter in command.params
         if not (isinstance(parameter, click.Option) and parameter.is_flag)
     ]
@@ -56,16 +57,16 @@ def _line(name: str, parameter: click.Parameter, value: str) -> list[str]:
     if isinstance(parameter, click.Option):
         needed.append(f"{parameter.opts[0]}={value}")
     else:
-        names = [p.name for p in cli.commands[name].params if isinstance(p, click.Argument)]
+        names = [p.name for p in commands()[name].params if isinstance(p, click.Argument)]
         place = names.index(parameter.name)
         needed[place : place + 1] = ["--", value] if place == len(names) - 1 else [value]
         if needed[-2:] != ["--", value] and "--" in needed:  # options stand before it
             at = needed.index("--")
             needed = [*needed[at + 2 :], *needed[:at], *needed[at : at + 2]]
-    takes_storage = any(p.name == "storage_url" for p in cli.commands[name].params)
+    takes_storage = any(p.name == "storage_url" for p in commands()[name].params)
     if takes_storage and parameter.name != "storage_url":
         needed = ["--storage", "sqlite:////dev/null/none.db", *needed]
-    return [name, *needed]
+    return [*name.split(), *needed]
 
 
 @pytest.mark.parametrize(

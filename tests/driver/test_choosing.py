@@ -36,8 +36,8 @@ def test_a_network_is_chosen_from_the_search(tiny: Definition, tmp_path: Path) -
     within = [p for p in report.search if p.cost <= limit]
     assert len(within) == 10
     most = max(within, key=lambda p: p.estimate or 0.0)
-    assert choice.within(limit) == space.encode(most.ratios)
+    assert choice.within("flops", limit) == space.encode(most.ratios)
     with pytest.raises(StorageError, match=r"got trial 99, but 's' has only 18 \(from 0\)"):
         choice.trial(99)
     with pytest.raises(StorageError, match="has at most 1 FLOPs; the cheapest has"):
-        choice.within(1)
+        choice.within("flops", 1)

@@ -28,7 +28,7 @@ from moo_bnas.results.points import collect
 from moo_bnas.results.status import read_status
 from moo_bnas.search_options import SearchOptions
 from moo_bnas.section import ADDED
-from moo_bnas.storage import Storage
+from moo_bnas.storage import Storage, upgrade
 from tests.driving import final_driver, finals_of, search_driver, served
 
 STORED = Path(__file__).parent / "stored_0_1"
@@ -60,7 +60,9 @@ def storage(tmp_path: Path) -> Storage:
     with sqlite3.connect(path) as connection:
         connection.executescript((STORED / "moo-bnas.sql").read_text())
     connection.close()
-    return Storage(f"sqlite:///{path}")
+    url = f"sqlite:///{path}"
+    upgrade(url)  # of tables, where this version has others
+    return Storage(url)
 
 
 @pytest.fixture(params=["same keys", "more keys"])

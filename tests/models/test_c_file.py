@@ -25,6 +25,7 @@ from tests.models.trained import assert_same, digits_images, inputs_of, trained
 GCC = shutil.which("gcc")
 needs_gcc = pytest.mark.skipif(GCC is None, reason="gcc is not installed")
 X86 = platform.machine() == "x86_64"
+ARM_GCC, ARM = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64")
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 PATHS = {
@@ -90,6 +91,36 @@ def test_every_path_gives_the_references_bits(
     model = network(kind, widths, binarizer="sign")
     x = images(model, 3)
     logits = _logits(model, x, tmp_path, "net", PATHS[path])
+    assert np.array_equal(logits, reference(model, "it")(x))
+
+
+@pytest.mark.skipif(
+    ARM_GCC is None or ARM is None, reason="gcc-aarch64-linux-gnu or qemu-user is not installed"
+)
+@pytest.mark.parametrize(("kind", "widths"), [("vgg_small", VGG), ("resnet18", RESNET)])
+def test_the_path_for_arm_in_an_emulator(
+    kind: str, widths: tuple[int, ...], tmp_path: Path
+) -> None:
+    model = network(kind, widths, binarizer="sign")
+    for part, content in zip("ch", to_c(model, "it", "net"), strict=True):
+        (tmp_path / f"net.{part}").write_bytes(content)
+    (tmp_path / "main.c").write_text(
+        '#include <stdio.h>\n#include "net.h"\n'
+        "#ifndef __ARM_NEON\n#error without NEON\n#endif\n"
+        "static float image[NET_CHANNELS * NET_SIZE * NET_SIZE], logits[NET_CLASSES];\n"
+        "static uint64_t workspace[NET_WORKSPACE];\n"
+        "int main(void) {\n"
+        "    while (fread(image, sizeof image, 1, stdin)) {\n"
+        "        net_run(image, logits, workspace);\n"
+        "        fwrite(logits, sizeof logits, 1, stdout);\n    }\n}\n"
+    )
+    command = [str(ARM_GCC), *FLAGS, "-O2", "-static", "main.c", "net.c", "-o", "main", "-lm"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    x = images(model, 3)
+    done = subprocess.run(
+        [str(ARM), tmp_path / "main"], input=x.tobytes(), capture_output=True, check=True
+    )
+    logits = np.frombuffer(done.stdout, np.float32).reshape(3, -1)
     assert np.array_equal(logits, reference(model, "it")(x))
 
 

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.networks import make_network
-from moo_bnas.networks.cost import FLOPS, MEMORY, LayerCost, flops, flops_cost, memory_bits
+from moo_bnas.networks.cost import (
+    FLOPS,
+    MEMORY,
+    LayerCost,
+    flops,
+    flops_cost,
+    memory_bits,
+    one_by_one,
+)
 from moo_bnas.networks.layers import LayerSpec
 
 VGG = make_network("vgg_small")
@@ -123,7 +131,7 @@ def test_a_cost_may_be_a_table_looked_up_per_layer() -> None:
     def milliseconds(layer: LayerSpec) -> Any:
         return table[layer.in_channels, layer.out_channels] if layer.kind == "conv" else 0.0
 
-    latency = LayerCost("latency_ms", "latency", "ms", "", milliseconds)
+    latency = LayerCost("latency_ms", "latency", "ms", "", one_by_one(milliseconds))
     # Of uniform 1x, widths 2 2 4 4 8 8 on 3 channels: 23 + 22 + 42 + 44 + 84 + 88.
     assert latency.of(network, network.base_widths) == 303.0
     genotypes = [(1,) * 6, (0,) * 6, (0, 1, 0, 1, 0, 1)]

@@ -9,7 +9,7 @@ from moo_bnas.driver.run import Run, open_run
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.scoring import Mode
-from moo_bnas.networks.cost import COSTS, LayerCost, macs
+from moo_bnas.networks.cost import COSTS, LayerCost, macs, one_by_one
 from moo_bnas.report.files import as_json, write
 from moo_bnas.report.terminal import as_table
 from moo_bnas.results.convergence import convergence
@@ -132,7 +132,8 @@ def test_a_cost_that_a_run_did_not_store_is_counted(
 ) -> None:
     run = open_run(Storage(f"sqlite:///{tmp_path}/storage.db", create=True), "s", tiny, "pareto", 0)
     drive(run)
-    weights = LayerCost("parameters", "parameters", "", "", lambda s: macs(s) // s.out_size**2)
+    of_layers = one_by_one(lambda s: macs(s) // s.out_size**2)
+    weights = LayerCost("parameters", "parameters", "", "", of_layers)
     monkeypatch.setitem(COSTS, "parameters", weights)
     points = collect(run.storage, "s").points
     found = {(p.ratios[0], p.precision): p for p in points if p.kind == "baseline"}

@@ -143,7 +143,16 @@ def _linear(s):
 
 
 @kernel
-def _step(s, image, scratch):  # noqa: C901  # one branch per kind of step
+def clear(s):
+    """Sets the output of a step to 0 where the step needs that."""
+    words = words_at(s.out)
+    for word in range(s.clear):
+        words[word] = 0
+
+
+@kernel
+def compute(s, image, scratch):  # noqa: C901  # one branch per kind of step
+    """What a step does, after its output was cleared."""
     if s.op == LOAD:
         _load(s, image)
     elif s.op == BITS_TO_BITS:
@@ -181,11 +190,8 @@ def run(program, images, out, logits, scratch):
     """
     for n in range(len(images)):
         for i in range(len(program)):
-            step = program[i]
-            out_words = words_at(step.out)
-            for word in range(step.clear):
-                out_words[word] = 0
-            _step(step, images[n], scratch)
+            clear(program[i])
+            compute(program[i], images[n], scratch)
         found = floats_at(out)
         for c in range(logits.shape[1]):
             logits[n, c] = found[c]

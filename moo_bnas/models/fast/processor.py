@@ -31,6 +31,7 @@ class Path:
 
 PATHS = {
     "avx512": Path("AVX-512 VPOPCNTDQ", bytes=64, vectors=4, words=True),
+    "avx512bw": Path("AVX-512 BW", bytes=64, vectors=4, words=False),
     "avx2": Path("AVX2", bytes=32, vectors=2, words=False),
     "neon": Path("NEON", bytes=16, vectors=4, words=False),
     "portable": Path("portable loops", bytes=0, vectors=0, words=False),
@@ -47,6 +48,8 @@ def choose(triple: str, features: str) -> Path:
     has = {feature[1:] for feature in features.split(",") if feature.startswith("+")}
     if {"avx512f", "avx512vpopcntdq"} <= has:
         return PATHS["avx512"]
+    if {"avx512f", "avx512bw"} <= has:
+        return PATHS["avx512bw"]
     if "avx2" in has:
         return PATHS["avx2"]
     if triple.startswith(("aarch64", "arm64")):

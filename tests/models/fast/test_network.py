@@ -41,16 +41,18 @@ def test_logits_are_the_references_bit_for_bit(binarizer: str) -> None:
 @settings(deadline=None, max_examples=15)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    widths=st.lists(st.integers(1, 140), min_size=6, max_size=6),
+    kind=st.sampled_from(["vgg_small", "resnet18"]),
+    widths=st.lists(st.integers(1, 140), min_size=12, max_size=12),
     size=st.sampled_from([8, 16, 24]),
     n=st.integers(1, 4),
     threads=st.integers(1, 3),
     binarizer=st.sampled_from(list(ONE_BIT)),
 )
 def test_any_widths_batch_and_threads(
-    seed: int, widths: list[int], size: int, n: int, threads: int, binarizer: str
+    seed: int, kind: str, widths: list[int], size: int, n: int, threads: int, binarizer: str
 ) -> None:
-    model = network("vgg_small", widths, binarizer=binarizer, size=size, seed=seed)
+    widths = widths[:6] if kind == "vgg_small" else widths
+    model = network(kind, widths, binarizer=binarizer, size=size, seed=seed)
     x = images(model, n, seed)
     assert np.array_equal(FastNetwork(model, "it", threads)(x), reference(model, "it")(x))
 
@@ -107,24 +109,35 @@ import sys
 from pathlib import Path
 from typing import Any
 import numpy
+from moo_bnas.models.fast import processor
+forced, *paths = sys.argv[1:]
+processor.PATH = processor.PATHS.get(forced, processor.PATH)
 from moo_bnas.models.fast.network import FastNetwork
 from moo_bnas.models.model_file import read_model
-for path in map(Path, sys.argv[1:]):
+for path in map(Path, paths):
     network = FastNetwork(read_model(path), str(path))
     images, expected = (numpy.load(path.with_suffix(s)) for s in (".images.npy", ".logits.npy"))
     assert numpy.array_equal(network(images), expected), path
 print(network.path)
 """
 
+HASWELL = ("haswell", "+avx2,+fma,+popcnt,+ssse3")
 PROCESSORS = {
-    "AVX2": ("haswell", "+avx2,+fma,+popcnt,+ssse3"),
-    "portable loops": ("x86-64", "+sse2"),
+    "AVX2": (*HASWELL, ""),
+    "portable loops": ("x86-64", "+sse2", ""),
+    # LLVM makes instructions of this processor from the vectors of the others.
+    "AVX-512 VPOPCNTDQ": (*HASWELL, "avx512"),
+    "AVX-512 BW": (*HASWELL, "avx512bw"),
+    "NEON": (*HASWELL, "neon"),
 }
+LONG = [path for path, (*_, forced) in PROCESSORS.items() if forced]  # they are always compiled
 
 
-@pytest.mark.parametrize("path", PROCESSORS)
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=[pytest.mark.slow] * (p in LONG)) for p in PROCESSORS]
+)
 def test_kernels_for_other_processors_give_the_same_bits(path: str, tmp_path: Path) -> None:
-    name, features = PROCESSORS[path]
+    name, features, forced = PROCESSORS[path]
     if FastNetwork(network("vgg_small", VGG), "it").path == "NEON":
         pytest.skip("this processor is no x86-64, which these kernels are for")
     files = []
@@ -139,8 +152,10 @@ def test_kernels_for_other_processors_give_the_same_bits(path: str, tmp_path: Pa
             np.save(file.with_suffix(".logits.npy"), reference(model, "it")(x))
             files.append(file)
     environment = os.environ | {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
+    if forced:  # numba's cache does not know which kernels were forced
+        environment["NUMBA_CACHE_DIR"] = str(tmp_path / "cache")
     done = subprocess.run(
-        [sys.executable, "-c", CODE, *files],
+        [sys.executable, "-c", CODE, forced, *files],
         env=environment,
         capture_output=True,
         text=True,

@@ -11,6 +11,8 @@ LINUX = "x86_64-unknown-linux-gnu"
     ("triple", "features", "name"),
     [
         (LINUX, "+avx2,+avx512f,+avx512vpopcntdq", "AVX-512 VPOPCNTDQ"),
+        (LINUX, "+avx2,+avx512f,+avx512bw,+avx512vpopcntdq", "AVX-512 VPOPCNTDQ"),
+        (LINUX, "+avx2,+avx512f,+avx512bw,-avx512vpopcntdq", "AVX-512 BW"),
         (LINUX, "+avx2,+avx512f,-avx512vpopcntdq", "AVX2"),
         (LINUX, "+avx,-avx2", "portable loops"),
         (LINUX, "", "portable loops"),

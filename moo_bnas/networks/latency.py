@@ -1,0 +1,331 @@
+"""Latency as a cost: a table of how long each layer takes at the widths of a space.
+
+`moo-bnas latency` measures it on one machine (`models.fast.latency`); a run that has it holds it in
+its definition. The latency of a network is the sum of its layers'. A runtime computes some layers
+together with the one before them (a batch norm, a binarizer), so the binary network and its
+full-precision twin have tables of their own, in which such layers have no times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError, model_validator
+
+from moo_bnas.errors import DefinitionError
+from moo_bnas.evaluation import PRECISIONS, Precision
+from moo_bnas.evolution.space import FloatArray, IntArray, SearchSpace
+from moo_bnas.networks.cost import COSTS, LayerCost
+from moo_bnas.networks.layers import LayerSpec
+from moo_bnas.networks.network import Network
+from moo_bnas.reading import read_file
+from moo_bnas.section import Section
+
+LATENCY = "latency_ms"
+"""Name of the cost."""
+
+NO_TABLE = (
+    "got a search by latency without a latency table; give --latency-table FILE, or latency = "
+    '"FILE" at the top of the definition, with a file of `moo-bnas latency`'
+)
+"""What is wrong with a definition that asks for latency without a table."""
+
+MOST_BYTES = 50_000
+"""Size of a table: it is stored with the definition, for which MySQL has room for 65,535 bytes."""
+
+_Text = Annotated[str, Field(max_length=200)]
+_Channels = Annotated[int, Field(ge=1, le=2**25)]
+_Axis = Annotated[tuple[_Channels, ...], Field(strict=False, max_length=1000)]
+_Milliseconds = Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)]
+_Row = Annotated[tuple[_Milliseconds | None, ...], Field(strict=False)]
+
+
+class LayerTimes(Section):
+    """How long one layer takes, by its channels.
+
+    Attributes:
+        shape: All else that the time depends on, see `shape_of`.
+        in_channels: Numbers of input channels that were measured, ascending.
+        out_channels: Numbers of output channels that were measured, ascending.
+        ms: Milliseconds, a row per number of input channels and a column per number of output
+            channels; None for pairs that no network of the space has. All three are empty for a
+            layer that is computed together with another one.
+    """
+
+    shape: _Text
+    in_channels: _Axis
+    out_channels: _Axis
+    ms: Annotated[tuple[_Row, ...], Field(strict=False)]
+
+    @model_validator(mode="after")
+    def _is_a_table(self) -> LayerTimes:
+        rows, columns = len(self.in_channels), len(self.out_channels)
+        if len(self.ms) != rows or any(len(row) != columns for row in self.ms):
+            raise ValueError(f"ms is not a table of {rows} x {columns} numbers")
+        for axis in (self.in_channels, self.out_channels):
+            if list(axis) != sorted(set(axis)):
+                raise ValueError("channels do not ascend without repeats")
+        if not np.array_equal(monotone(self._matrix), self._matrix, equal_nan=True):
+            raise ValueError("ms falls with a rising number of channels")
+        return self
+
+    @property
+    def _matrix(self) -> FloatArray:
+        return np.array(self.ms, dtype=np.float64).reshape(
+            len(self.in_channels), len(self.out_channels)
+        )
+
+    def of(self, layer: LayerSpec) -> Any:
+        """Milliseconds of a layer: a number, or an array where its channel counts are arrays.
+
+        Raises:
+            DefinitionError: If it is a layer of another shape, or of channels that were not
+                measured.
+        """
+        if (shape := shape_of(layer)) != self.shape:
+            raise DefinitionError(
+                f"the latency table has {layer.name} as {self.shape}, and the network as {shape}: "
+                "it was measured for another network; measure this one with moo-bnas latency"
+            )
+        if not self.ms:
+            return 0.0
+        pairs = np.broadcast_arrays(np.asarray(layer.in_channels), np.asarray(layer.out_channels))
+        at, known = [], np.ones(pairs[0].shape, np.bool_)
+        for given, axis in zip(
+            pairs, map(np.array, (self.in_channels, self.out_channels)), strict=True
+        ):
+            at.append(np.minimum(np.searchsorted(axis, given), len(axis) - 1))
+            known &= axis[at[-1]] == given
+        found = self._matrix[at[0], at[1]]
+        known &= ~np.isnan(found)
+        if not known.all():
+            missing = tuple(int(p[~known].flat[0]) for p in pairs)
+            raise DefinitionError(
+                f"the latency table lacks {layer.name} from {missing[0]} to {missing[1]} channels; "
+                "measure the definition that you search with moo-bnas latency"
+            )
+        return found if found.ndim else float(found)
+
+
+_Layers = Annotated[dict[_Text, LayerTimes], Field(min_length=1, max_length=2000)]
+
+
+class LatencyTable(Section):
+    """Milliseconds of the layers of a network, on one thread of one machine.
+
+    Attributes:
+        kind: Kind of file.
+        version: Version of this format.
+        network: Name of the network.
+        processor: Name of the processor.
+        runtime: What ran the network, with its kernels.
+        versions: Versions of what ran it.
+        binary: Layers of the binary networks, by name.
+        full: Layers of the full-precision twin of the uniform 1x network, by name.
+    """
+
+    kind: Literal["latency table"] = "latency table"
+    version: Literal[1] = 1
+    network: _Text
+    processor: _Text
+    runtime: _Text
+    versions: Annotated[dict[_Text, _Text], Field(max_length=20)]
+    binary: _Layers
+    full: _Layers
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its content."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def named(self) -> str:
+        """A line that says which table it is, without its numbers."""
+        return f"{self.processor}, {self.runtime}, {self.digest[:12]}"
+
+    def of_layers(self, layers: Sequence[LayerSpec]) -> list[Any]:
+        """Milliseconds of the layers of one network (or of many, see `LayerSpec`).
+
+        Raises:
+            DefinitionError: If a layer was not measured; the message names it.
+        """
+        binary = any(layer.precision == "binary" for layer in layers)
+        precision: Precision = "binary" if binary else "full"
+        times = self.binary if binary else self.full
+        for layer in layers:
+            if layer.name not in times:
+                raise DefinitionError(
+                    f"the latency table lacks {layer.name} (the {precision} network); measure the "
+                    "definition that you search with moo-bnas latency"
+                )
+        return [times[layer.name].of(layer) for layer in layers]
+
+    def cost(self) -> LayerCost:
+        """The latency of networks, as a cost."""
+        note = f"{self.processor}, {self.runtime}"
+        return LayerCost(LATENCY, "latency", "ms", note, self.of_layers)
+
+
+def costs_with(table: LatencyTable | None, *, first: bool) -> Mapping[str, LayerCost]:
+    """All costs of networks, by name.
+
+    Args:
+        table: Latency table; None: latency is not among them.
+        first: Whether latency is the first of them, which a search weighs.
+    """
+    if table is None:
+        return COSTS
+    latency = {LATENCY: table.cost()}
+    return latency | COSTS if first else COSTS | latency
+
+
+def check_known(latency: LayerCost, network: Network, space: SearchSpace) -> None:
+    """Checks that the latency of every network of a space is known, and of both uniform 1x ones.
+
+    Raises:
+        DefinitionError: If it is not; the message names a layer.
+    """
+    latency.over(network, space).of(covering(len(space.genes), len(space.ratios)))
+    for precision in PRECISIONS:
+        if latency.of(network, network.base_widths, precision) <= 0:
+            raise DefinitionError(
+                "the latency table has networks that take no time at all; measure again"
+            )
+
+
+def shape_of(layer: LayerSpec) -> str:
+    """What the time of a layer depends on beside its channels, in words."""
+    window = "" if layer.kind in _WITHOUT_WINDOW else f" {layer.kernel}x{layer.kernel}"
+    stride = f"/{layer.stride}" if window else ""
+    padding = f" pad {layer.padding}" if layer.padding else ""
+    size = f" to {layer.out_size}x{layer.out_size}"
+    weights = f" {layer.precision}" if layer.kind in ("conv", "linear") else ""
+    return f"{layer.kind}{window}{stride}{padding}{size}{weights}"
+
+
+_WITHOUT_WINDOW = (
+    *("linear", "batch_norm", "binarize", "relu", "global_average_pool", "flatten", "add"),
+)
+
+
+def monotone(matrix: FloatArray) -> FloatArray:
+    """The closest matrix that falls neither along rows nor along columns; NaN stays NaN.
+
+    Wider layers are not faster, but noise may say so, and searches rely on it that narrower
+    networks cost no more. This is the middle between the smallest such matrix above the given one
+    and the largest one below, which has the least possible greatest deviation.
+    """
+    if not matrix.size:
+        return matrix
+    above, below = matrix, matrix[::-1, ::-1]
+    for axis in (0, 1):
+        above = np.fmax.accumulate(above, axis=axis)
+        below = np.fmin.accumulate(below, axis=axis)
+    middle: FloatArray = np.where(np.isnan(matrix), np.nan, (above + below[::-1, ::-1]) / 2)
+    return middle
+
+
+def table_of(
+    times: Mapping[tuple[int, int], float], layer: LayerSpec, digits: int = 4
+) -> LayerTimes:
+    """The times of a layer.
+
+    Args:
+        times: Milliseconds by numbers of input and output channels; empty for a layer that is
+            computed together with another one.
+        layer: Any spec of the layer.
+        digits: Significant digits that are kept.
+    """
+    axes = [sorted({pair[i] for pair in times}) for i in (0, 1)]
+    matrix = np.full((len(axes[0]), len(axes[1])), np.nan)
+    for pair, ms in times.items():
+        matrix[axes[0].index(pair[0]), axes[1].index(pair[1])] = ms
+    # Rounding keeps the order.
+    rows = tuple(
+        tuple(None if np.isnan(ms) else float(f"{ms:.{digits}g}") for ms in row)
+        for row in monotone(matrix)
+    )
+    in_channels, out_channels = map(tuple, axes)
+    return LayerTimes(
+        shape=shape_of(layer), in_channels=in_channels, out_channels=out_channels, ms=rows
+    )
+
+
+def covering(genes: int, choices: int) -> IntArray:
+    """Genotypes in which each two genes take each pair of choices, shape (n, genes).
+
+    Each gene has one of two choices, by a bit of its number; two genes differ in a bit. The layers
+    of these genotypes have every pair of widths that a network of the space has, if each layer's
+    widths depend on one gene each.
+    """
+    found = {
+        tuple(pair[gene >> bit & 1] for gene in range(genes))
+        for bit in range(max(1, (genes - 1).bit_length()))
+        for pair in np.ndindex(choices, choices)
+    }
+    return np.array(sorted(found), dtype=np.int64)
+
+
+def to_bytes(table: LatencyTable) -> bytes:
+    """The content of the file of a table.
+
+    Raises:
+        DefinitionError: If it is larger than `read_table` takes.
+    """
+    content = table.model_dump_json().encode() + b"\n"
+    check_size(len(content))
+    return content
+
+
+def check_size(size: int) -> None:
+    """Refuses a table of more bytes than `read_table` takes.
+
+    Raises:
+        DefinitionError: If it has more.
+    """
+    if size > MOST_BYTES:
+        raise DefinitionError(
+            f"the latency table would have {size:,} bytes or more, expected at most "
+            f"{MOST_BYTES:,}, since it is stored with every run; give the space fewer ratios"
+        )
+
+
+def read_table(path: Path) -> LatencyTable:
+    """Reads a latency table.
+
+    Raises:
+        DefinitionError: If it cannot be read, is too large, or is no latency table of this version.
+    """
+    try:
+        content = read_file(path, MOST_BYTES)
+    except OSError as error:
+        raise DefinitionError(
+            f"cannot read the latency table {path}: {error.strerror}; give the file that "
+            "`moo-bnas latency` wrote"
+        ) from error
+    remedy = "give the file that `moo-bnas latency` wrote, or measure again"
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DefinitionError(
+            f"{path} is no latency table, or it is incomplete or damaged ({error!s:.100}); {remedy}"
+        ) from error
+    if not isinstance(values, dict) or values.get("kind") != "latency table":
+        raise DefinitionError(f"{path} is no latency table; {remedy}")
+    if values.get("version") != 1:
+        raise DefinitionError(
+            f"{path} is a latency table of version {values.get('version')!r:.20}, and this "
+            "moo-bnas reads version 1; measure again with moo-bnas latency"
+        )
+    try:
+        return LatencyTable.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))[:100]
+        raise DefinitionError(
+            f"{path} is a damaged latency table ({where}: {fault['msg']}); {remedy}"
+        ) from error
