@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from moo_bnas.data.imagenet import ImageNet
 from moo_bnas.definition import Definition
 from moo_bnas.evaluators import EvaluatorOptions
 from moo_bnas.network_options import NetworkOptions
-from moo_bnas.recipe import Recipe
+from moo_bnas.recipe import ParentRecipe
 from moo_bnas.search_options import SearchOptions, SpaceOptions
 from moo_bnas.section import Section
 from tests.command_lines import parsed
@@ -110,13 +111,38 @@ def test_python_code_compiles(path: Path) -> None:
             compile(code, str(path), "exec")
 
 
-def test_every_key_of_a_definition_is_documented() -> None:
+SECTIONS: dict[str, list[type[Section]]] = {
+    "network": [NetworkOptions],
+    "space": [SpaceOptions],
+    "evaluator": [EvaluatorOptions],
+    "data": [Digits, Cifar10, Folder, ImageNet],
+    "recipe": [ParentRecipe],
+    "search": [SearchOptions],
+}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_of_a_definition_has_a_row_with_its_default(section: str) -> None:
+    parts = re.split(r"(?m)^## ", (ROOT / "docs/definitions.md").read_text())
+    (part,) = (part for part in parts if part.startswith(f"`[{section}]`"))
+    found = re.findall(r"(?m)^(\| `(\w+)` .*)$", part)
+    rows = {key: row for row, key in reversed(found)}  # the first row that begins with the key
+    for model in SECTIONS[section]:
+        for key, field in model.model_fields.items():
+            default = field.get_default(call_default_factory=True)
+            if field.is_required() or key == "name":
+                assert "required" in rows[key], key
+            elif default not in (None, (), {}):
+                assert f"`{in_toml(default)}`" in rows[key], key
+
+
+def in_toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(in_toml, value))}]"
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value)
+
+
+def test_every_section_of_a_definition_is_documented() -> None:
     text = (ROOT / "docs/definitions.md").read_text()
-    sections: list[type[Section]] = [NetworkOptions, SpaceOptions, SearchOptions, Recipe]
-    sections += [Digits, Cifar10, Folder, ImageNet, EvaluatorOptions]
-    keys = {
-        *(set(Definition.model_fields) - {"name"}),  # the file's
-        *(key for section in sections for key in section.model_fields),
-    }
-    missing = {key for key in keys if f"`{key}`" not in text and f"`[{key}]`" not in text}
-    assert not missing
+    for key in set(Definition.model_fields) - {"name"}:  # the file's
+        assert f"`{key}`" in text or f"`[{key}]`" in text, key
