@@ -26,6 +26,7 @@ from moo_bnas.evolution.scoring import Mode
 from moo_bnas.evolution.space import FloatArray, Genotype
 
 ETA, POPULATION = 3.0, 32  # of pymoo's best integer operators, found by trying
+BATCH, RESTARTS = 16, 8  # of BoTorch: its default of 20 restarts took TIME for the same
 AT_MOST = 1600  # evaluations of a system, repeated ones included, if it finds nothing new
 
 
@@ -160,6 +161,66 @@ def pymoo_with(tuned: bool) -> System:
     return run
 
 
+def botorch_qlognehvi(memory: Memory, mode: Mode, seed: int) -> None:
+    """BoTorch's qLogNEHVI over a lattice, for Pareto mode.
+
+    Its Gaussian process learns the accuracy; the cost is known. Genes are scaled to 0..1. A batch
+    is chosen one by one, each by BoTorch's local search from random starts, and none is seen twice.
+    """
+    import torch
+    from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from botorch.models.deterministic import GenericDeterministicModel
+    from botorch.models.model import ModelList
+    from botorch.optim.optimize import optimize_acqf_discrete_local_search
+    from botorch.utils.multi_objective.hypervolume import infer_reference_point
+    from botorch.utils.multi_objective.pareto import is_non_dominated
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    torch.manual_seed(seed)
+    choices = memory.table.choices
+    lattice = [torch.arange(c).double() / max(c - 1, 1) for c in choices]
+    tops = torch.tensor(choices).double() - 1
+    costs = torch.from_numpy(memory.table.costs / memory.table.costs.max())
+
+    def cheapness(x: Any) -> Any:
+        genes = (x * tops).round().long()
+        rows = memory.table.row(genes.reshape(-1, len(choices)).numpy())
+        return -costs[torch.from_numpy(rows)].reshape(*x.shape[:-1], 1)
+
+    every = memory.table.genotypes()
+    first = np.random.default_rng(seed).choice(len(every), min(BATCH, len(every)), replace=False)
+    genotypes = [tuple(genotype) for genotype in every[first].tolist()]
+    accuracies: list[float] = []
+    seen = torch.empty(0, len(choices)).double()
+    while True:
+        accuracies += [memory(genotype)[0] for genotype in genotypes]
+        seen = torch.cat([seen, torch.tensor(genotypes) / tops.clamp(min=1)])
+        accuracy = torch.tensor(accuracies).double()[:, None]
+        process = SingleTaskGP(seen, accuracy)
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(process.likelihood, process))
+        objectives = torch.cat([accuracy, cheapness(seen)], dim=1)
+        gain = qLogNoisyExpectedHypervolumeImprovement(
+            ModelList(process, GenericDeterministicModel(cheapness)),
+            infer_reference_point(objectives[is_non_dominated(objectives)]),
+            seen,
+            prune_baseline=True,
+        )
+        left = len(every) - len(seen)
+        batch = min(BATCH, left)
+        with torch.no_grad():
+            picked, _ = optimize_acqf_discrete_local_search(
+                gain,
+                lattice,
+                q=batch,
+                num_restarts=min(RESTARTS, left - batch + 1),  # as many as the last one has left
+                raw_samples=1024,
+                X_avoid=seen,
+            )
+        genotypes = [tuple(row) for row in (picked * tops).round().int().tolist()]
+
+
 SYSTEMS: dict[str, System] = {
     "moo-bnas": moo_bnas_with("gp"),
     "moo-bnas without a model": moo_bnas_with("none"),
@@ -169,9 +230,13 @@ SYSTEMS: dict[str, System] = {
     "optuna GPSampler": optuna_with(lambda seed: optuna.samplers.GPSampler(seed=seed)),
     "pymoo": pymoo_with(tuned=False),
     "pymoo, eta 3": pymoo_with(tuned=True),
+    "botorch qLogNEHVI": botorch_qlognehvi,
 }
 RAW = ("random", "optuna NSGAIISampler", "pymoo", "pymoo, eta 3")
 """Peers fast enough to measure after many evaluations, repeated ones included."""
 
-SLOW = ("optuna TPESampler", "optuna GPSampler")
+BOTORCH = "botorch qLogNEHVI"
+"""A peer of Pareto mode only, where the package botorch is installed."""
+
+SLOW = ("optuna TPESampler", "optuna GPSampler", BOTORCH)
 """Peers that take up to a second per evaluation, measured with few seeds."""
