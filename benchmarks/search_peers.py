@@ -22,11 +22,11 @@ from pymoo.optimize import minimize
 from tables import TRADE_OFF, Table
 
 import moo_bnas
-from moo_bnas.evolution.scoring import Mode
-from moo_bnas.evolution.space import FloatArray, Genotype
+from moo_bnas.evolution.scoring import Mode, front
+from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
 
 ETA, POPULATION = 3.0, 32  # of pymoo's best integer operators, found by trying
-BATCH, RESTARTS = 16, 8  # of BoTorch: its default of 20 restarts took TIME for the same
+BATCH, RANDOM = 16, 512  # of BoTorch: evaluations at a time, and random genotypes it chooses from
 AT_MOST = 1600  # evaluations of a system, repeated ones included, if it finds nothing new
 
 
@@ -45,6 +45,7 @@ class Memory:
 
     Attributes:
         table: The table.
+        signal: The accuracies.
         rows: Rows of the distinct evaluations, in order.
         raw: Number of evaluations, repeated ones included.
         distinct_at: Number of distinct ones among the first evaluations that `raw` asked for.
@@ -57,7 +58,7 @@ class Memory:
         self.raw = 0
         self.distinct_at: int | None = None
         self.repeats = 0
-        self._signal = signal
+        self.signal = signal
         self._distinct, self._raw = min(distinct, len(signal)), raw
 
     @property
@@ -75,7 +76,7 @@ class Memory:
             self.distinct_at = len(self.rows)
         if self.raw >= (self._raw if self.missing <= 0 else max(self._raw, AT_MOST)):
             raise BudgetSpentError
-        return float(self._signal[row]), float(self.table.costs[row])
+        return float(self.signal[row]), float(self.table.costs[row])
 
     def minimized(self, genotype: Genotype, mode: Mode) -> list[float]:
         """What a peer minimises: the negative fitness, or negative accuracy and cost."""
@@ -162,10 +163,10 @@ def pymoo_with(tuned: bool) -> System:
 
 
 def botorch_qlognehvi(memory: Memory, mode: Mode, seed: int) -> None:
-    """BoTorch's qLogNEHVI over a lattice, for Pareto mode.
+    """BoTorch's qLogNEHVI over a table, for Pareto mode.
 
-    Its Gaussian process learns the accuracy; the cost is known. Genes are scaled to 0..1. A batch
-    is chosen one by one, each by BoTorch's local search from random starts, and none is seen twice.
+    Its Gaussian process learns the accuracy, with default settings; the cost is known. A batch is
+    chosen one by one among new genotypes: all those one gene away from the front, and random ones.
     """
     import torch
     from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
@@ -173,53 +174,46 @@ def botorch_qlognehvi(memory: Memory, mode: Mode, seed: int) -> None:
     from botorch.models import SingleTaskGP
     from botorch.models.deterministic import GenericDeterministicModel
     from botorch.models.model import ModelList
-    from botorch.optim.optimize import optimize_acqf_discrete_local_search
+    from botorch.optim.optimize import optimize_acqf_discrete
     from botorch.utils.multi_objective.hypervolume import infer_reference_point
-    from botorch.utils.multi_objective.pareto import is_non_dominated
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
     torch.manual_seed(seed)
-    choices = memory.table.choices
-    lattice = [torch.arange(c).double() / max(c - 1, 1) for c in choices]
-    tops = torch.tensor(choices).double() - 1
-    costs = torch.from_numpy(memory.table.costs / memory.table.costs.max())
-
-    def cheapness(x: Any) -> Any:
-        genes = (x * tops).round().long()
-        rows = memory.table.row(genes.reshape(-1, len(choices)).numpy())
-        return -costs[torch.from_numpy(rows)].reshape(*x.shape[:-1], 1)
-
+    rng = np.random.default_rng(seed)
     every = memory.table.genotypes()
-    first = np.random.default_rng(seed).choice(len(every), min(BATCH, len(every)), replace=False)
-    genotypes = [tuple(genotype) for genotype in every[first].tolist()]
-    accuracies: list[float] = []
-    seen = torch.empty(0, len(choices)).double()
+    scale = np.maximum(np.array(memory.table.choices) - 1, 1)
+    points = torch.from_numpy(every / scale)
+    cheapness = torch.from_numpy(-memory.table.costs / memory.table.costs.max())[:, None]
+
+    def rows_of(x: Any) -> IntArray:
+        return memory.table.row((x.reshape(-1, len(scale)).numpy() * scale).round().astype(int))
+
+    known = GenericDeterministicModel(lambda x: cheapness[rows_of(x)].reshape(*x.shape[:-1], 1))
+    batch = rng.permutation(len(every))[:BATCH]
     while True:
-        accuracies += [memory(genotype)[0] for genotype in genotypes]
-        seen = torch.cat([seen, torch.tensor(genotypes) / tops.clamp(min=1)])
-        accuracy = torch.tensor(accuracies).double()[:, None]
-        process = SingleTaskGP(seen, accuracy)
+        for row in batch:
+            memory(tuple(every[row].tolist()))
+        seen = np.array(list(memory.rows))
+        accuracies = memory.signal[seen]
+        accuracy = torch.from_numpy(accuracies)[:, None]
+        process = SingleTaskGP(points[seen], accuracy)
         fit_gpytorch_mll(ExactMarginalLogLikelihood(process.likelihood, process))
-        objectives = torch.cat([accuracy, cheapness(seen)], dim=1)
+        on = front(accuracies, memory.table.costs[seen])
         gain = qLogNoisyExpectedHypervolumeImprovement(
-            ModelList(process, GenericDeterministicModel(cheapness)),
-            infer_reference_point(objectives[is_non_dominated(objectives)]),
-            seen,
+            ModelList(process, known),
+            infer_reference_point(torch.cat([accuracy, cheapness[seen]], dim=1)[on]),
+            points[seen],
             prune_baseline=True,
         )
-        left = len(every) - len(seen)
-        batch = min(BATCH, left)
-        with torch.no_grad():
-            picked, _ = optimize_acqf_discrete_local_search(
-                gain,
-                lattice,
-                q=batch,
-                num_restarts=min(RESTARTS, left - batch + 1),  # as many as the last one has left
-                raw_samples=1024,
-                X_avoid=seen,
-            )
-        genotypes = [tuple(row) for row in (picked * tops).round().int().tolist()]
+        new = rng.permutation(np.setdiff1d(np.arange(len(every)), seen))
+        distance = (every[new][:, None] != every[seen[on]]).sum(axis=2).min(axis=1)
+        pool = np.concatenate([new[distance == 1], new[distance > 1][:RANDOM]])
+        picked, _ = optimize_acqf_discrete(gain, min(BATCH, len(pool)), points[pool])
+        batch = rows_of(picked)
 
+
+BOTORCH = "botorch qLogNEHVI"
+"""A peer of Pareto mode only, where the package botorch is installed."""
 
 SYSTEMS: dict[str, System] = {
     "moo-bnas": moo_bnas_with("gp"),
@@ -230,13 +224,10 @@ SYSTEMS: dict[str, System] = {
     "optuna GPSampler": optuna_with(lambda seed: optuna.samplers.GPSampler(seed=seed)),
     "pymoo": pymoo_with(tuned=False),
     "pymoo, eta 3": pymoo_with(tuned=True),
-    "botorch qLogNEHVI": botorch_qlognehvi,
+    BOTORCH: botorch_qlognehvi,
 }
 RAW = ("random", "optuna NSGAIISampler", "pymoo", "pymoo, eta 3")
 """Peers fast enough to measure after many evaluations, repeated ones included."""
-
-BOTORCH = "botorch qLogNEHVI"
-"""A peer of Pareto mode only, where the package botorch is installed."""
 
 SLOW = ("optuna TPESampler", "optuna GPSampler", BOTORCH)
 """Peers that take up to a second per evaluation, measured with few seeds."""
