@@ -58,11 +58,20 @@ class Bench:
         return json.loads(head), safetensors.torch.load(weights)
 
     @cache  # noqa: B019
-    def data(self, purpose: Purpose) -> DeviceData:
-        """Images for a purpose."""
+    def data(self, purpose: Purpose) -> tuple[DeviceData, str]:
+        """Images for a purpose, and the hash of their content."""
         size = self.definition.make_network().image.size
         images = self.definition.data.load(self.root, self.definition.recipe.seed, purpose)
-        return to_device(images, size, torch.device("cpu"))
+        return to_device(images, size, torch.device("cpu")), images.content_hash
+
+    @cache  # noqa: B019
+    def fingerprint(self, way: str) -> str:
+        """The fingerprint of what `train` does."""
+        definition, data_hash = self.definition, self.data(_purpose(way))[1]
+        if way != "search":
+            return definition.final_fingerprint("binary", data_hash)
+        parent = None if definition.parent is None else definition.parent_fingerprint(data_hash)
+        return definition.fingerprint("binary", data_hash, parent)
 
     def train(self, way: str, tested: bool, genotype: Genotype, seed: int) -> dict[str, float]:
         """Trains a network by a recipe whose seed is `seed`.
@@ -81,14 +90,10 @@ class Bench:
         torch.set_num_threads(1)
         definition = self.definition
         recipe = definition.recipe if way == "search" else definition.final_recipe()
-        purpose: Purpose = "final" if way == "final" else "search"
         inherits = way == "search" and definition.parent is not None
-        deciding = {"network", "space", "data"}
-        deciding |= {"parent", "recipe"} if way == "search" else {"final"}
-        values = definition.model_dump(mode="json", include=deciding)
 
         def make() -> dict[str, float]:
-            data, parent = self.data(purpose), self._parent()[1] if inherits else {}
+            data, parent = self.data(_purpose(way))[0], self._parent()[1] if inherits else {}
             began, found = time.process_time(), {}
             network, space = definition.make_network(), definition.make_space()
             own = candidate_seed(seed, genotype)
@@ -105,15 +110,21 @@ class Bench:
             else:
                 module = module.to(memory_format=torch.channels_last)
                 recalibrate(module, data, own)
-            if purpose == "search":
+            if way != "final":
                 found["validation"] = score(module, data)
             found["seconds"] = time.process_time() - began
             if tested:
-                found["test"] = score(module, replace(data, scoring=self.data("final").scoring))
+                found["test"] = score(module, replace(data, scoring=self.data("final")[0].scoring))
             print(".", end="", file=sys.stderr, flush=True)
             return found
 
-        return Kept(self.keep).values([way, tested, values, list(genotype), seed], make)
+        return Kept(self.keep).values(
+            [way, tested, self.fingerprint(way), list(genotype), seed], make
+        )
+
+
+def _purpose(way: str) -> Purpose:
+    return "final" if way == "final" else "search"
 
 
 _bench: list[Bench] = []  # the one of this process

@@ -38,9 +38,17 @@ if TYPE_CHECKING:
 SERVER_FOLDER = Path("moo-bnas-server")
 """Folder of the private database server, in the current folder as the default storage is."""
 
+
+def _check_host(context: click.Context, parameter: click.Parameter, host: str | None) -> str | None:
+    if host == "":
+        raise click.BadParameter("got nothing, expected an address or name of this machine")
+    return host
+
+
 serve_host_option = click.option(
     "--serve-host",
     metavar="ADDRESS",
+    callback=_check_host,
     help="With --serve: address or name of this machine to listen on, for workers elsewhere.  "
     "[default: 127.0.0.1, this machine only]",
 )

@@ -65,6 +65,7 @@ def serving(folder: Path, host: str = LOOPBACK) -> Iterator[str]:
         MissingPackageError: If PostgreSQL is not installed.
         ServerError: If the server cannot be made or started.
     """
+    _free_port(host)  # refuses an address that is not this machine's before anything is made
     try:
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         users = (folder / "users").open("a")
@@ -267,9 +268,10 @@ def _free_port(host: str, port: int = 0) -> int:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.create_server((host, port), family=family) as tried:
             found: int = tried.getsockname()[1]
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: it cannot be a name
+        reason = getattr(error, "strerror", None) or error
         raise ServerError(
-            f"cannot listen on {host:.200} port {port or 'of any number'}: {error.strerror}; give "
+            f"cannot listen on {host:.200} port {port or 'of any number'}: {reason}; give "
             "an address of this machine as --serve-host, or end the program that uses the port"
         ) from error
     return found

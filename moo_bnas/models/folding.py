@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from moo_bnas.errors import DefinitionError, ModelFileError
 from moo_bnas.models.arrays import BATCH_NORM, PREFIX, check_arrays, is_binary, trained_shapes
 from moo_bnas.models.encoding import encoding_of
-from moo_bnas.models.loading import own_module
 from moo_bnas.models.model_file import Arrays, Model
+from moo_bnas.models.own_module import own_module
 from moo_bnas.networks.autograd import sign
 from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.fitting import check_fit

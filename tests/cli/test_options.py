@@ -96,7 +96,7 @@ def test_a_value_that_makes_no_sense_gets_a_clear_line(
         assert all(len(line) < 1100 for line in err.split("\n")), told
         if _is_number(parameter):
             assert "Usage: " in err, told  # it is refused for itself, and not for the storage
-            assert f"'--{parameter.name.replace('_', '-')}'" in err, told
+            assert f"'{parameter.opts[0]}'" in err, told
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
