@@ -22,10 +22,11 @@ from pymoo.optimize import minimize
 from tables import TRADE_OFF, Table
 
 import moo_bnas
-from moo_bnas.evolution.scoring import Mode
-from moo_bnas.evolution.space import FloatArray, Genotype
+from moo_bnas.evolution.scoring import Mode, front
+from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
 
 ETA, POPULATION = 3.0, 32  # of pymoo's best integer operators, found by trying
+BATCH, RANDOM = 16, 512  # of BoTorch: evaluations at a time, and random genotypes it chooses from
 AT_MOST = 1600  # evaluations of a system, repeated ones included, if it finds nothing new
 
 
@@ -44,6 +45,7 @@ class Memory:
 
     Attributes:
         table: The table.
+        signal: The accuracies.
         rows: Rows of the distinct evaluations, in order.
         raw: Number of evaluations, repeated ones included.
         distinct_at: Number of distinct ones among the first evaluations that `raw` asked for.
@@ -56,7 +58,7 @@ class Memory:
         self.raw = 0
         self.distinct_at: int | None = None
         self.repeats = 0
-        self._signal = signal
+        self.signal = signal
         self._distinct, self._raw = min(distinct, len(signal)), raw
 
     @property
@@ -74,7 +76,7 @@ class Memory:
             self.distinct_at = len(self.rows)
         if self.raw >= (self._raw if self.missing <= 0 else max(self._raw, AT_MOST)):
             raise BudgetSpentError
-        return float(self._signal[row]), float(self.table.costs[row])
+        return float(self.signal[row]), float(self.table.costs[row])
 
     def minimized(self, genotype: Genotype, mode: Mode) -> list[float]:
         """What a peer minimises: the negative fitness, or negative accuracy and cost."""
@@ -160,6 +162,59 @@ def pymoo_with(tuned: bool) -> System:
     return run
 
 
+def botorch_qlognehvi(memory: Memory, mode: Mode, seed: int) -> None:
+    """BoTorch's qLogNEHVI over a table, for Pareto mode.
+
+    Its Gaussian process learns the accuracy, with default settings; the cost is known. A batch is
+    chosen one by one among new genotypes: all those one gene away from the front, and random ones.
+    """
+    import torch
+    from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from botorch.models.deterministic import GenericDeterministicModel
+    from botorch.models.model import ModelList
+    from botorch.optim.optimize import optimize_acqf_discrete
+    from botorch.utils.multi_objective.hypervolume import infer_reference_point
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    every = memory.table.genotypes()
+    scale = np.maximum(np.array(memory.table.choices) - 1, 1)
+    points = torch.from_numpy(every / scale)
+    cheapness = torch.from_numpy(-memory.table.costs / memory.table.costs.max())[:, None]
+
+    def rows_of(x: Any) -> IntArray:
+        return memory.table.row((x.reshape(-1, len(scale)).numpy() * scale).round().astype(int))
+
+    known = GenericDeterministicModel(lambda x: cheapness[rows_of(x)].reshape(*x.shape[:-1], 1))
+    batch = rng.permutation(len(every))[:BATCH]
+    while True:
+        for row in batch:
+            memory(tuple(every[row].tolist()))
+        seen = np.array(list(memory.rows))
+        accuracies = memory.signal[seen]
+        accuracy = torch.from_numpy(accuracies)[:, None]
+        process = SingleTaskGP(points[seen], accuracy)
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(process.likelihood, process))
+        on = front(accuracies, memory.table.costs[seen])
+        gain = qLogNoisyExpectedHypervolumeImprovement(
+            ModelList(process, known),
+            infer_reference_point(torch.cat([accuracy, cheapness[seen]], dim=1)[on]),
+            points[seen],
+            prune_baseline=True,
+        )
+        new = rng.permutation(np.setdiff1d(np.arange(len(every)), seen))
+        distance = (every[new][:, None] != every[seen[on]]).sum(axis=2).min(axis=1)
+        pool = np.concatenate([new[distance == 1], new[distance > 1][:RANDOM]])
+        picked, _ = optimize_acqf_discrete(gain, min(BATCH, len(pool)), points[pool])
+        batch = rows_of(picked)
+
+
+BOTORCH = "botorch qLogNEHVI"
+"""A peer of Pareto mode only, where the package botorch is installed."""
+
 SYSTEMS: dict[str, System] = {
     "moo-bnas": moo_bnas_with("gp"),
     "moo-bnas without a model": moo_bnas_with("none"),
@@ -169,9 +224,10 @@ SYSTEMS: dict[str, System] = {
     "optuna GPSampler": optuna_with(lambda seed: optuna.samplers.GPSampler(seed=seed)),
     "pymoo": pymoo_with(tuned=False),
     "pymoo, eta 3": pymoo_with(tuned=True),
+    BOTORCH: botorch_qlognehvi,
 }
 RAW = ("random", "optuna NSGAIISampler", "pymoo", "pymoo, eta 3")
 """Peers fast enough to measure after many evaluations, repeated ones included."""
 
-SLOW = ("optuna TPESampler", "optuna GPSampler")
+SLOW = ("optuna TPESampler", "optuna GPSampler", BOTORCH)
 """Peers that take up to a second per evaluation, measured with few seeds."""

@@ -4,8 +4,9 @@
     python benchmarks/search_quality.py --table TABLE.csv.xz --seeds 20 --budget 500 \\
         --signal acc1 --truth acc23
 
-This project's search, through its public Python door, runs beside random search, Optuna's samplers
-and pymoo's algorithms (see search_peers.py). Budgets are distinct evaluations: what a peer asks
+This project's search, through its public Python door, runs beside random search, Optuna's samplers,
+pymoo's algorithms and, in Pareto mode and where botorch is installed, BoTorch's qLogNEHVI (see
+search_peers.py). Budgets are distinct evaluations: what a peer asks
 for again is answered from memory and counted in `repeats`. All metrics are means over seeds, with
 their standard error as spread.
 
@@ -35,12 +36,13 @@ import platform
 import sys
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import optuna
-from search_peers import RAW, SLOW, SYSTEMS, BudgetSpentError, Memory
+from search_peers import BOTORCH, RAW, SLOW, SYSTEMS, BudgetSpentError, Memory
 from tables import Table, Truth, read
 
 from moo_bnas.evolution.candidates import tuples
@@ -123,10 +125,16 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--truth", default="acc", help="column that scores its results")
     parser.add_argument("--modes", nargs="+", choices=get_args(Mode), default=list(get_args(Mode)))
     parser.add_argument(
-        "--systems", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS), metavar="SYSTEM"
+        "--systems", nargs="+", choices=list(SYSTEMS), metavar="SYSTEM", help="default: all"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    return parser.parse_args()
+    options = parser.parse_args()
+    installed = find_spec("botorch") is not None
+    if options.systems is None:
+        options.systems = [name for name in SYSTEMS if installed or name != BOTORCH]
+    elif BOTORCH in options.systems and not installed:
+        parser.error(f"{BOTORCH} needs the package botorch: pip install botorch")
+    return options
 
 
 def measured(
@@ -137,6 +145,8 @@ def measured(
     ours: list[IntArray] = []
     at_raw = f"{METRICS[mode]}@raw{options.raw}"
     for name in options.systems:
+        if name == BOTORCH and mode != "pareto":
+            continue
         seeds = min(options.seeds, options.slow_seeds) if name in SLOW else options.seeds
         raw = options.raw if name in RAW else 0
         for seed in range(seeds):

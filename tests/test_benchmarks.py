@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,11 @@ def _search_quality(table: Path, *options: str) -> dict[str, Any]:
     return document
 
 
-def _small_table(path: Path) -> Path:
-    """3 x 4 networks with values 0, 2, 5 and 1..4."""
+def _small_table(path: Path, second_gene: int = 4) -> Path:
+    """3 x 4 networks with values 0, 2, 5 and 1..4, or with more values of the second gene."""
     lines = ["g0,g1,flops,acc,acc1,acc2"]
     for i, first in enumerate((0, 2, 5)):
-        for j, second in enumerate((1, 2, 3, 4)):
+        for j, second in enumerate(range(1, second_gene + 1)):
             accuracy = 50 + 10 * i + 3 * j
             lines.append(f"{first},{second},{10 + 8 * i + 5 * j},{accuracy},{accuracy},{accuracy}")
     path.write_text("\n".join(lines))
@@ -135,6 +136,35 @@ def test_search_quality_runs_the_other_peers(tmp_path: Path) -> None:
     for system in systems:
         assert 0 < found[system, "hypervolume@4"] <= 1 + 1e-9
         assert found[system, "regret@4"] >= 0
+
+
+def test_search_quality_runs_botorch_where_it_is_installed(tmp_path: Path) -> None:
+    pytest.importorskip("botorch", reason="botorch is not installed")
+    # 8 of 24 networks are left after the 16 random ones: it proposes each of them once.
+    table = _small_table(tmp_path / "table.csv", second_gene=8)
+    document = _search_quality(
+        table, *("--seeds", "1", "--budget", "24", "--systems", "botorch qLogNEHVI")
+    )
+    found = {row["metric"]: row["value"] for row in document["rows"]}
+    assert found["hypervolume@24"] == pytest.approx(1)
+    assert found["repeats"] == 0
+    assert not any("regret" in metric for metric in found)  # Pareto mode only
+
+
+@pytest.mark.skipif(find_spec("botorch") is not None, reason="botorch is installed")
+def test_search_quality_says_that_botorch_is_missing(tmp_path: Path) -> None:
+    table = _small_table(tmp_path / "table.csv")
+    done = subprocess.run(
+        [
+            *(sys.executable, BENCHMARKS / "search_quality.py", "--table", table),
+            *("--systems", "botorch qLogNEHVI"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "botorch qLogNEHVI needs the package botorch: pip install botorch" in done.stderr
 
 
 def test_search_quality_hands_back_by_the_estimate_too(tmp_path: Path) -> None:
