@@ -40,8 +40,8 @@ def own_module(model: Model, source: str) -> nn.Module:
             "trained it"
         ) from error
     make, weights = network.module, sum(array.size for array in model.arrays.values())
-    filled = [s for s in layers if s.kind in ("conv", "linear")]
-    listed = sum(s.kernel**2 * s.in_channels * s.out_channels for s in filled)
+    weighted = [s for s in layers if s.kind in ("conv", "linear")]
+    listed = sum(s.kernel**2 * s.in_channels * s.out_channels for s in weighted)
     if make is None or tuple(map(Layer.of, layers)) != card.layers or listed > weights:
         raise ModelFileError(
             f"{source} holds another network {card.network:.100} than its package makes by now; "
