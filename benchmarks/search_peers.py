@@ -26,7 +26,7 @@ from moo_bnas.evolution.scoring import Mode, front
 from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
 
 ETA, POPULATION = 3.0, 32  # of pymoo's best integer operators, found by trying
-BATCH, RANDOM, DRAWS = 16, 128, 32  # of BoTorch; its default of 128 draws takes .7 s per choice
+BATCH, RANDOM, DRAWS = 16, 128, 32  # of BoTorch; its default is 128 draws
 AT_MOST = 1600  # evaluations of a system, repeated ones included, if it finds nothing new
 
 
@@ -165,7 +165,7 @@ def pymoo_with(tuned: bool) -> System:
 def botorch_qlognehvi(memory: Memory, mode: Mode, seed: int) -> None:
     """BoTorch's qLogNEHVI over a table, for Pareto mode.
 
-    Its Gaussian process learns the accuracy, with default settings; the cost is known. A batch is
+    Its Gaussian process learns the accuracy, with its defaults; the cost is known. A batch is
     chosen one by one among new genotypes: all those one gene away from the front, and random ones.
     """
     import torch
