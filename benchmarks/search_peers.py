@@ -26,7 +26,7 @@ from moo_bnas.evolution.scoring import Mode, front
 from moo_bnas.evolution.space import FloatArray, Genotype, IntArray
 
 ETA, POPULATION = 3.0, 32  # of pymoo's best integer operators, found by trying
-BATCH, RANDOM = 16, 512  # of BoTorch: evaluations at a time, and random genotypes it chooses from
+BATCH, RANDOM, DRAWS = 16, 128, 32  # of BoTorch; its default is 128 draws
 AT_MOST = 1600  # evaluations of a system, repeated ones included, if it finds nothing new
 
 
@@ -165,7 +165,7 @@ def pymoo_with(tuned: bool) -> System:
 def botorch_qlognehvi(memory: Memory, mode: Mode, seed: int) -> None:
     """BoTorch's qLogNEHVI over a table, for Pareto mode.
 
-    Its Gaussian process learns the accuracy, with default settings; the cost is known. A batch is
+    Its Gaussian process learns the accuracy, with its defaults; the cost is known. A batch is
     chosen one by one among new genotypes: all those one gene away from the front, and random ones.
     """
     import torch
@@ -175,6 +175,7 @@ def botorch_qlognehvi(memory: Memory, mode: Mode, seed: int) -> None:
     from botorch.models.deterministic import GenericDeterministicModel
     from botorch.models.model import ModelList
     from botorch.optim.optimize import optimize_acqf_discrete
+    from botorch.sampling.get_sampler import get_sampler
     from botorch.utils.multi_objective.hypervolume import infer_reference_point
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
@@ -199,10 +200,12 @@ def botorch_qlognehvi(memory: Memory, mode: Mode, seed: int) -> None:
         process = SingleTaskGP(points[seen], accuracy)
         fit_gpytorch_mll(ExactMarginalLogLikelihood(process.likelihood, process))
         on = front(accuracies, memory.table.costs[seen])
+        model = ModelList(process, known)
         gain = qLogNoisyExpectedHypervolumeImprovement(
-            ModelList(process, known),
+            model,
             infer_reference_point(torch.cat([accuracy, cheapness[seen]], dim=1)[on]),
             points[seen],
+            sampler=get_sampler(model.posterior(points[:1]), torch.Size([DRAWS])),
             prune_baseline=True,
         )
         new = rng.permutation(np.setdiff1d(np.arange(len(every)), seen))
