@@ -25,6 +25,7 @@ from moo_bnas.driver.progress import Shown
 from moo_bnas.driver.run import check_run, default_name, open_run
 from moo_bnas.driver.search_loop import Driver
 from moo_bnas.errors import StorageEmptyError
+from moo_bnas.evolution.arguments import check, is_whole
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.extras import need
 from moo_bnas.overrides import override
@@ -171,6 +172,14 @@ def run(
         MissingPackageError: Where local workers would need torch, which is not installed.
         WorkersError: Where local workers keep failing.
     """
+    check(
+        ("mode", mode, mode in ("scalar", "pareto")),
+        ("seed", seed, is_whole(seed, 0)),
+        ("workers", workers, workers is None or is_whole(workers, 0)),
+        ("storage", storage, isinstance(storage, str)),
+        ("name", name, name is None or isinstance(name, str)),
+        ("callback", callback, callback is None or callable(callback)),
+    )
     made = override(as_definition(definition), **overrides)
     name = name or default_name(made, mode, seed)
     check_run(name, made, mode, seed)
@@ -209,7 +218,12 @@ def load_run(storage: str = _STORAGE, name: str | None = None) -> StoredRun:
 
     Raises:
         StorageError: Where there is no such storage or run.
+        DefinitionError: Where an argument makes no sense.
     """
+    check(
+        ("storage", storage, isinstance(storage, str)),
+        ("name", name, name is None or isinstance(name, str)),
+    )
     opened = Storage(storage)
     chosen = opened.studies.choose(name)
     opened.studies.open(chosen)

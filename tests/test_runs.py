@@ -85,6 +85,25 @@ def test_arguments_are_checked_before_anything_is_stored(tmp_path: Path) -> None
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"workers": -1}, "workers is -1, expected an integer of at least 0, or None"),
+        ({"workers": "2"}, "workers is '2', expected an integer"),
+        ({"mode": "x"}, "mode is 'x', expected 'scalar' or 'pareto'"),
+        ({"seed": -1}, "seed is -1, expected an integer of at least 0"),
+        ({"storage": None}, "storage is None, expected the URL of a storage"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_named(
+    tmp_path: Path, arguments: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "moo-bnas.db"
+    with pytest.raises(DefinitionError, match=said):
+        moo_bnas.run("digits", **{"storage": f"sqlite:///{path}", **arguments})
+    assert not path.exists()
+
+
 def test_the_latest_run_is_loaded_and_its_trials_are_a_frame(finished: str) -> None:
     pandas = pytest.importorskip("pandas")
     found = moo_bnas.load_run(finished)

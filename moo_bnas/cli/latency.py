@@ -68,8 +68,10 @@ def latency(named: NamedNetwork, out: Path, count: int) -> None:
         network, binarizer = definition.make_network(), definition.network_options().binarizer
         space = definition.make_space()
     make_folder(out.parent)  # before anything is measured for nothing
-    if out.is_dir():
-        raise DefinitionError(f"got the folder {out} as --out, expected a file to write")
+    if out.exists() and not out.is_file():
+        raise DefinitionError(
+            f"got {out} as --out, which is a folder, a pipe or a device; expected a file to write"
+        )
     run_by = runtime()
     show(f"{network.name} runs with {run_by.name}", err=True)
     table = measure(network, space, binarizer, run_by)

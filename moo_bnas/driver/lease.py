@@ -79,7 +79,7 @@ def _wait_for_end(storage: Storage, study: Study, notify: Callable[[str], None])
         if is_live_here or held.last_seen != first.last_seen:
             raise StudyHeldError(
                 f"study {study.name!r} is driven by process {held.pid} on {_name(held)} since "
-                f"{duration(held.held_seconds)}; wait for it, stop it, or give another --study-name"
+                f"{duration(held.held_seconds)}; wait for it, stop it, or name another run"
             )
         # After an outage of the database, its holder needs a moment to renew it.
         watched = time.monotonic() - since

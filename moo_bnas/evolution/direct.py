@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, isfinite, nan
-from numbers import Integral, Real
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.algorithm import Search
+from moo_bnas.evolution.arguments import are_genotypes, are_wholes, check, is_real, is_whole
 from moo_bnas.evolution.candidates import tuples
 from moo_bnas.evolution.cost import Budget, Cost
 from moo_bnas.evolution.estimates import Estimate, estimates
@@ -166,26 +166,28 @@ def search(
             accuracy is neither a number nor None, or even the genotype of zeros is over
             `max_cost`.
     """
-    _check(
+    check(
         ("accuracy", accuracy, callable(accuracy)),
         ("cost", cost, callable(cost)),
-        ("choices", choices, _wholes(choices, 1)),
+        ("choices", choices, are_wholes(choices, 1)),
         ("mode", mode, mode in ("scalar", "pareto")),
-        ("population", population, _whole(population, 2)),
-        ("generations", generations, _whole(generations, 1)),
-        ("evaluations", evaluations, evaluations is None or _whole(evaluations, 1)),
-        ("seed", seed, _whole(seed, 0)),
-        ("reference_cost", reference_cost, _real(reference_cost) and reference_cost > 0),
+        ("population", population, is_whole(population, 2)),
+        ("generations", generations, is_whole(generations, 1)),
+        ("evaluations", evaluations, evaluations is None or is_whole(evaluations, 1)),
+        ("seed", seed, is_whole(seed, 0)),
+        ("callback", callback, callback is None or callable(callback)),
+        ("map", map, map is None or callable(map)),
+        ("reference_cost", reference_cost, is_real(reference_cost) and reference_cost > 0),
         ("model", model, model in ("gp", "none") or hasattr(model, "choose")),
-        ("trade_off", trade_off, _real(trade_off) and 0 <= trade_off < inf),
-        ("start", start, _genotypes(start)),
-        ("max_cost", max_cost, max_cost is None or (_real(max_cost) and max_cost > 0)),
+        ("trade_off", trade_off, is_real(trade_off) and 0 <= trade_off < inf),
+        ("start", start, are_genotypes(start)),
+        ("max_cost", max_cost, max_cost is None or (is_real(max_cost) and max_cost > 0)),
     )
 
     each = _Paired(accuracy)
 
     def accuracies_of(genotypes: Sequence[Genotype]) -> dict[Genotype, float]:
-        pairs = (each(g) for g in genotypes) if map is None else map(each, genotypes)
+        pairs = (each(g) for g in genotypes) if map is None else _results(map(each, genotypes))
         found = {genotype: checked(genotype, value) for genotype, value in pairs}
         if missing := [g for g in genotypes if g not in found]:
             raise DefinitionError(
@@ -245,6 +247,18 @@ def search(
     return found
 
 
+def _results(given: Any) -> Iterable[Scored]:
+    """What a user's `map` returned, where that is what its function returned."""
+    pairs: list[Any] = [*given] if isinstance(given, Iterable) else [given]
+    for pair in pairs:
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            raise DefinitionError(
+                f"map gave {pair!r:.100}, expected what its function returns for each genotype; "
+                "give one that calls its function, such as Pool.map"
+            )
+    return pairs
+
+
 @dataclass(frozen=True)
 class _Paired:
     """A function that returns its argument, too; pools can send it to other processes."""
@@ -272,23 +286,6 @@ def _remembered(cost: Callable[[Genotype], float]) -> Callable[[IntArray], Float
     return of
 
 
-_EXPECTED = {
-    "accuracy": "a function of a genotype",
-    "cost": "a function of a genotype",
-    "choices": "one integer of at least 1 per gene, as in [6] * 12",
-    "mode": "'scalar' or 'pareto'",
-    "population": "an integer of at least 2",
-    "generations": "an integer of at least 1",
-    "evaluations": "an integer of at least 1, or None",
-    "seed": "an integer of at least 0",
-    "reference_cost": "a number above 0",
-    "model": "'gp', 'none', or an object with a method choose",
-    "trade_off": "a number of at least 0",
-    "start": "genotypes, each a tuple of integers, or a mapping from such to accuracies",
-    "max_cost": "a number above 0, or None",
-}
-
-
 def _screen(model: Literal["gp", "none"] | Screen, choices: list[int]) -> Screen | None:
     if not isinstance(model, str):
         return model
@@ -302,37 +299,9 @@ def _screen(model: Literal["gp", "none"] | Screen, choices: list[int]) -> Screen
     return ModelScreen(choices)
 
 
-def _check(*arguments: tuple[str, object, bool]) -> None:
-    faults = [
-        f"{name} is {got!r}, expected {_EXPECTED[name]}" for name, got, ok in arguments if not ok
-    ]
-    if faults:
-        raise DefinitionError("; ".join(faults))
-
-
-def _whole(value: object, least: int) -> bool:
-    return isinstance(value, Integral) and int(value) >= least
-
-
-def _wholes(values: object, least: int) -> bool:
-    return (
-        isinstance(values, Iterable)
-        and bool(found := [*values])
-        and all(_whole(v, least) for v in found)
-    )
-
-
-def _genotypes(values: object) -> bool:
-    return isinstance(values, Collection) and all(_wholes(v, 0) for v in values)
-
-
 def _plain(genotype: Sequence[int]) -> Genotype:
     """A genotype of Python's integers."""
     return tuple(int(i) for i in genotype)
-
-
-def _real(value: object) -> bool:
-    return isinstance(value, Real)
 
 
 def _number(name: str, genotype: Genotype, value: object, expected: str) -> float:

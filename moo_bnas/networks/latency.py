@@ -30,8 +30,8 @@ LATENCY = "latency_ms"
 """Name of the cost."""
 
 NO_TABLE = (
-    "got a search by latency without a latency table; give --latency-table FILE, or latency = "
-    '"FILE" at the top of the definition, with a file of `moo-bnas latency`'
+    "got a search by latency, or a limit on it, without a latency table; give --latency-table "
+    'FILE, or latency = "FILE" at the top of the definition, with a file of `moo-bnas latency`'
 )
 """What is wrong with a definition that asks for latency without a table."""
 

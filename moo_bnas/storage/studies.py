@@ -255,8 +255,7 @@ class Studies:
             if not names:
                 raise self._none()
             raise StorageError(
-                f"{self._db.shown_url} holds no study {name!r}, only {names}; give one of them "
-                "with --study-name"
+                f"{self._db.shown_url} holds no study {name!r}, only {names}; name one of these"
             )
         return study
 

@@ -226,8 +226,11 @@ def test_the_command_takes_a_table_and_refuses_what_does_not_fit(cli: Cli, tmp_p
     )
     make_definition(tmp_path, TINY)
     for options, message in (
-        (("tiny.toml", "--cost", "latency"), "got a search by latency without a latency table; gi"),
-        (("tiny.toml", "--max-latency", "1ms"), "got a search by latency without a latency table"),
+        (
+            ("tiny.toml", "--cost", "latency"),
+            "got a search by latency, or a limit on it, without a",
+        ),
+        (("tiny.toml", "--max-latency", "1ms"), "a limit on it, without a latency table"),
         (("tiny.toml", "--latency-table", "none"), "cannot read the latency table none: No such"),
         (("tiny.toml", "--latency-table", "other.json"), "lacks conv1 from 1 to 1 channels"),
         (("own.toml", "--max-latency", "0.1us"), "the limit on latency_ms is 0.0001 ms, but the"),

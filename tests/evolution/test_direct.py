@@ -328,6 +328,10 @@ def test_a_pool_finds_what_one_process_finds_in_any_order_of_results() -> None:
         assert of(map=pool.map) == alone
     with pytest.raises(DefinitionError, match="map gave 0 results for 8 genotypes"):
         of(map=lambda function, genotypes: [])
+    with pytest.raises(DefinitionError, match="map gave None, expected what its function returns"):
+        of(map=lambda function, genotypes: None)
+    with pytest.raises(DefinitionError, match="callback is 4, .*map is 3, expected a function"):
+        of(map=3, callback=4)
 
 
 def test_the_result_so_far_is_called_back_after_each_generation() -> None:

@@ -79,7 +79,7 @@ def test_the_command_writes_a_table_and_checks_it(cli: Cli, tmp_path: Path) -> N
     assert table.binary["conv2"].in_channels == (4,)
     for options, message in (
         (("one.toml", "--base-width", "3"), "got --base-width and the definition one.toml, which"),
-        (("one.toml",), "got the folder there as --out, expected a file to write"),
+        (("one.toml",), "got there as --out, which is a folder, a pipe or a device"),
         (("nope",), "got network 'nope', expected one of"),
     ):
         refused = cli("latency", *options, "--out", "there")

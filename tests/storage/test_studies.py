@@ -55,7 +55,7 @@ def test_an_unknown_study_is_answered_with_those_there_are(storage: Storage) -> 
     make_study(storage, "one.baselines")
     with pytest.raises(StorageError, match="belongs to the run 'one'; give --study-name one"):
         storage.studies.choose("one.baselines")
-    with pytest.raises(StorageError, match="holds no study 'two', only one; give one"):
+    with pytest.raises(StorageError, match="holds no study 'two', only one; name one"):
         storage.studies.open("two")
     assert storage.studies.choose(None) == "one"
 
