@@ -61,7 +61,7 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
     time = f"about {duration(seconds)}, while nothing else uses the machine"
     if not recipe.epochs:
         time += f"; scoring {options.candidates} networks comes on top"
-    cheapest, dearest = (definition.cost.amount(c) for c in definition.cost_range())
+    cheapest, costliest = (definition.cost.amount(c) for c in definition.cost_range())
     show(
         aligned(
             [
@@ -69,7 +69,7 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
                 ("network", f"{definition.make_network().name}, {len(space.genes)} genes"),
                 (
                     "space",
-                    f"{quantity(space.size, 1).strip()} networks, {cheapest} to {dearest} "
+                    f"{quantity(space.size, 1).strip()} networks, {cheapest} to {costliest} "
                     f"{definition.cost.title}",
                 ),
                 *rows,
