@@ -103,7 +103,8 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDBServer]
     server.remove()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+# The third kind of database takes as long as the second: it is for `make test-slow`.
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.slow)])
 def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A fresh database of each kind; the storage tests run over all of them."""
     if request.param == "sqlite":

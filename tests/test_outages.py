@@ -35,7 +35,7 @@ from tests.mariadb import NO_MARIADB, MariaDBServer, is_installed
 Server = PostgresServer | MariaDBServer
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=["postgresql", pytest.param("mariadb", marks=pytest.mark.slow)])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """A server of this test's own, that it may stop."""
     if request.param == "postgresql":
