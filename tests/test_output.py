@@ -64,9 +64,8 @@ def test_nothing_is_printed_in_another_way() -> None:
     ]
     assert sorted(others) == [
         "cli/status.py: console.print()",
-        'driver/local_workers.py: [sys.executable, "-c", "import torch; '
-        'print(torch.cuda.device_count())"],',
         "output.py: print(printable(text), file=sys.stderr if err else sys.stdout, flush=True)",
+        'processes.py: [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"],',
     ]
 
 
