@@ -21,6 +21,12 @@ from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.worker import WorkerOptions, work
 
 # A final recipe to add to a definition such as TINY.
+PARENT = """
+[parent]
+epochs = 4
+batch_size = 128
+learning_rate = 0.2
+"""
 FINAL = """
 [final]
 epochs = 3

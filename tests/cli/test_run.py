@@ -19,7 +19,7 @@ from moo_bnas.driver.run import open_run
 from moo_bnas.storage import Storage
 from tests.cli.conftest import LOCAL
 from tests.conftest import TINY, Cli, fresh_database, start_cli
-from tests.driving import FINAL
+from tests.driving import FINAL, PARENT
 
 
 @pytest.mark.timeout(240)
@@ -125,6 +125,7 @@ def test_a_dry_run_says_what_would_be_and_stores_nothing(
 def test_a_run_whose_data_are_missing_leaves_no_study(
     cli: Cli, tmp_path: Path, folder_path: Path
 ) -> None:
+    folder_path.write_text(folder_path.read_text() + PARENT)
     for command in ("run", "parent"):
         done = cli(command, folder_path, *LOCAL, "--data-root", "nowhere")
         assert done.returncode == 3

@@ -14,15 +14,13 @@ from moo_bnas.driver.run import open_run
 from moo_bnas.errors import ArtifactsError, DefinitionError, StorageError
 from moo_bnas.storage import Storage
 from tests.conftest import TINY
-from tests.driving import make_definition
-
-_PARENT = "[parent]\nepochs = 4\nbatch_size = 128\nlearning_rate = 0.2\n[recipe]"
+from tests.driving import PARENT, make_definition
 
 
 @pytest.fixture
 def heirs(tmp_path: Path) -> Definition:
     """A definition whose candidates inherit, for which an artifact store is needed."""
-    return make_definition(tmp_path, TINY.replace("[recipe]", _PARENT))
+    return make_definition(tmp_path, TINY + PARENT)
 
 
 def _tables(url: str) -> list[str]:

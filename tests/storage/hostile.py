@@ -41,12 +41,11 @@ from moo_bnas.storage import Storage, training_of
 from moo_bnas.storage.checkpoints import Checkpoints
 from moo_bnas.worker import Limits, WorkerOptions, work
 from tests.conftest import TINY
-from tests.driving import FINAL, finals_of, make_definition, narrow
+from tests.driving import FINAL, PARENT, finals_of, make_definition, narrow
 from tests.fakes import Fake, accuracy_of, fake_worker
 
 NAME = "s"
 SECRET = b"secret-of-the-machine"
-_PARENT = "[parent]\nepochs = 4\nbatch_size = 128\nlearning_rate = 0.2\n[recipe]"
 _LOOKS = 3  # of a driver, after which it is stopped: nobody evaluates what it waits for
 
 _CODE_ROOTS = (*{sys.prefix, sys.base_prefix}, str(Path(moo_bnas.__file__).parents[1]))
@@ -105,7 +104,7 @@ class Forged:
         self.canary.write_bytes(SECRET)
         self.path = self.inside / "s.db"
         self.url = f"sqlite:///{self.path}"
-        text = TINY.replace("[recipe]", _PARENT) + FINAL
+        text = TINY + PARENT + FINAL
         self.definition: Definition = make_definition(folder, text)
         self._make()
         self._saved = sqlite3.connect(":memory:", check_same_thread=False)

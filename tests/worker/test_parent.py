@@ -23,11 +23,9 @@ from moo_bnas.storage.artifacts import Artifacts
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.worker import work
 from tests.conftest import TINY, Cli, fresh_database
-from tests.driving import search_driver
+from tests.driving import PARENT, search_driver
 
-WITH_PARENT = TINY.replace(
-    "[recipe]", "[parent]\nepochs = 4\nbatch_size = 128\nlearning_rate = 0.2\n[recipe]"
-)
+WITH_PARENT = TINY + PARENT
 # A sandwich parent, whose candidates are only scored.
 ONLY_SCORED = WITH_PARENT.replace("[parent]", '[parent]\nrule = "sandwich"').replace(
     "epochs = 1\n", "epochs = 0\n"
