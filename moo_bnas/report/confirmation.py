@@ -13,8 +13,8 @@ def confirmation(report: Report) -> list[str]:
 
 
 def _line(report: Report, it: Comparison) -> str:
-    name = called(it.searched.ratios, "binary", it.searched.trial)
-    rival = called(it.uniform.ratios, "binary", None)
+    name = called(report.space, it.searched.ratios, "binary", it.searched.trial)
+    rival = called(report.space, it.uniform.ratios, "binary", None)
     error = "" if it.standard_error is None else f" ± {it.standard_error:.2f}"
     share = f"{it.share:.2f} of its {report.cost.title}"
     return f"{name} beside {rival}, at {share}: {it.difference:+.2f}{error} points, {it.verdict}"
