@@ -95,8 +95,8 @@ def _channels(report: Report) -> Figure:
     tested = [r for r in listed if r.final_top1 is not None and not r.is_uniform]
     wanted = [r for r in listed if (r.ratios, r.precision) in marked]
     wanted += [r for r in tested if r not in wanted]
-    chosen = [r for r in wanted if not (r.is_uniform and r.ratios[0] == 1)][: len(_NETWORKS)]
     space, base = report.space, report.definition.make_network().base_widths
+    chosen = [r for r in wanted if r.ratios != space.of_ratio(1.0)][: len(_NETWORKS)]
     own = len(base) - space.bit_genes
     genes, bits, base = space.genes[:own], space.genes[own:], base[:own]
     if not chosen:

@@ -89,7 +89,7 @@ def rows(report: Report) -> list[Row]:
             precision=precision,
             ratios=ratios,
             widths=subject.widths_of(ratios),
-            bits=subject.bits_of(ratios),
+            bits=subject.bits_of(ratios) if precision == "binary" else (),
             is_uniform=report.has_widths and space.is_uniform(ratios),
             costs=costs,
             cost=costs[report.cost.name],

@@ -138,5 +138,5 @@ def _shortly(report: Report, network: Point | Row) -> str:
     values = network.ratios
     if not (report.has_widths and report.space.is_uniform(values)):
         return " ".join(f"{v:g}" for v in values)
-    bits = f" {network.bits[0]}" if network.bits else ""
+    bits = f", bits {network.bits[0]}" if network.bits else ""
     return f"all {values[0]:g}{bits}"

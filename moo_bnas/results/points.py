@@ -333,7 +333,7 @@ class _Scale:
             precision=trial.precision,
             ratios=ratios,
             widths=subject.widths_of(ratios),
-            bits=subject.bits_of(ratios),
+            bits=subject.bits_of(ratios) if trial.precision == "binary" else (),
             accuracy=accuracy,
             costs=costs,
             cost=cost,
