@@ -1,6 +1,6 @@
 """Measures what bits of activations as genes are worth: widths and bits against widths alone.
 
-    python benchmarks/bits.py --data-root FOLDER --seeds 3 --candidates 40 --keep FOLDER
+    python benchmarks/bits.py --data-root FOLDER --seeds 3 --candidates 28 --keep FOLDER
 
 Both searches have the Gaussian process, equal seeds, equally many candidates, and no candidate
 costs more than the uniform 2x network of 1 bit. Their most accurate networks by estimates, at no
@@ -146,7 +146,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--definition", default="benchmarks/cifar10_bits.toml", help="name or file")
     parser.add_argument("--data-root", type=Path, default=Path("~/.cache/moo-bnas").expanduser())
-    parser.add_argument("--candidates", type=int, default=40, help="candidates of each search")
+    parser.add_argument("--candidates", type=int, default=28, help="candidates of each search")
     parser.add_argument("--seeds", type=int, default=3, help="2 or more")
     parser.add_argument("--keep", type=Path, help="folder that keeps training runs")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

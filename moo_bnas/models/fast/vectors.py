@@ -23,13 +23,8 @@ from moo_bnas.models.fast.program import CHANNELS, WINDOWS
 kernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """Compiles a function that only compiled functions call."""
 
-_BIT, _I8, _I32, _I64, _F32 = (
-    ir.IntType(1),
-    ir.IntType(8),
-    ir.IntType(32),
-    ir.IntType(64),
-    ir.FloatType(),
-)
+_I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_F32 = ir.FloatType()
 _BYTE_STEPS = 31  # each adds at most 8 to a byte
 
 Sums = list[list[ir.Value]]
@@ -306,6 +301,28 @@ def above(_typing, address, threshold):  # type: ignore[no-untyped-def]
         return _mask(builder, [flags])
 
     return types.uint32(types.int64, types.float32), emit
+
+
+def _above_all(element: Any, kind: ir.Type) -> Any:
+    def typed(_typing: Any, values: Any, limits: Any) -> Any:
+        def emit(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
+            size = 8 if element is types.int64 else 4
+            compare = builder.icmp_signed if element is types.int64 else builder.fcmp_ordered
+            lanes = max(PATH.bytes, 16) // size
+            flags = []
+            for i in range(0, CHANNELS, lanes):
+                one, other = (_at(builder, a, ir.VectorType(kind, lanes), i * size) for a in args)
+                flags.append(compare(">", one, other))
+            return _mask(builder, flags)
+
+        return types.uint32(types.int64, types.int64), emit
+
+    return intrinsic(typed)
+
+
+integers_above = _above_all(types.int64, _I64)
+floats_above = _above_all(types.float32, _F32)
+"""Which of the 32 numbers at an address are above those at another one, as a mask."""
 
 
 @intrinsic
