@@ -36,6 +36,7 @@ def storage(tmp_path: Path, tiny: Definition) -> Storage:
     return storage
 
 
+@pytest.mark.slow
 def test_runs_are_listed_compared_and_deleted(cli: Cli, storage: Storage) -> None:
     assert storage.leases.take(storage.studies.open("c"), "token", "box/1", 7, 600.0, None)
     header, *lines = cli("runs").stdout.splitlines()
