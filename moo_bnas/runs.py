@@ -216,7 +216,7 @@ def _drive(
     """Drives a search to its end, unless it is over, and logs it."""
     log_of = SearchLog(opened, loggers) if loggers else None
     if not opened.is_over:
-        learned = log_of and log_of.learned
+        learned = log_of.learned if log_of else None
         with driver_lease(opened.storage, opened.study, log.info, HEARTBEAT) as renew_lease:
             try:
                 local.start()

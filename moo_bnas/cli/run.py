@@ -136,7 +136,7 @@ def _run(
             driving.confirm(confirmation)
 
     if not (opened.is_over and (confirmation is None or confirmation.is_over)):
-        drive_search(opened, folder, driver, drive, log and log.learned)
+        drive_search(opened, folder, driver, drive, log.learned if log else None)
     if log:
         log.finish()
     collected = collect(opened.storage, opened.study.name)

@@ -22,11 +22,12 @@ def other(report: Report) -> Report:
 
 
 def test_the_fronts_of_all_runs_are_over_each_other(report: Report, other: Report) -> None:
-    figure = fronts_figure([report, other])
-    assert [t.name for t in figure.drawn.data] == [
+    drawn = fronts_figure([report, other]).drawn
+    assert drawn is not None
+    assert [t.name for t in drawn.data] == [
         *("uniform widening (s)", "s", "other&lt;b&gt;"),
     ]
-    uniform, first, second = figure.drawn.data
+    uniform, first, second = drawn.data
     assert list(uniform.x) == [p.cost for p in report.references if p.precision == "binary"]
     assert list(first.x) == list(second.x) == [p.cost for p in report.front]
     assert list(first.y) == errors([50.0, 90.0, 91.0]).tolist()
@@ -38,7 +39,9 @@ def test_the_fronts_of_all_runs_are_over_each_other(report: Report, other: Repor
 
 def test_more_runs_than_colours_are_all_drawn(report: Report) -> None:
     many = [replace(report, study=f"run{i}") for i in range(6)]
-    assert [t.name for t in fronts_figure(many).drawn.data][1:] == [f"run{i}" for i in range(6)]
+    drawn = fronts_figure(many).drawn
+    assert drawn is not None
+    assert [t.name for t in drawn.data][1:] == [f"run{i}" for i in range(6)]
 
 
 def test_the_page_has_results_and_differences(report: Report, other: Report) -> None:
