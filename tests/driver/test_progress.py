@@ -48,6 +48,15 @@ def test_without_a_terminal_a_line_is_printed_for_each_generation(
     ]
 
 
+def test_colours_that_are_wished_for_make_no_terminal_of_a_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a notebook
+    with Display() as display:
+        display.show(PROGRESS)
+    assert capsys.readouterr().err == PROGRESS.line() + "\n"
+
+
 def test_in_a_terminal_a_bar_stands_beside_it() -> None:
     screen = Console(file=io.StringIO(), force_terminal=True, width=140)
     screen.print(_bar(PROGRESS))

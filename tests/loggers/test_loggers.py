@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 import sys
 import threading
 from collections.abc import Mapping
@@ -79,33 +80,39 @@ def test_weights_and_biases_keeps_runs_in_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("wandb")
-    from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
-
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     again(WandB("project"))
-    found: dict[str, list[Any]] = {}
-    for path in sorted(tmp_path.glob("wandb/offline-run-*/*.wandb")):
-        store = DataStore()
-        store.open_for_scan(str(path))
-        name, rows = "", []
-        while (data := store.scan_data()) is not None:
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(data)
-            if record.WhichOneof("record_type") == "run":
-                name = record.run.display_name
-                assert (record.run.project, record.run.run_group) == ("project", "run")
-            if record.WhichOneof("record_type") == "history":
-                rows.append(
-                    {
-                        i.nested_key[0] if i.nested_key else i.key: i.value_json
-                        for i in record.history.item
-                    }
-                )
-        found[name] = rows
+    found: dict[str, list[dict[str, str]]] = {}
+    for path in tmp_path.glob("wandb/offline-run-*/*.wandb"):
+        records = _records(path.read_bytes())
+        (run,) = (r.run for r in records if r.WhichOneof("record_type") == "run")
+        assert (run.project, run.run_group) == ("project", "run")
+        found[run.display_name] = [
+            {"/".join(item.nested_key): item.value_json for item in record.history.item}
+            for record in records
+            if record.WhichOneof("record_type") == "history"
+        ]
+        summaries = [r.summary.update for r in records if r.WhichOneof("record_type") == "summary"]
+        tested = [item.value_json for each in summaries for item in each if item.key == "test/top1"]
+        assert tested == ["90.0"] * (run.display_name == "run uniform 2x")
     assert set(found) == {"run uniform 2x", "run search"}
-    assert [row["train/loss"] for row in found["run uniform 2x"]] == ["2", "1", "0.5"]
+    steps = [(row["_step"], row["train/loss"]) for row in found["run uniform 2x"]]
+    assert steps == [("1", "2"), ("2", "1"), ("3", "0.5")]
+    assert found["run search"][0]["flops"] == "7"
+
+
+def _records(content: bytes) -> list[Any]:
+    """The records of a file of wandb, which are framed as in a log of LevelDB."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    found, at = [], 7  # after the file's header
+    while at < len(content):
+        _, size, kind = struct.unpack_from("<IHB", content, at)
+        assert kind == 1  # a whole record
+        found.append(Record.FromString(content[at + 7 : at + 7 + size]))
+        at += 7 + size
+    return found
 
 
 def test_weights_and_biases_needs_a_login_or_offline_mode(monkeypatch: pytest.MonkeyPatch) -> None:
