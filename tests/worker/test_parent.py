@@ -331,7 +331,7 @@ def test_the_commands_train_it_ahead_and_then_search(path: Path, cli: Cli) -> No
     ran = cli("run", path, "--workers", "1", "--generations", "3")
     assert ran.returncode == 0, ran.stderr
     assert "uniform 2x" in ran.stdout
-    assert "full precision began from scratch, and also had 1 epochs" in ran.stdout
+    assert "full precision began from scratch, and also had 1 epoch" in ran.stdout
     none = cli("parent", "digits")
     assert none.returncode == 2
     assert "has no [parent]" in none.stderr
