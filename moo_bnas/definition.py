@@ -32,6 +32,7 @@ from moo_bnas.search_options import SearchOptions, SpaceOptions
 from moo_bnas.section import Section
 from moo_bnas.shipped import shipped
 from moo_bnas.subject import AnyCost, OwnSpace, Subject, Widths
+from moo_bnas.units import count
 
 _MOST_BYTES = 2**20  # of a file
 
@@ -101,6 +102,8 @@ class Definition(Section):
             raise ValueError(NO_TABLE)
         if self.latency is not None and self.network is None:
             raise ValueError("got a latency table without [network]; leave the table out")
+        if self.latency is not None and self.network is not None:
+            self.latency.check_network(self.network.name)
         subject = self.subject()
         subject.check()
         for name in self.search.limits.keys() - subject.costs.keys():
@@ -336,7 +339,7 @@ def parse_definition(values: dict[str, Any], source: str) -> Definition:
         faults = [fault_line(fault) for fault in error.errors()]
     except DefinitionError as error:
         faults = [one_line(str(error))]
-    raise DefinitionError("\n".join([f"{source}: {len(faults)} fault(s)", *faults]))
+    raise DefinitionError("\n".join([f"{source}: {count(len(faults), 'fault')}", *faults]))
 
 
 def stored_definition(values: dict[str, Any]) -> Definition:

@@ -11,6 +11,7 @@ import click
 from moo_bnas.cli.named_network import NamedNetwork, network_options
 from moo_bnas.cli.options import general_options, parse_ratios
 from moo_bnas.output import aligned, show
+from moo_bnas.units import count
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -112,7 +113,7 @@ def _show_space(definition: Definition, as_json: bool) -> None:
     image = network.image
     show(
         f"{definition.name}: {network.name}, {image.size}x{image.size}x{image.channels}, "
-        f"{image.classes} classes, {_genes(space)}: {space.size:,} networks\n"
+        f"{image.classes} classes, {_genes(space)}: {count(space.size, 'network')}\n"
     )
     titles = [c.title for c in costs.values()]
     lines = [("network", *titles, "speedup", "widths")]
@@ -130,7 +131,8 @@ def _show_space(definition: Definition, as_json: bool) -> None:
 
 def _genes(space: SearchSpace) -> str:
     """The genes of a space of a network, in words."""
-    widths = f"{len(space.genes) - space.bit_genes} genes of {len(space.ratios)} ratios"
+    own = len(space.genes) - space.bit_genes
+    widths = f"{count(own, 'gene')} of {count(len(space.ratios), 'ratio')}"
     bits = f" and {space.bit_genes} of {' or '.join(map(str, space.bits))} bits"
     return widths + (bits if space.bits else "")
 
@@ -145,8 +147,8 @@ def _show_own_space(definition: Definition, as_json: bool) -> None:
     if as_json:
         show(json.dumps({"definition": definition.name, "size": space.size, "rows": rows}))
         return
-    title = f"{definition.name}: {definition.title}, {len(space.genes)} genes"
-    show(f"{title}: {space.size:,} candidates\n")
+    title = f"{definition.name}: {definition.title}, {count(len(space.genes), 'gene')}"
+    show(f"{title}: {count(space.size, 'candidate')}\n")
     lines = [("candidate", *(c.title for c in costs.values()), " ".join(space.genes))]
     lines += [
         (
