@@ -4,8 +4,8 @@
 
 Both searches have the Gaussian process, equal seeds, equally many candidates, and no candidate
 costs more than the uniform 2x network of 1 bit. Their most accurate networks by estimates, at no
-more than the cost of uniform 1x and 2x, are trained by [final], and scored on the test images;
-and so are uniform networks.
+more than the cost of uniform 1x and 2x, are trained by [final] on the training images of the
+search, and scored on the test images; and so are uniform networks.
 
 - `hypervolume`: of the search's front by its estimates, as a share of the area of accuracy and log
   cost from the cheapest network to uniform 2x.
@@ -91,7 +91,7 @@ class Side:
 
     def final(self, genotype: Genotype, seed: int) -> float:
         """Test accuracy of a network after final training."""
-        return self._bench.train("final", True, genotype, seed)["test"]
+        return self._bench.train("confirmed", True, genotype, seed)["test"]
 
     def _believed(self, genotypes: list[Genotype], accuracies: FloatArray) -> FloatArray:
         pairs = list(zip(genotypes, accuracies.tolist(), strict=True))
