@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from moo_bnas.evaluation import PRECISIONS, Precision
 from moo_bnas.networks import make_network, source_of
 from moo_bnas.networks.binarizers import BINARIZERS, Binarizer, check_binarizer
+from moo_bnas.networks.fitting import check_levels
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
 from moo_bnas.section import Section
@@ -20,7 +21,8 @@ from moo_bnas.section import Section
 class NetworkOptions(Section):
     """Which network; what is left out keeps the network's own default.
 
-    Networks that other packages bring (see `moo_bnas.networks`) may have further options.
+    Networks have further options, which they check themselves: `networks.vgg_small`,
+    `networks.resnet18`, and those that other packages bring (see `moo_bnas.networks`).
 
     Attributes:
         name: Name of the network.
@@ -41,9 +43,17 @@ class NetworkOptions(Section):
     downsampling: Literal["binary", "real"] | None = None
 
     def make(self, image: ImageShape) -> Network:
-        """The network for such images."""
+        """The network for such images.
+
+        Raises:
+            DefinitionError: If there is none, or if all activations of a binarizer would be equal.
+        """
         others = {"name", "binarizer", "binarizer_constants"}
-        return make_network(self.name, image, **self.model_dump(exclude=others, exclude_none=True))
+        given = self.model_dump(exclude=others, exclude_none=True)
+        network = make_network(self.name, image, **given)
+        if network.module is None:  # another package's module may do more than its specs say
+            check_levels(network.layers(network.base_widths, "binary"), self._binarizer())
+        return network
 
     def identity(self) -> dict[str, Any]:
         """What a fingerprint takes of it, with all constants of the binarizer, if it has any."""

@@ -27,6 +27,7 @@ class NamedNetwork:
         classes: Number of classes.
         stem: First layers of a ResNet-18.
         downsampling: Precision of the shortcuts of a ResNet-18 that change the shape.
+        shortcuts: Around what the shortcuts of a ResNet-18 are.
     """
 
     name: str
@@ -36,6 +37,7 @@ class NamedNetwork:
     classes: int | None
     stem: str | None
     downsampling: str | None
+    shortcuts: str | None
 
     def definition(self, **others: object) -> Definition | None:
         """The definition that is named; None where it is a network.
@@ -77,6 +79,7 @@ class NamedNetwork:
             base_width=self.base_width,
             stem=self.stem,
             downsampling=self.downsampling,
+            shortcuts=self.shortcuts,
         )
 
 
@@ -103,6 +106,11 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--downsampling",
             type=click.Choice(["binary", "real"]),
             help="Shortcuts of a resnet18 that change the shape.  [default: binary]",
+        ),
+        click.option(
+            "--shortcuts",
+            type=click.Choice(["block", "conv"]),
+            help="What the shortcuts of a resnet18 are around.  [default: block]",
         ),
     )(command)
     return decorated

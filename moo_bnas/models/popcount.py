@@ -112,7 +112,9 @@ class PopcountNetwork:
             values[layer.name] = self.step(layer, [values[name] for name in layer.inputs])
         return _floats(values[self.layers[-1].name])
 
-    def step(self, layer: Layer, inputs: list[Value]) -> Value:
+    def step(  # noqa: C901, PLR0912  # one case per kind of step
+        self, layer: Layer, inputs: list[Value]
+    ) -> Value:
         """The output of a layer."""
         if layer.kind == "conv":
             return self._conv(layer, inputs[0])
@@ -126,6 +128,12 @@ class PopcountNetwork:
                 return self._binarize(x)
             case "relu":
                 return np.maximum(x, np.float32(0))
+            case "hardtanh":
+                return np.clip(x, np.float32(-1), np.float32(1))
+            case "prelu":
+                return np.where(x > 0, x, x * self._of(layer, "slope")[:, None, None])
+            case "bias":
+                return x + self._of(layer, "bias")
             case "max_pool":
                 return _most(_windows(x, layer, -np.inf))
             case "global_average_pool":
