@@ -133,7 +133,7 @@ class PopcountNetwork:
             case "prelu":
                 return np.where(x > 0, x, x * self._of(layer, "slope")[:, None, None])
             case "bias":
-                return x + self._of(layer, "bias")
+                return _sum(x, self._of(layer, "bias"))
             case "max_pool":
                 return _most(_windows(x, layer, -np.inf))
             case "global_average_pool":
@@ -141,7 +141,7 @@ class PopcountNetwork:
             case "flatten":
                 return x.reshape(len(x), -1)
             case "add":
-                return x + _floats(inputs[1])
+                return _sum(x, _floats(inputs[1]))
             case kind:
                 raise ValueError(f"got a layer of kind {kind!r}, which this version does not know")
 
@@ -309,6 +309,10 @@ def _conv(x: Floats, weight: NDArray[Any], layer: Layer) -> Floats:
 
 def _product(x: Floats, weight: NDArray[Any]) -> Floats:
     return (x.astype(np.float64) @ weight.T.astype(np.float64)).astype(np.float32)
+
+
+def _sum(x: Floats, other: Floats) -> Floats:
+    return x + other
 
 
 def _mean(x: Floats) -> Floats:

@@ -74,7 +74,7 @@ def test_real_downsampling_reads_real_values() -> None:
 def test_vgg_small_has_the_traits_of_published_ones(
     options: dict[str, object], second: list[str], end: list[str]
 ) -> None:
-    net = make_network("vgg_small", **options)
+    net = make_network("vgg_small", **options)  # type: ignore[arg-type]
     specs = net.layers(net.base_widths, "binary")
     names, kinds = [s.name for s in specs], {s.name: s.kind for s in specs}
     at = names.index("conv2")
