@@ -42,11 +42,14 @@ class Published:
         )
 
 
+# ResNet-18 at 1x is 149.31 M: 26.49 M of binary convs and 122.82 M of the rest.
 PUBLISHED = (
-    # Gu et al., AAAI 2019, with one projection.
+    # Gu et al., AAAI 2019, with one projection: real 1x1 convs make it 168.28 M, and 8 more sums of
+    # 0.75 M in all 169.03 M.
     Published("PCNN", downsampling="real", shortcuts="conv"),
-    # Lin et al., NeurIPS 2017, {bases of weights/bases of activations}; the paper's Table 2 prints
-    # {5/3} in both rows, but 785 M is the cost of {5/5}.
+    # Lin et al., NeurIPS 2017, {bases of weights/bases of activations}: each pair of bases is a
+    # binary conv, so 122.82 M + 15 * 26.49 M, and 25 times. The paper's Table 2 prints {5/3} in
+    # both rows, but 785 M is the cost of {5/5}.
     Published("ABC-Net {5/3}", convs=15),
     Published("ABC-Net {5/5}", convs=25),
 )
