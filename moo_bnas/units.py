@@ -11,6 +11,16 @@ def quantity(value: float, digits: int = 2) -> str:
     return f"{value:g} "
 
 
+def count(number: int, noun: str) -> str:
+    """How many there are, such as `1 worker` or `2,000 images`.
+
+    Args:
+        number: How many.
+        noun: What, in the singular; its plural has an s.
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A time such as `45 s`, `3 min 20 s` or `2 h 05 min`."""
     minutes, rest = divmod(round(seconds), 60)

@@ -6,6 +6,7 @@ import click
 
 from moo_bnas.cli.options import general_options
 from moo_bnas.output import show
+from moo_bnas.units import count
 
 
 @click.command(short_help="List the definitions that come with moo-bnas, or show one.")
@@ -35,6 +36,6 @@ def definitions(shown: str | None) -> None:
         show(
             f"{name}: {definition.title}, "
             f"{options.population} x {options.generations} candidates of "
-            f"{definition.training().epochs} epochs{parent}\n  {definition.description}\n"
+            f"{count(definition.training().epochs, 'epoch')}{parent}\n  {definition.description}\n"
             f"  needs {needs}"
         )

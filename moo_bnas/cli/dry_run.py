@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from moo_bnas.cli.driving import DriverOptions, notify
 from moo_bnas.cli.searching import RunOptions
 from moo_bnas.output import aligned, show
-from moo_bnas.units import duration, quantity
+from moo_bnas.units import count, duration, quantity
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -48,25 +48,23 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
     references = len(definition.references())
     trainings, workers = options.candidates + references, len(devices)
     seconds = pace * recipe.epochs * trainings / workers
-    rows = [
-        (
-            "candidates",
-            f"{options.candidates} of {recipe.epochs} epochs, and {references} references",
-        )
-    ]
+    epochs, beside = count(recipe.epochs, "epoch"), count(references, "reference")
+    rows = [("candidates", f"{options.candidates} of {epochs}, and {beside}")]
     if definition.parent is not None:
         before = parent_pace * definition.parent.epochs
         seconds += before
-        rows.append(("parent", f"{definition.parent.epochs} epochs, about {duration(before)}"))
+        rows.append(
+            ("parent", f"{count(definition.parent.epochs, 'epoch')}, about {duration(before)}")
+        )
     time = f"about {duration(seconds)}, while nothing else uses the machine"
     if not recipe.epochs:
-        time += f"; scoring {options.candidates} networks comes on top"
+        time += f"; scoring {count(options.candidates, 'network')} comes on top"
     cheapest, costliest = (definition.cost.amount(c) for c in definition.cost_range())
     show(
         aligned(
             [
                 ("run", f"{name} in {hide_password(driver.storage_url)}; nothing is stored now"),
-                ("network", f"{definition.make_network().name}, {len(space.genes)} genes"),
+                ("network", f"{definition.make_network().name}, {count(len(space.genes), 'gene')}"),
                 (
                     "space",
                     f"{quantity(space.size, 1).strip()} networks, {cheapest} to {costliest} "
@@ -121,6 +119,6 @@ def _measure(
     parent = 0.0
     if definition.parent is not None:
         space = definition.make_space()
-        top = space.uniform(space.ratios[-1])
+        top = space.largest
         parent = seconds_per_epoch(definition, definition.parent, data, top, _LIMIT)
     return images, sum(found) / len(found), parent
