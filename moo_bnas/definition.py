@@ -155,15 +155,15 @@ class Definition(Section):
 
     def make_network(self) -> Network:
         """The network of this definition; a DefinitionError as by `network_options`."""
-        return self.network_options().make(self.images().shape)
+        bits, shared = self.space.activation_bits, self.space.shared_bits
+        return self.network_options().make(self.images().shape, bits, shared=shared)
 
     def subject(self) -> Subject:
         """What is searched, and what it costs."""
         if self.network is None and self.evaluator is not None:
             return OwnSpace(SearchSpace.of(self.space.genes), self.evaluator.costs())
         network = self.make_network()
-        space = SearchSpace(network.genes, self.space.ratios)
-        return Widths(network, space, self._layer_costs())
+        return Widths(network, self.space.of(network), self._layer_costs())
 
     def make_space(self) -> SearchSpace:
         """The search space of this definition."""
@@ -186,8 +186,8 @@ class Definition(Section):
     def cost_range(self) -> tuple[float, float]:
         """Costs of the cheapest and of the most expensive candidate of the space."""
         subject = self.subject()
-        last = tuple(number - 1 for number in subject.space.choices)
-        least, most = subject.each([(0,) * len(last), last])[self.cost.name]
+        ends = [subject.space.smallest, subject.space.largest]
+        least, most = subject.each(ends)[self.cost.name]
         return least, most
 
     def reference_cost(self) -> float:
@@ -288,7 +288,7 @@ class Definition(Section):
         if self.network is None:
             return found | {"genes": list(self.space.genes.items())}
         found["network"] = self.network.identity_of(self.make_network(), precision)
-        return found | {"ratios": self.space.ratios}
+        return found | {"ratios": self.space.ratios} | self.space.bits_identity()
 
     def _scored_by(self) -> dict[str, Any]:
         """What evaluations of candidates depend on beside: the recipe, or the evaluator."""

@@ -31,8 +31,9 @@ def baseline(
     """Train the networks that searched ones are compared with, in the same way.
 
     They are the full-precision network at 1x (if 1 is among the ratios of the definition) and
-    uniform binary networks. As with `moo-bnas train`, workers of the run train them by [final] and
-    score them on the test images, and they are rows of the same table of the report.
+    uniform binary networks, of each number of bits that activations may have. As with `moo-bnas
+    train`, workers of the run train them by [final] and score them on the test images, and they are
+    rows of the same table of the report.
 
     \b
     Example:
@@ -52,4 +53,8 @@ def _chosen(space: SearchSpace, given: list[float] | None) -> list[Chosen]:
     if not ratios:
         raise click.UsageError("the definition has no ratio from 1 on; give --ratios")
     chosen: list[Chosen] = [(space.uniform(1.0), "full")] if 1.0 in space.ratios else []
-    return [*chosen, *((space.uniform(ratio), "binary") for ratio in dict.fromkeys(ratios))]
+    return chosen + [
+        (space.uniform(ratio, bits), "binary")
+        for ratio in dict.fromkeys(ratios)
+        for bits in space.bits or (None,)
+    ]

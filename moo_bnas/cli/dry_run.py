@@ -119,6 +119,6 @@ def _measure(
     parent = 0.0
     if definition.parent is not None:
         space = definition.make_space()
-        top = space.uniform(space.ratios[-1])
+        top = space.largest
         parent = seconds_per_epoch(definition, definition.parent, data, top, _LIMIT)
     return images, sum(found) / len(found), parent

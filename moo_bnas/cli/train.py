@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 @click.option(
     "--ratios",
     metavar="R,R,...",
-    help="Any network: one expansion ratio per gene; a single one is used for all genes.",
+    help="Any network: one expansion ratio per gene, and bits of activations where they are "
+    "genes; a single ratio is used for all widths.",
 )
 @click.option(
     "--precision",
@@ -100,7 +101,7 @@ def train(
 
 def _encode(space: SearchSpace, ratios: str) -> Genotype:
     given = parse_ratios(ratios)
-    return space.encode(given * len(space.genes) if len(given) == 1 else given)
+    return space.encode(space.filled(given))
 
 
 def _searched(

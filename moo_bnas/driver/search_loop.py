@@ -191,7 +191,7 @@ class Driver:
         if parent is None:
             return None
         self._begin()
-        top = self._space.uniform(self._space.ratios[-1])
+        top = self._space.largest
         run.storage.trials.submit(
             parent, self._space, binary_candidates(run.definition, [top], None)
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import Shapes, check_arrays, is_binary, run_shapes, weight_shape
-from moo_bnas.models.encoding import encoding_of, exported
+from moo_bnas.models.encoding import encodings_of, exported
 from moo_bnas.models.model_file import Arrays, Card, Layer, Model
 from moo_bnas.models.popcount import PopcountNetwork, signs_of
 from moo_bnas.networks.binarizers import Encoding
@@ -105,7 +105,8 @@ def check_packed(model: Model, source: str) -> None:
             f"{source} is a {model.card.kind} network, expected a packed one; make one with "
             "`moo-bnas export --format packed`"
         )
-    check_arrays(model.arrays, _contents(model.card, encoding_of(model.card, source)), source)
+    encoding = encodings_of(model.card, source)[1]
+    check_arrays(model.arrays, _contents(model.card, encoding), source)
 
 
 def sizes(model: Model, content: bytes) -> Sizes:

@@ -71,18 +71,21 @@ class Affine(nn.Module):
 
 
 class Binarize(nn.Module):
-    """Maps each activation to the higher level if it passes the threshold, else to the lower."""
+    """Maps each activation to the level whose index is the number of thresholds that it passes."""
 
     def __init__(self, encoding: Mapping[str, Any]) -> None:
         super().__init__()
-        self.low, self.high = encoding["levels"]
-        (self.threshold,) = encoding["thresholds"]
+        self.levels = encoding["levels"]
+        self.thresholds = encoding["thresholds"]
         self.inclusive = encoding["inclusive"]
 
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape."""
-        passed = x >= self.threshold if self.inclusive else x > self.threshold
-        return torch.where(passed, self.high, self.low).to(x.dtype)
+        found = torch.full_like(x, self.levels[0])
+        for threshold, level in zip(self.thresholds, self.levels[1:], strict=True):
+            passed = x >= threshold if self.inclusive else x > threshold
+            found = torch.where(passed, level, found)
+        return found
 
 
 class GlobalAveragePool(nn.Module):
@@ -163,7 +166,7 @@ def _layer(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
         case "batch_norm":
             return Affine(spec["out_channels"])
         case "binarize":
-            return Binarize(_encoding(card))
+            return Binarize(_encoding(card, spec.get("bits", 1)))
         case "relu":
             return nn.ReLU()
         case "max_pool":
@@ -190,7 +193,10 @@ def _conv(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
     return nn.Conv2d(c_in, c_out, kernel, spec["stride"], spec["padding"], bias=False)
 
 
-def _encoding(card: Mapping[str, Any]) -> Mapping[str, Any]:
+def _encoding(card: Mapping[str, Any], bits: int = 1) -> Mapping[str, Any]:
+    if bits > 1:
+        more: Mapping[str, Any] = card["encodings"][str(bits)]
+        return more
     encoding: Mapping[str, Any] | None = card.get("encoding") or _IMPLIED.get(card["binarizer"])
     if encoding is None:
         raise ValueError(

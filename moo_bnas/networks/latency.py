@@ -216,7 +216,8 @@ def shape_of(layer: LayerSpec) -> str:
     padding = f" pad {layer.padding}" if layer.padding else ""
     size = f" to {layer.out_size}x{layer.out_size}"
     weights = f" {layer.precision}" if layer.kind in ("conv", "linear") else ""
-    return f"{layer.kind}{window}{stride}{padding}{size}{weights}"
+    bits = "" if layer.bits == 1 else f" {layer.bits} bits"
+    return f"{layer.kind}{window}{stride}{padding}{size}{weights}{bits}"
 
 
 _WITHOUT_WINDOW = (

@@ -9,8 +9,8 @@ call computes the cost of a whole search space.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from moo_bnas.evaluation import PRECISIONS, Precision
 from moo_bnas.evolution.space import IntArray
@@ -70,6 +70,8 @@ class LayerSpec:
         precision: Precision of the weights of a conv or linear layer; full for all other steps.
         extra_ops: Operations that are counted per output element in addition to the products: the
             bias of a conv in VGG-small, the batch norm in ResNet-18 (see `networks.cost`).
+        bits: Bits per activation: of a binarizer, those of its output; of a binary conv, those of
+            its input. Integers or arrays, as channel counts; 1 for all other steps.
     """
 
     name: str
@@ -83,6 +85,14 @@ class LayerSpec:
     padding: int = 0
     precision: Precision = "full"
     extra_ops: int = 0
+    bits: Channels = 1
+
+    def described(self) -> dict[str, Any]:
+        """All attributes by name, without bits of 1: descriptions of 0.1 have none."""
+        values = asdict(self)
+        if isinstance(self.bits, int) and self.bits == 1:
+            del values["bits"]
+        return values
 
 
 @dataclass

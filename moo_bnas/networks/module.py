@@ -43,7 +43,7 @@ class BinaryConv2d(Conv2d):
     """A convolution with 1-bit weights and their scales, without bias.
 
     In training it convolves with the scaled signs. In evaluation it convolves with the signs and
-    scales the sum: with binary inputs that is exact integer arithmetic, then one rounding.
+    scales the sum: with inputs of few bits that is exact integer arithmetic, then one rounding.
     """
 
     progress: Tensor
@@ -66,7 +66,7 @@ class BinaryConv2d(Conv2d):
         if self.training:
             weight = binarize_weight(self.weight, self.binarizer, self.progress)
             return self._convolve(x, weight)
-        latent, scale = self.binarizer.weights(self.weight)
+        latent, scale = self.binarizer.evaluated.weights(self.weight)
         return self._convolve(x, sign(latent)) * scale[..., None, None]
 
 
@@ -81,7 +81,8 @@ class Activation(nn.Module):
         _add_progress(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return binarize_activation(x, self.binarizer, self.progress)
+        binarizer = self.binarizer if self.training else self.binarizer.evaluated
+        return binarize_activation(x, binarizer, self.progress)
 
 
 class Add(nn.Module):
@@ -214,7 +215,7 @@ def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
         case "batch_norm":
             return nn.BatchNorm2d(c_out)
         case "binarize":
-            return Activation(binarizer)
+            return Activation(binarizer.of_bits(int(spec.bits)))
         case "relu":
             return nn.ReLU()
         case "max_pool":
@@ -230,7 +231,7 @@ def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
 def _conv(spec: LayerSpec, c_in: int, c_out: int, binarizer: Binarizer) -> Conv2d:
     window = spec.kernel, spec.stride, spec.padding
     conv = (
-        BinaryConv2d(c_in, c_out, *window, binarizer=binarizer)
+        BinaryConv2d(c_in, c_out, *window, binarizer=binarizer.of_bits(int(spec.bits)))
         if spec.precision == "binary"
         else Conv2d(c_in, c_out, *window, bias=False)
     )

@@ -108,7 +108,7 @@ def as_csv(report: Report) -> str:
     writer = csv.DictWriter(text, _columns(report), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        for name in ("ratios", "widths", "values"):
+        for name in ("ratios", "widths", "bits", "values"):
             if name in row:
                 row[name] = " ".join(f"{value:g}" for value in row[name])
         writer.writerow(row)
@@ -127,6 +127,8 @@ def _keys(report: Report, field: str) -> list[str]:
     if field == "costs":
         return list(report.definition.costs())
     if field == "cost":  # `costs` includes it
+        return []
+    if field == "bits" and not report.space.bit_genes:
         return []
     if not report.has_widths and field in ("precision", "ratios", "widths"):
         return ["values"] if field == "ratios" else []

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from moo_bnas.report.tables import Row, rows
 from moo_bnas.results.comparison import comparisons
+from moo_bnas.results.naming import sized
 from moo_bnas.results.points import Point, Report
 from moo_bnas.units import count
 
@@ -133,7 +134,7 @@ def _front(report: Report) -> str:
     kinds = ((1, "more accurate than"), (0, "level within the noise with"), (-1, "behind"))
     for verdict, phrase in kinds:
         named = [
-            f"uniform {rival.ratios[0]:g}x"
+            f"uniform {sized(report.space, rival.ratios)}"
             + (f" (by {abs(c.gain):.1f} ± {c.noise:.1f} points)" if verdict else "")
             for c, rival in beside
             if c.verdict == verdict

@@ -11,6 +11,7 @@ from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.evolution.scoring import fitness, front, hypervolume
 from moo_bnas.networks.latency import LATENCY
 from moo_bnas.overrides import flat_keys_of
+from moo_bnas.results.naming import sized
 from moo_bnas.results.points import Point, Report
 from moo_bnas.results.seeds import joined
 
@@ -141,7 +142,9 @@ def _results(report: Report, leader: Report, first: Report) -> dict[str, str]:
             within = [p for p in points if p.cost <= rival.cost]
             if within:
                 best_within = max(within, key=lambda p: (p.accuracy, -p.cost))
-                found[f"within uniform {rival.ratios[0]:g}x"] = _shortly(report, best_within)
+                found[f"within uniform {sized(first.space, rival.ratios)}"] = _shortly(
+                    report, best_within
+                )
     return found
 
 

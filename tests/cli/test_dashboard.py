@@ -17,6 +17,7 @@ from tests.cli.conftest import LOCAL
 from tests.conftest import Cli
 
 
+@pytest.mark.slow
 def test_the_dashboard_serves_the_studies_and_warns(
     tmp_path: Path, tiny_path: Path, cli: Cli
 ) -> None:

@@ -37,6 +37,7 @@ def storage(tmp_path: Path, tiny: Definition) -> Storage:
     return storage
 
 
+@pytest.mark.slow
 def test_runs_are_listed_compared_reported_and_deleted(
     cli: Cli, storage: Storage, tmp_path: Path
 ) -> None:

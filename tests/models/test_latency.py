@@ -68,6 +68,7 @@ def test_every_pair_of_widths_is_measured_also_of_sums_of_branches() -> None:
     assert checked.predicted == table.cost().of(network, widths) > 0
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_table_and_checks_it(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "one.toml").write_text(TINY.replace("[0.25, 0.5, 1, 2]", "[1]"))
     done = cli("latency", "one.toml", "--out", "there/table.json", "--check", "2")

@@ -15,12 +15,12 @@ from moo_bnas.data import Digits
 from moo_bnas.evaluation import Precision
 from moo_bnas.models.model_file import Card, Image, Layer, Model
 from moo_bnas.networks import make_network
+from moo_bnas.networks.bits import with_bit_genes
 from moo_bnas.networks.cost import flops, memory_bits
 from moo_bnas.networks.module import Activation, build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.device_data import to_device
 from moo_bnas.training.loop import Training
-from tests.binarizers import ONE_BIT
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Case:
     stem: str | None = None
     downsampling: str | None = None
     widths: tuple[int, ...] | None = None
+    bits: tuple[int, ...] = ()
 
 
 CASES = {
@@ -52,11 +53,21 @@ CASES = {
     "vgg_small uneven": Case("vgg_small", "uneven", 8),
 }
 
+MORE_BITS = {
+    "vgg_small bits": Case(
+        "vgg_small", "dorefa", 8, widths=(7, 9, 11, 13, 5, 15), bits=(2, 1, 3, 2, 4)
+    ),
+    "resnet18 small bits": Case(
+        "resnet18", "quarters", 4, stem="small", bits=(2, 1) * 4 + (1, 3) * 4
+    ),
+}
+"""Networks whose activations have several bits, of which tests of their own check more."""
+
 
 @cache
 def trained(name: str) -> Model:
     """The network of a case, trained on digits for three epochs, with its card."""
-    return train(CASES[name])
+    return train((CASES | MORE_BITS)[name])
 
 
 def train(case: Case, epochs: int = 3) -> Model:
@@ -72,6 +83,8 @@ def train(case: Case, epochs: int = 3) -> Model:
         downsampling=case.downsampling,
     )
     widths = case.widths or network.base_widths
+    if case.bits:
+        network, widths = with_bit_genes(network, shared=False), widths + case.bits
     specs = network.layers(widths, case.precision)
     loaded = digits.load(Path(), 0, "final")
     data = to_device(loaded, 8, torch.device("cpu"))
@@ -140,9 +153,11 @@ def assert_same(model: Model, logits: NDArray[np.float32]) -> None:
     """
     near = np.zeros(len(logits), np.bool_)
 
-    def look(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        distance = (inputs[0] - ONE_BIT[model.card.binarizer].encoding.thresholds[0]).abs()
-        near[:] |= (distance < 2e-6).flatten(1).any(dim=1).numpy()
+    def look(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        assert isinstance(module, Activation)
+        for threshold in module.binarizer.encoding.thresholds:
+            distance = (inputs[0] - threshold).abs()
+            near[:] |= (distance < 2e-6).flatten(1).any(dim=1).numpy()
 
     network = restore(model)
     for module in network.modules():

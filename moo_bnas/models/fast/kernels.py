@@ -52,18 +52,23 @@ def _load(s, image):
 
 @kernel
 def _binarize(s):
-    threshold, whole = floats_at(s.thresholds)[0], s.channels // CHANNELS
+    """Each plane has a binary digit of how many thresholds are passed; see `convs._put_planes`."""
+    thresholds, whole = floats_at(s.thresholds), s.channels // CHANNELS
     for y in range(s.out_size):
         for x in range(s.out_size):
-            source, out = _source(s, y, x), halves_at(_out(s, y, x))
-            for block in range(whole):
-                out[block] = above(source + 4 * CHANNELS * block, threshold)
+            source = _source(s, y, x)
             rest = floats_at(source + 4 * CHANNELS * whole)
-            if s.channels > CHANNELS * whole:
-                mask = 0
-                for c in range(s.channels - CHANNELS * whole):
-                    mask |= (rest[c] > threshold) << c
-                out[whole] = np.uint32(mask)
+            for plane in range(s.out_planes):
+                out = halves_at(_out(s, y, x) + plane * s.out_plane)
+                for passed in range(1 << plane, s.threshold_count + 1, 1 << plane):
+                    threshold = thresholds[passed - 1]
+                    for block in range(whole):
+                        out[block] ^= above(source + 4 * CHANNELS * block, threshold)
+                    if s.channels > CHANNELS * whole:
+                        mask = 0
+                        for c in range(s.channels - CHANNELS * whole):
+                            mask |= (rest[c] > threshold) << c
+                        out[whole] ^= np.uint32(mask)
 
 
 @kernel
@@ -82,6 +87,16 @@ def _max_pool(s):
 
 
 @kernel
+def _levels(s, source, out):
+    thresholds, levels = floats_at(s.thresholds), floats_at(s.levels)
+    for c in range(s.channels):
+        passed = 0
+        for i in range(s.threshold_count):
+            passed += source[c] > thresholds[i]
+        out[c] = levels[passed]
+
+
+@kernel
 def _elementwise(s):
     for y in range(s.out_size):
         for x in range(s.out_size):
@@ -90,9 +105,7 @@ def _elementwise(s):
                 for c in range(s.channels):
                     out[c] = max(source[c], np.float32(0))
             elif s.op == LEVELS:
-                threshold, levels = floats_at(s.thresholds)[0], floats_at(s.levels)
-                for c in range(s.channels):
-                    out[c] = levels[1] if source[c] > threshold else levels[0]
+                _levels(s, source, out)
             elif s.op == BATCH_NORM:
                 multiplier, offset = floats_at(s.multiplier), floats_at(s.offset)
                 for c in range(s.channels):
@@ -160,7 +173,7 @@ def compute(s, image, scratch):  # noqa: C901  # one branch per kind of step
     elif s.op == BITS_TO_FLOATS:
         bits_to_floats(s, scratch)
     elif s.op == FLOATS_TO_BITS:
-        floats_to_bits(s)
+        floats_to_bits(s, scratch)
     elif s.op == FLOATS_TO_FLOATS:
         floats_to_floats(s, scratch)
     elif s.op == BINARIZE:

@@ -56,10 +56,14 @@ def _less_mean_over_inputs(w: Tensor) -> Tensor:
     return w - w.mean(dim=1, keepdim=True) if w.shape[1] > 1 else w
 
 
-DOREFA = Binarizer("dorefa", ZERO_ONE, window=(0.0, 1.0), weights=mean_magnitude)
+DOREFA = Binarizer(
+    "dorefa", ZERO_ONE, window=(0.0, 1.0), weights=mean_magnitude, has_more_bits=True
+)
 """Zhou et al., DoReFa-Net, 2016, as in Eq. 1 of the paper.
 
 Forward: activations `round(clip(x, 0, 1))`, weights `sign(w) E(|w|)` with one scale per layer.
+With k bits activations are `round((2^k - 1) clip(x, 0, 1)) / (2^k - 1)`, where halves are rounded
+down, and cost k times the operations at inference.
 Gradient: `g` where 0 < x < 1; weights `g`.
 """
 
