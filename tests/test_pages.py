@@ -80,17 +80,11 @@ def run(line: str, folder: Path, reduced: Path) -> str:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory, reduced: Path) -> Path:
-    """A folder after the demo and what README shows before it goes to other machines."""
+    """A folder after the demo."""
     folder = tmp_path_factory.mktemp("prepared")
     digits = load_digits().images * 255 / 16
     Image.fromarray(digits[0].round().astype(np.uint8)).save(folder / "zero.png")
-    for line in (
-        "moo-bnas run digits --mode pareto --workers 2",
-        "moo-bnas run digits --mode scalar --workers 2",
-        "moo-bnas train --study-name digits-pareto-s0 --best --out best",
-        "moo-bnas export best/*/model.safetensors --format packed",
-    ):
-        run(line, folder, reduced)
+    run("moo-bnas run digits --mode pareto --workers 2", folder, reduced)
     return folder
 
 
@@ -143,6 +137,11 @@ def test_commands_of_each_section_about_searching(folder: Path, reduced: Path) -
 
 @pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
 def test_snippets_of_a_page(page: str, folder: Path, reduced: Path) -> None:
+    for line in (
+        "moo-bnas train --best --out best",
+        "moo-bnas export best/*/model.safetensors --format packed",
+    ):
+        run(line, folder, reduced)
     code = [code for kind, code in FENCE.findall((ROOT / page).read_text()) if kind == "python"]
     begin = (reduced / "begin.py").read_text()
     main = "if __name__ == '__main__':\n    print('all of it')\n"
