@@ -25,11 +25,14 @@ class Split:
         images: Pixels, uint8, n x channels x size x size; read-only where mapped from a file.
         labels: Class of each image, counted from 0, int64, n.
         rows: Which of the n images are in this split, int64, in any order.
+        sums: Sums of the pixels of each image, and of their squares, int64, n x channels x 2; None:
+            they are counted when they are needed.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
+    sums: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

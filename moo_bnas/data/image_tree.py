@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from moo_bnas.data.cache import Entry, Source, identity, open_entry
+from moo_bnas.data.cache import Entry, Source, open_entry
+from moo_bnas.data.cache_folder import identity
 from moo_bnas.data.image_data import Amount, ImageData, Purpose, Split, share_out
 from moo_bnas.data.pixels import READER_VERSION, SUFFIXES, read_image
 from moo_bnas.errors import DataError
@@ -218,7 +219,8 @@ class _Decoded:
 
     def split(self, files: Files) -> Split:
         rows = [i for i, path in enumerate(self.paths) if path in files]
-        return Split(self.entry.images, self.entry.labels, np.array(rows, np.int64))
+        entry = self.entry
+        return Split(entry.images, entry.labels, np.array(rows, np.int64), entry.sums)
 
 
 def _folders(folder: Path) -> tuple[str, ...]:
