@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from moo_bnas.data.pictures import Pictures
 from moo_bnas.errors import DataError
 
 Purpose = Literal["search", "final"]
@@ -22,14 +23,15 @@ class Split:
     """Some of the images of an array, which other splits may share.
 
     Attributes:
-        images: Pixels, uint8, n x channels x size x size; read-only where mapped from a file.
+        images: Pixels, uint8, n x channels x size x size, read-only where mapped from a file; or
+            pictures, which are indexed by rows as that array is.
         labels: Class of each image, counted from 0, int64, n.
         rows: Which of the n images are in this split, int64, in any order.
         sums: Sums of the pixels of each image, and of their squares, int64, n x channels x 2; None:
             they are counted when they are needed.
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8] | Pictures
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
     sums: NDArray[np.int64] | None = None

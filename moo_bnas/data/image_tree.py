@@ -10,10 +10,11 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,10 @@ from numpy.typing import NDArray
 from moo_bnas.data.cache import Entry, Source, open_entry
 from moo_bnas.data.cache_folder import identity
 from moo_bnas.data.image_data import Amount, ImageData, Purpose, Split, share_out
-from moo_bnas.data.pixels import READER_VERSION, SUFFIXES, read_image
+from moo_bnas.data.options import StoredAs
+from moo_bnas.data.picture_cache import PictureEntry, PictureSource, open_pictures
+from moo_bnas.data.pictures import WRITER_VERSION, Encoded, encode
+from moo_bnas.data.pixels import READER_VERSION, SUFFIXES, read_image, read_picture
 from moo_bnas.errors import DataError
 from moo_bnas.processes import count_cores
 
@@ -35,6 +39,7 @@ _MAX_THREADS = 16
 
 _USUAL = (".jpg", ".png")  # suffixes that errors name
 
+T = TypeVar("T")
 Files = dict[str, int]
 """Class index of each image, by its path relative to the folder of the tree."""
 
@@ -53,7 +58,8 @@ class ImageTree:
         test_amount: Images of each class taken from the training images if there is no folder of
             test images; 0: a final training needs that folder.
         train_per_class: Images of each class that a search trains on; None: all.
-        size: Height and width of the decoded images.
+        stored_as: Whether images are stored as pixels or as JPEG.
+        size: Height and width of the decoded images; of JPEG, the greatest shorter side.
         channels: 1 for grey, 3 for RGB.
         classes: Number of classes expected.
         remedy: What a user can do if there are no images, shown in errors.
@@ -65,6 +71,7 @@ class ImageTree:
     validation_amount: Amount
     test_amount: Amount
     train_per_class: int | None
+    stored_as: StoredAs
     size: int
     channels: int
     classes: int
@@ -150,64 +157,87 @@ class ImageTree:
     def _entry(self, root: Path, folder: Path, classes: tuple[str, ...], files: Files) -> _Decoded:
         paths = sorted(files)
         settings = {"size": self.size, "channels": self.channels, "reader": READER_VERSION}
+        if self.stored_as == "jpeg":
+            settings["jpeg"] = WRITER_VERSION
         digest = hashlib.sha256(json.dumps([settings, classes]).encode())
         total = 0
         for path in paths:
             # Sizes and times instead of contents: ImageNet would take many minutes to read.
             try:
-                status = (folder / path).stat()
+                status = os.stat(os.path.join(folder, path))
             except OSError as error:
                 raise _unreadable(error) from error
             total += status.st_size
             line = [path, files[path], *identity(status)]
             digest.update(json.dumps(line).encode())
 
-        def read() -> tuple[NDArray[np.int64], Iterator[NDArray[np.uint8]]]:
-            labels = np.array([files[path] for path in paths], np.int64)
-            threads = 1 if total < _SMALL * len(paths) else min(count_cores(), _MAX_THREADS)
-            return labels, self._decode([folder / path for path in paths], threads)
+        labels = np.array([files[path] for path in paths], np.int64)
+        threads = 1 if total < _SMALL * len(paths) else min(count_cores(), _MAX_THREADS)
+
+        def batches(read: Callable[[Path], T]) -> Iterator[list[T]]:
+            return _read_all([os.path.join(folder, path) for path in paths], read, threads)
+
+        size, channels, key = self.size, self.channels, digest.hexdigest()
+        if self.stored_as == "jpeg":
+
+            def write(path: Path) -> Encoded:
+                return encode(read_picture(path, size, channels))
+
+            pictures = PictureSource(
+                what=str(folder),
+                key=key,
+                classes=classes,
+                side=size,
+                channels=channels,
+                read=lambda: (labels, batches(write)),
+            )
+            return _Decoded(paths, open_pictures(root, pictures))
+
+        def decode(path: Path) -> NDArray[np.uint8]:
+            return read_image(path, size, channels)
 
         source = Source(
             what=str(folder),
-            key=digest.hexdigest(),
+            key=key,
             classes=classes,
-            shape=(self.channels, self.size, self.size),
-            read=read,
+            shape=(channels, size, size),
+            read=lambda: (labels, map(np.stack, batches(decode))),
         )
         return _Decoded(paths, open_entry(root, source))
 
-    def _decode(self, paths: list[Path], threads: int) -> Iterator[NDArray[np.uint8]]:
-        """All images, in batches.
 
-        Raises:
-            DataError: If images are broken. All are read first, so that the error names every one.
-        """
-        broken: list[tuple[Path, DataError]] = []
+def _read_all(paths: list[str], read: Callable[[Path], T], threads: int) -> Iterator[list[T]]:
+    """All images, in batches.
 
-        def read(path: Path) -> NDArray[np.uint8] | DataError:
-            try:
-                return read_image(path, self.size, self.channels)
-            except DataError as error:
-                return error
+    Raises:
+        DataError: If images are broken. All are read first, so that the error names every one.
+    """
+    broken: list[tuple[str, DataError]] = []
 
-        with ThreadPoolExecutor(threads) as pool:
-            for start in range(0, len(paths), _BATCH):
-                # `map` keeps the order of the paths, whichever thread finishes first.
-                batch = paths[start : start + _BATCH]
-                results = list(pool.map(read, batch))
-                images = [each for each in results if not isinstance(each, DataError)]
-                broken += [
-                    (path, each)
-                    for path, each in zip(batch, results, strict=True)
-                    if isinstance(each, DataError)
-                ]
-                if not broken:  # otherwise the entry is lost, and only the other errors matter
-                    yield np.stack(images)
-        if broken:
-            (_, first), *others = broken
-            names = _some([str(path) for path, _ in others])
-            more = f"; {len(others)} more cannot be read: {names}" if others else ""
-            raise DataError(f"{first}{more}")
+    def attempt(path: str) -> T | DataError:
+        try:
+            return read(Path(path))
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(paths), _BATCH):
+            # `map` keeps the order of the paths, whichever thread finishes first.
+            batch = paths[start : start + _BATCH]
+            results = list(pool.map(attempt, batch))
+            images = [each for each in results if not isinstance(each, DataError)]
+            broken += [
+                (path, each)
+                for path, each in zip(batch, results, strict=True)
+                if isinstance(each, DataError)
+            ]
+            if not broken:  # otherwise the entry is lost, and only the other errors matter
+                yield images
+    if broken:
+        (_, first), *others = broken
+        names = _some([path for path, _ in others])
+        more = f"; {len(others)} more cannot be read: {names}" if others else ""
+        raise DataError(f"{first}{more}")
 
 
 @dataclass(frozen=True)
@@ -215,7 +245,7 @@ class _Decoded:
     """An entry of the cache, and the file that each of its rows was made from."""
 
     paths: list[str]
-    entry: Entry
+    entry: Entry | PictureEntry
 
     def split(self, files: Files) -> Split:
         rows = [i for i, path in enumerate(self.paths) if path in files]

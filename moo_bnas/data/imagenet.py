@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from moo_bnas.data.image_data import ImageData, Purpose
 from moo_bnas.data.image_tree import ImageTree
-from moo_bnas.data.options import AmountOption, PathOption
+from moo_bnas.data.options import AmountOption, PathOption, StoredAsOption
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.section import AtLeastOne, Section
 
@@ -24,7 +24,10 @@ class ImageNet(Section):
         path: Folder that holds `train/` and `val/`, relative to the data root.
         image_size: Height and width of the images that a network receives.
         classes: Number of classes; below 1000 for a subset.
-        stored_size: Height and width at which images are stored, from which random crops are cut.
+        stored_size: Height and width at which images are stored, from which random crops are cut;
+            of images that are stored as JPEG, the greatest shorter side.
+        stored_as: `pixels`, of the middle square, which training holds in memory; or `jpeg`, of the
+            whole image, which training decodes whenever it needs it.
         validation: Training images of each class that a search scores on: a number, or a share.
         train_per_class: Images of each class that a search trains on; None: all.
     """
@@ -34,6 +37,7 @@ class ImageNet(Section):
     image_size: AtLeastOne = 224
     classes: Annotated[int, Field(ge=2, le=2**20)] = 1000
     stored_size: AtLeastOne = 256
+    stored_as: StoredAsOption = "pixels"
     validation: AmountOption = 10
     train_per_class: AtLeastOne | None = 50
 
@@ -68,6 +72,7 @@ class ImageNet(Section):
             validation_amount=self.validation,
             test_amount=0,
             train_per_class=self.train_per_class,
+            stored_as=self.stored_as,
             size=self.stored_size,
             channels=3,
             classes=self.classes,
