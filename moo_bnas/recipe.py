@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.section import ADDED, AtLeastOne, Positive, Section
+from moo_bnas.units import counted
 
 
 class Recipe(Section):
@@ -66,8 +67,9 @@ class Recipe(Section):
         inside = all(milestone < self.epochs for milestone in self.milestones)
         if not inside or list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError(
-                f"got milestones {list(self.milestones)} of {self.epochs} epochs, expected them to "
-                f"ascend without repeats and to be below {self.epochs}; correct them"
+                f"got milestones {list(self.milestones)} of {counted(self.epochs, 'epoch')}, "
+                "expected them to ascend without repeats and to be below "
+                f"{self.epochs}; correct them"
             )
         return self
 
@@ -81,8 +83,8 @@ class Recipe(Section):
         if self.milestones and not milestones:
             enough = next(n for n in range(epochs, self.epochs + 1) if self._milestones_of(n))
             raise DefinitionError(
-                f"got {epochs} epochs, too few for milestones {list(self.milestones)} of "
-                f"{self.epochs}; give {enough} or more"
+                f"got {counted(epochs, 'epoch')}, too few for milestones {list(self.milestones)} "
+                f"of {self.epochs}; give {enough} or more"
             )
         return Recipe.model_validate(
             {**self.model_dump(), "epochs": epochs, "milestones": milestones}

@@ -11,6 +11,11 @@ def quantity(value: float, digits: int = 2) -> str:
     return f"{value:g} "
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things, such as `1 epoch` or `2 epochs`."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     """A time such as `45 s`, `3 min 20 s` or `2 h 05 min`."""
     minutes, rest = divmod(round(seconds), 60)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from moo_bnas.cli.needs import room_of
 from moo_bnas.cli.options import general_options
 from moo_bnas.output import show
+from moo_bnas.units import counted
 
 
 @click.command(short_help="List the definitions that come with moo-bnas, or show one.")
@@ -32,9 +34,11 @@ def definitions(shown: str | None) -> None:
         options = definition.search
         needs = definition.images().needs.replace("DEFINITION", name)
         parent = "" if definition.parent is None else ", after a parent"
+        room = room_of(definition.images())
+        epochs = counted(definition.training().epochs, "epoch")
         show(
             f"{name}: {definition.title}, "
             f"{options.population} x {options.generations} candidates of "
-            f"{definition.training().epochs} epochs{parent}\n  {definition.description}\n"
-            f"  needs {needs}"
+            f"{epochs}{parent}\n  {definition.description}\n"
+            f"  needs {needs}" + ("" if room is None else f"; {room}")
         )

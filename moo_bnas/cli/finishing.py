@@ -13,6 +13,7 @@ from moo_bnas.cli.choosing import choose_run
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
 from moo_bnas.cli.options import MOST, PathType, default_out, options_as
 from moo_bnas.output import listing, show
+from moo_bnas.units import counted
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -150,7 +151,7 @@ def train_all(
         local = replace(local, devices=local.devices[:left])
         if left:
             epochs = finals.definition.final_recipe().epochs
-            note = f"{left} to train for {epochs} epochs"
+            note = f"{left} to train for {counted(epochs, 'epoch')}"
             announce(finals.storage, finals.study, finals.run, local, note)
         workers = LocalWorkers(finals.run.name, local)
         with working(workers) as display:

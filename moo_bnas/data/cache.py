@@ -33,7 +33,7 @@ from moo_bnas.data.cache_folder import (
     DamagedError,
     Made,
     open_folder,
-    replace_file,
+    replace_if_possible,
     to_disk,
 )
 from moo_bnas.data.statistics import channel_sums
@@ -175,7 +175,7 @@ def _open(folder: Path, source: Source, about: About) -> Entry:
         step = max(_CHUNK // int(np.prod(source.shape)), 1)
         parts = [channel_sums(images[i : i + step]) for i in range(0, len(images), step)]
         sums = np.concatenate(parts)
-        replace_file(folder / "sums.bin", _sealed(sums, expected))
+        replace_if_possible(folder / "sums.bin", _sealed(sums, expected))
     return Entry(images, labels, sums, expected)
 
 

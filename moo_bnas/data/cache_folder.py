@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from moo_bnas.errors import DataError
+from moo_bnas.output import write_whole
 from moo_bnas.processes import here
 from moo_bnas.reading import read_file
 
@@ -114,18 +115,10 @@ def to_disk(file: Any) -> None:
     os.fsync(file.fileno())
 
 
-def replace_file(path: Path, content: bytes) -> bool:
-    """Writes a file as a whole or not at all; False where that cannot be done."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            to_disk(file)
-        os.replace(part, path)
-    except OSError:  # a cache that may only be read
-        part.unlink(missing_ok=True)
-        return False
-    return True
+def replace_if_possible(path: Path, content: bytes) -> None:
+    """Replaces a file as a whole; leaves it as it is in a cache that may only be read."""
+    with suppress(OSError):
+        write_whole(path, content)
 
 
 def write_about(folder: Path, about: About) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from moo_bnas.data.image_data import ImageData, Purpose
 from moo_bnas.data.image_tree import ImageTree
+from moo_bnas.data.needs import Needs
 from moo_bnas.data.options import AmountOption, PathOption, StoredAsOption
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.section import AtLeastOne, Section
@@ -64,7 +65,14 @@ class Folder(Section):
 
     def load(self, root: Path, seed: int, purpose: Purpose) -> ImageData:
         """The images for a purpose; see `ImageTree.load`."""
-        tree = ImageTree(
+        return self._tree().load(root, self.path, seed, purpose)
+
+    def needed(self, root: Path, seed: int) -> Needs:
+        """What the images need of this machine; see `ImageTree.needs`."""
+        return self._tree().needs(root, self.path, seed)
+
+    def _tree(self) -> ImageTree:
+        return ImageTree(
             train="train",
             validation="val",
             test="test",
@@ -77,4 +85,3 @@ class Folder(Section):
             classes=self.classes,
             remedy="put a folder of images for each class there, or give another --data-root",
         )
-        return tree.load(root, self.path, seed, purpose)

@@ -9,9 +9,12 @@ from pydantic import Field, model_validator
 
 from moo_bnas.data.image_data import ImageData, Purpose
 from moo_bnas.data.image_tree import ImageTree
+from moo_bnas.data.needs import Needs, room_of_pictures, room_of_pixels
 from moo_bnas.data.options import AmountOption, PathOption, StoredAsOption
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.section import AtLeastOne, Section
+
+_TRAIN, _TEST = 1281, 50  # images of a class, in the mean
 
 
 class ImageNet(Section):
@@ -63,9 +66,31 @@ class ImageNet(Section):
             f"{self.path}/train/<class>/ and {self.path}/val/<class>/ below --data-root"
         )
 
+    @property
+    def room(self) -> tuple[int, int]:
+        """Bytes that the cache takes for a search and for a final training run, about."""
+        searched = _TRAIN
+        if self.train_per_class is not None:
+            checked = self.validation
+            checked = checked if isinstance(checked, int) else round(checked * _TRAIN)
+            searched = min(self.train_per_class + checked, _TRAIN)
+        images = (self.classes * searched, self.classes * (_TRAIN + _TEST))
+        if self.stored_as == "jpeg":
+            search, final = (room_of_pictures(n, self.stored_size) for n in images)
+        else:
+            search, final = (room_of_pixels(n, self.stored_size, 3) for n in images)
+        return search, final
+
     def load(self, root: Path, seed: int, purpose: Purpose) -> ImageData:
         """The images for a purpose; see `ImageTree.load`."""
-        tree = ImageTree(
+        return self._tree().load(root, self.path, seed, purpose)
+
+    def needed(self, root: Path, seed: int) -> Needs:
+        """What the images need of this machine; see `ImageTree.needs`."""
+        return self._tree().needs(root, self.path, seed)
+
+    def _tree(self) -> ImageTree:
+        return ImageTree(
             train="train",
             validation=None,
             test="val",
@@ -78,4 +103,3 @@ class ImageNet(Section):
             classes=self.classes,
             remedy=f"get {self.needs}",
         )
-        return tree.load(root, self.path, seed, purpose)

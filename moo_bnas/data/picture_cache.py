@@ -34,7 +34,7 @@ from moo_bnas.data.cache_folder import (
     Made,
     identity,
     open_folder,
-    replace_file,
+    replace_if_possible,
     to_disk,
 )
 from moo_bnas.data.pictures import Encoded, Pictures
@@ -179,7 +179,7 @@ def _open(folder: Path, source: PictureSource, about: About) -> PictureEntry:
         log.info("verifying the cache %s: %.1f MB", folder, found[0] / 1e6)
         pictures.check_all()
         content = json.dumps({**about, "images_file": found}, indent=1).encode()
-        replace_file(folder / "about.json", content)
+        replace_if_possible(folder / "about.json", content)
     return PictureEntry(pictures, index.labels, index.sums, content_hash)
 
 

@@ -114,8 +114,8 @@ class Pictures:
         shorter = min(height, width)
         picture = self._open(row)
         if shorter == self.side:  # at whole pixels, which are not resampled
-            left, top = round((width - size) / 2), round((height - size) / 2)
-            picture = picture.crop((left, top, left + size, top + size))
+            x, y = round((width - size) / 2), round((height - size) / 2)
+            picture = picture.crop((x, y, x + size, y + size))
         else:
             cut = size * shorter / self.side
             left, top = (width - cut) / 2, (height - cut) / 2

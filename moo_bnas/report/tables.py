@@ -15,6 +15,7 @@ from moo_bnas.results.naming import called
 from moo_bnas.results.points import Point, Report
 from moo_bnas.results.repeats import Confirmed
 from moo_bnas.subject import AnyCost
+from moo_bnas.units import counted
 
 MISSING = "\N{EN DASH}"
 
@@ -227,7 +228,7 @@ def inheriting(report: Report) -> str:
         return "binary networks were scored with the weights of a parent, without training."
     return (
         "binary networks inherited the weights of a parent; full precision began from scratch, and "
-        f"also had {epochs} epochs."
+        f"also had {counted(epochs, 'epoch')}."
     )
 
 

@@ -31,6 +31,7 @@ from moo_bnas.report.style import (
 from moo_bnas.report.tables import Row, estimated, inheriting, rows
 from moo_bnas.results.points import Point, Report
 from moo_bnas.subject import AnyCost
+from moo_bnas.units import counted
 
 
 def front_title(report: Report) -> str:
@@ -58,7 +59,7 @@ def _measured(report: Report, of: str = "", images: str = "") -> str:
     recipe = report.definition.recipe
     if recipe is None:
         return "accuracy as the evaluator found it"
-    return f"{of}accuracy{images} after {recipe.epochs} epochs"
+    return f"{of}accuracy{images} after {counted(recipe.epochs, 'epoch')}"
 
 
 def front_figure(report: Report) -> Figure:

@@ -20,7 +20,7 @@ from moo_bnas.evaluation import Precision
 from moo_bnas.networks import make_network
 from moo_bnas.networks.module import Activation, build
 from moo_bnas.recipe import Recipe
-from moo_bnas.training.device_data import DeviceData, to_device
+from moo_bnas.training.device_data import DeviceData, DeviceSplit, to_device
 from moo_bnas.training.loop import Training, rate, score
 
 CPU = torch.device("cpu")
@@ -166,6 +166,7 @@ def test_pixels_are_normalised_by_the_images_trained_on_alone() -> None:
     data = to_device(ImageData(split, scoring, 0, (), "h"), 2, CPU)
     assert data.mean.flatten().tolist() == [2, 0]
     assert data.std.flatten().tolist() == [1, 1]
+    assert isinstance(data.train, DeviceSplit)
     assert data.train.images.data_ptr() == images.ctypes.data  # nothing is copied
 
 
@@ -187,6 +188,7 @@ def test_images_that_are_only_mapped_are_read_without_a_warning(
     recwarn: pytest.WarningsRecorder,
 ) -> None:
     data = _digits()
+    assert isinstance(data.train.images, np.ndarray)
     data.train.images.setflags(write=False)
     to_device(data, 8, CPU)
     assert not recwarn.list
