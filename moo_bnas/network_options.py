@@ -14,6 +14,7 @@ from moo_bnas.evaluation import PRECISIONS, Precision
 from moo_bnas.networks import make_network, source_of
 from moo_bnas.networks.binarizers import BINARIZERS, Binarizer, check_binarizer
 from moo_bnas.networks.bits import MOST_BITS, with_bit_genes, with_bits
+from moo_bnas.networks.fitting import check_levels
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
 from moo_bnas.section import ADDED, Section
@@ -22,7 +23,8 @@ from moo_bnas.section import ADDED, Section
 class NetworkOptions(Section):
     """Which network; what is left out keeps the network's own default.
 
-    Networks that other packages bring (see `moo_bnas.networks`) may have further options.
+    Networks have further options, which they check themselves: `networks.vgg_small`,
+    `networks.resnet18`, and those that other packages bring (see `moo_bnas.networks`).
 
     Attributes:
         name: Name of the network.
@@ -54,10 +56,13 @@ class NetworkOptions(Section):
             shared: Whether there is only one such gene.
 
         Raises:
-            DefinitionError: If it has no such activations.
+            DefinitionError: If there is none, if it has no such activations, or if all activations
+                of a binarizer would be equal.
         """
         others = {"name", "binarizer", "binarizer_constants", "activation_bits"}
         made = make_network(self.name, image, **self.model_dump(exclude=others, exclude_none=True))
+        if made.module is None:  # another package's module may do more than its specs say
+            check_levels(made.layers(made.base_widths, "binary"), self._binarizer())
         if bits:
             if self.activation_bits != 1:
                 raise DefinitionError(

@@ -23,7 +23,7 @@ class Recipe(Section):
             the images left over, fewer than one per step, are left out of that epoch.
         learning_rate: Peak learning rate.
         schedule: `one_cycle` rises to the peak and falls to 0; `steps` begins at the peak and
-            falls to a tenth at each milestone.
+            falls to a tenth at each milestone; `linear` begins at the peak and falls to 0.
         warmup: Share of the steps over which `one_cycle` rises, linearly, before it falls to 0 as a
             cosine.
         milestones: Epochs at which `steps` lowers the learning rate.
@@ -43,7 +43,7 @@ class Recipe(Section):
     epochs: AtLeastOne
     batch_size: Annotated[int, Field(ge=2, le=2**24)]  # batch norm needs two
     learning_rate: Positive
-    schedule: Literal["one_cycle", "steps"] = "one_cycle"
+    schedule: Literal["one_cycle", "steps", "linear"] = "one_cycle"
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.2
     milestones: Annotated[tuple[AtLeastOne, ...], Field(strict=False)] = ()
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -61,8 +61,8 @@ class Recipe(Section):
         if (self.schedule == "steps") != bool(self.milestones):
             raise ValueError(
                 f"got schedule {self.schedule!r} with milestones {list(self.milestones)}, expected "
-                "milestones such as [60, 120] with 'steps' and none with 'one_cycle'; add or "
-                "remove them"
+                "milestones such as [60, 120] with 'steps' and none with another; add or remove "
+                "them"
             )
         inside = all(milestone < self.epochs for milestone in self.milestones)
         if not inside or list(self.milestones) != sorted(set(self.milestones)):

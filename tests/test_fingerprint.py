@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import Module
 
-from moo_bnas.definition import Definition, load_definition, parse_definition
+from moo_bnas.definition import Definition, load_definition, parse_definition, stored_definition
 from moo_bnas.driver.run import make_search
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.scoring import Mode
@@ -62,6 +62,33 @@ def test_constants_that_a_binarizer_does_not_have_are_refused(tiny: Definition) 
     message = "network: got the constant 't_start' of binarizer reste, expected power or floor"
     with pytest.raises(DefinitionError, match=message):
         _with(tiny, "reste", {"t_start": 0.1})
+
+
+@pytest.mark.parametrize(
+    "traits",
+    [{"block": ["norm", "pool"]}, {"last": "none"}, {"classifier_bias": True}],
+)
+def test_traits_of_a_network_change_the_fingerprint(
+    tiny: Definition, traits: dict[str, object]
+) -> None:
+    values = tiny.model_dump(mode="json")
+    values["network"].update(traits)
+    changed = stored_definition(values)
+    assert changed.fingerprint("binary", "hash") != tiny.fingerprint("binary", "hash")
+    again = stored_definition(changed.model_dump(mode="json"))
+    assert again.fingerprint("binary", "hash") == changed.fingerprint("binary", "hash")
+
+
+def test_a_relu_before_a_sign_is_refused(tiny: Definition) -> None:
+    values = tiny.model_dump()
+    values["network"].update(block=["norm", "relu", "pool"])
+    parse_definition(values, "test")  # dorefa compares with 0.5
+    values["network"].update(binarizer="reste")
+    message = "act1 would make 1 of all numbers, since binarizer reste compares what a ReLU gives "
+    with pytest.raises(DefinitionError, match=message):
+        parse_definition(values, "test")
+    values["network"].update(block=["relu", "norm", "pool"])
+    parse_definition(values, "test")
 
 
 def test_what_decides_no_accuracy_does_not(tiny: Definition) -> None:

@@ -171,7 +171,11 @@ def _published(named: NamedNetwork) -> dict[str, float]:
             "networks have; leave --published out"
         )
     return {
-        each.name: each.flops(lambda precision: replace(named, downsampling=precision).make())
+        each.name: each.flops(
+            lambda precision, around: replace(
+                named, downsampling=precision, shortcuts=around
+            ).make()
+        )
         for each in PUBLISHED
     }
 

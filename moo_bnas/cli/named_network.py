@@ -27,6 +27,7 @@ class NamedNetwork:
         classes: Number of classes.
         stem: First layers of a ResNet-18.
         downsampling: Precision of the shortcuts of a ResNet-18 that change the shape.
+        shortcuts: Around what the shortcuts of a ResNet-18 are.
         activation_bits: Bits of each binarized activation.
     """
 
@@ -37,6 +38,7 @@ class NamedNetwork:
     classes: int | None
     stem: str | None
     downsampling: str | None
+    shortcuts: str | None
     activation_bits: int | None
 
     def definition(self, **others: object) -> Definition | None:
@@ -80,6 +82,7 @@ class NamedNetwork:
             base_width=self.base_width,
             stem=self.stem,
             downsampling=self.downsampling,
+            shortcuts=self.shortcuts,
         )
         bits = self.activation_bits
         return made if bits in (None, 1) else with_bits(made, bits)
@@ -108,6 +111,11 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--downsampling",
             type=click.Choice(["binary", "real"]),
             help="Shortcuts of a resnet18 that change the shape.  [default: binary]",
+        ),
+        click.option(
+            "--shortcuts",
+            type=click.Choice(["block", "conv"]),
+            help="What the shortcuts of a resnet18 are around.  [default: block]",
         ),
         click.option(
             "--activation-bits",

@@ -132,7 +132,7 @@ class _Writer:
         yield f"    {self._name}_run(image, logits, workspace);"
         yield "}"
 
-    def _call(self, prefix: str, step: Step) -> str:  # noqa: C901  # one case per kind of step
+    def _call(self, prefix: str, step: Step) -> str:  # noqa: C901, PLR0912  # one case per kind of step
         def grid(one: Grid | None) -> str:
             return "NULL" if one is None else f"&g{self._grids.index(one)}"
 
@@ -156,6 +156,12 @@ class _Writer:
                 return f"batch_norm({source}, {out}, {prefix}_multiplier, {prefix}_offset)"
             case Op.RELU:
                 return f"relu({source}, {out})"
+            case Op.HARDTANH:
+                return f"hardtanh({source}, {out})"
+            case Op.PRELU:
+                return f"prelu({source}, {out}, {prefix}_multiplier)"
+            case Op.BIAS:
+                return f"bias({source}, {out}, {prefix}_offset)"
             case Op.ADD:
                 return f"add({source}, {other}, {out})"
             case Op.MEAN:

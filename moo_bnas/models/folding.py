@@ -110,4 +110,8 @@ def fold(model: Model, source: str) -> Arrays:
             offset = bias - mean * multiplier.astype(np.float64)
             folded[f"{name}.multiplier"] = multiplier
             folded[f"{name}.offset"] = offset.astype(np.float32)
+        elif layer.kind == "prelu":
+            folded[f"{name}.slope"] = model.arrays[f"{key}.weight"]
+        elif layer.kind == "bias":
+            folded[f"{name}.bias"] = model.arrays[f"{key}.bias"]
     return folded

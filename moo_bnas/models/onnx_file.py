@@ -89,7 +89,9 @@ class _Graph:
         self._folded = folded
         self._encodings = encodings
 
-    def add(self, layer: Layer, inputs: list[str], out: str) -> None:
+    def add(  # noqa: C901  # one case per kind of step
+        self, layer: Layer, inputs: list[str], out: str
+    ) -> None:
         """Adds a layer that reads the values named `inputs` and makes the value named `out`."""
         name = layer.name
         match layer.kind:
@@ -104,6 +106,16 @@ class _Graph:
                 self._binarize(layer, inputs, out)
             case "relu":
                 self._node("Relu", inputs, out)
+            case "hardtanh":
+                ends = [self._constant(f"{name}.{e:+d}", np.float32(e)) for e in (-1, 1)]
+                self._node("Clip", [*inputs, *ends], out)
+            case "prelu":
+                slope = self._constant(
+                    f"{name}.slope", self._folded[f"{name}.slope"][:, None, None]
+                )
+                self._node("PRelu", [*inputs, slope], out)
+            case "bias":
+                self._node("Add", [*inputs, self._array(f"{name}.bias")], out)
             case "max_pool":
                 self._node("MaxPool", inputs, out, **_window(layer))
             case "global_average_pool":

@@ -24,7 +24,8 @@ class Sizes:
         weights: Bytes of the weights of convs and linear layers; binary weights take 1 bit each,
             and each binary layer is padded to whole bytes.
         padding_bits: Bits of `weights` that are padding; the cost model counts all others.
-        batch_norm: Bytes of the multipliers and offsets of batch norms.
+        batch_norm: Bytes of the multipliers and offsets of batch norms, slopes of PReLUs, and
+            biases.
         scales: Bytes of the weight scales: 4 per binary layer, or per output channel of one.
         header: Bytes of the card, and of the names, types, shapes and offsets of all tensors.
     """
@@ -116,13 +117,14 @@ def sizes(model: Model, content: bytes) -> Sizes:
         model: Packed network.
         content: Content of its file.
     """
-    taken = {"bits": 0, "weight": 0, "scale": 0, "multiplier": 0, "offset": 0}
+    per_channel = ("multiplier", "offset", "slope", "bias")
+    taken = dict.fromkeys(("bits", "weight", "scale", *per_channel), 0)
     for name, array in model.arrays.items():
         taken[name.rpartition(".")[2]] += array.nbytes
     return Sizes(
         weights=taken["bits"] + taken["weight"],
         padding_bits=sum(-_weights(layer) % 8 for layer in model.card.layers if is_binary(layer)),
-        batch_norm=taken["multiplier"] + taken["offset"],
+        batch_norm=sum(taken[part] for part in per_channel),
         scales=taken["scale"],
         header=len(content) - sum(taken.values()),
     )

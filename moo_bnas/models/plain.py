@@ -88,6 +88,34 @@ class Binarize(nn.Module):
         return found
 
 
+class PReLU(nn.Module):
+    """A PReLU with one slope per channel."""
+
+    slope: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("slope", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape."""
+        return functional.prelu(x, self.slope)
+
+
+class Bias(nn.Module):
+    """A number that is added to each feature."""
+
+    bias: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("bias", torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape."""
+        return x + self.bias
+
+
 class GlobalAveragePool(nn.Module):
     """Maps n x c x h x w to n x c."""
 
@@ -157,7 +185,9 @@ def load(path: str | PathLike[str]) -> PlainNetwork:
     return network.eval()
 
 
-def _layer(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
+def _layer(  # noqa: C901, PLR0912  # one case per kind of step
+    spec: Mapping[str, Any], card: Mapping[str, Any]
+) -> nn.Module:
     match spec["kind"]:
         case "conv":
             return _conv(spec, card)
@@ -169,6 +199,12 @@ def _layer(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
             return Binarize(_encoding(card, spec.get("bits", 1)))
         case "relu":
             return nn.ReLU()
+        case "hardtanh":
+            return nn.Hardtanh()
+        case "prelu":
+            return PReLU(spec["out_channels"])
+        case "bias":
+            return Bias(spec["out_channels"])
         case "max_pool":
             return nn.MaxPool2d(spec["kernel"], spec["stride"], spec["padding"])
         case "global_average_pool":

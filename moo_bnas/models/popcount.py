@@ -117,7 +117,7 @@ class PopcountNetwork:
             values[layer.name] = self.step(layer, [values[name] for name in layer.inputs])
         return _floats(values[self.layers[-1].name])
 
-    def step(self, layer: Layer, inputs: list[Value]) -> Value:
+    def step(self, layer: Layer, inputs: list[Value]) -> Value:  # noqa: C901, PLR0912  # by kind
         """The output of a layer."""
         if layer.kind == "conv":
             return self._conv(layer, inputs[0])
@@ -126,11 +126,19 @@ class PopcountNetwork:
             case "linear":
                 return _product(x, self._of(layer, "weight"))
             case "batch_norm":
-                return self._batch_norm(layer, x)
+                parts = (self._of(layer, part) for part in ("multiplier", "offset"))
+                return affine(x, *(part[:, None, None] for part in parts))
             case "binarize":
                 return binarize(x, self._encodings[_bits(layer)])
             case "relu":
                 return np.maximum(x, np.float32(0))
+            case "hardtanh":
+                return np.clip(x, np.float32(-1), np.float32(1))
+            case "prelu":
+                return np.where(x > 0, x, x * self._of(layer, "slope")[:, None, None])
+            case "bias":
+                biased: Floats = x + self._of(layer, "bias")
+                return biased
             case "max_pool":
                 return _most(_windows(x, layer, -np.inf))
             case "global_average_pool":
@@ -151,12 +159,6 @@ class PopcountNetwork:
             sums = _conv(x, self._of(layer, "signs"), layer)
         scaled: Floats = sums * self._of(layer, "scale")[..., None, None]
         return scaled
-
-    def _batch_norm(self, layer: Layer, x: Floats) -> Floats:
-        multiplier, offset = (
-            self._of(layer, part)[:, None, None] for part in ("multiplier", "offset")
-        )
-        return affine(x, multiplier, offset)
 
     def _of(self, layer: Layer, part: str) -> NDArray[Any]:
         return self._arrays[f"{layer.name}.{part}"]

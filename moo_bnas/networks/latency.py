@@ -222,6 +222,7 @@ def shape_of(layer: LayerSpec) -> str:
 
 _WITHOUT_WINDOW = (
     *("linear", "batch_norm", "binarize", "relu", "global_average_pool", "flatten", "add"),
+    *("hardtanh", "prelu", "bias"),
 )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "Kind",
     "LayerList",
     "LayerSpec",
+    "Nonlinearity",
     "Precision",
     "check_widths",
 ]
@@ -34,11 +35,15 @@ Kind = Literal[
     "batch_norm",
     "binarize",
     "relu",
+    "hardtanh",
+    "prelu",
     "max_pool",
     "global_average_pool",
     "flatten",
     "add",
+    "bias",
 ]
+Nonlinearity = Literal["relu", "hardtanh", "prelu"]
 
 INPUT = "input"
 """Name by which steps read the image."""
@@ -69,7 +74,7 @@ class LayerSpec:
         padding: Width of the border around the input: zeros for a conv, left out by a max-pool.
         precision: Precision of the weights of a conv or linear layer; full for all other steps.
         extra_ops: Operations that are counted per output element in addition to the products: the
-            bias of a conv in VGG-small, the batch norm in ResNet-18 (see `networks.cost`).
+            bias of a conv in VGG-small, the batch norm in ResNet-18, a PReLU (see `networks.cost`).
         bits: Bits per activation: of a binarizer, those of its output; of a binary conv, those of
             its input. Integers or arrays, as channel counts; 1 for all other steps.
     """
@@ -161,12 +166,19 @@ class LayerList:
 
     def relu(self, name: str) -> str:
         """A real-valued ReLU at either precision."""
-        return self._same_shape(name, "relu")
+        return self.nonlinearity(name, "relu")
 
-    def add(self, name: str, one: str, other: str) -> str:
+    def nonlinearity(self, name: str, kind: Nonlinearity) -> str:
+        """A real-valued nonlinearity at either precision; a PReLU has one slope per channel."""
+        return self._same_shape(name, kind, extra_ops=int(kind == "prelu"))
+
+    def add(self, name: str, one: str, other: str, *, extra_ops: int = 0) -> str:
         """The sum of two steps of equal shape."""
         channels, size = self._shape(one)
-        self.specs.append(LayerSpec(name, "add", (one, other), channels, channels, size))
+        inputs = (one, other)
+        self.specs.append(
+            LayerSpec(name, "add", inputs, channels, channels, size, extra_ops=extra_ops)
+        )
         return name
 
     def global_average_pool(self, name: str) -> str:
@@ -204,6 +216,10 @@ class LayerList:
             out_channels=self.image.classes,
             out_size=1,
         )
+
+    def bias(self, name: str) -> str:
+        """A learned number that is added to each feature of a flat step."""
+        return self._same_shape(name, "bias", extra_ops=1)
 
     def _same_shape(self, name: str, kind: Kind, extra_ops: int = 0) -> str:
         channels, size = self._shape(None)

@@ -92,6 +92,17 @@ class Add(nn.Module):
         return one + other
 
 
+class Bias(nn.Module):
+    """A learned number that is added to each feature of n x features; 0 at the start."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias
+
+
 class GlobalAveragePool(nn.Module):
     """Maps n x c x h x w to n x c."""
 
@@ -156,6 +167,8 @@ class SpecModule(nn.Module):
             elif step.kind == "max_pool":
                 lower = middle - _RISE_OF_MAXIMUM * binarizer.half_width
                 left.append((step.inputs[0], lower))
+            elif step.kind in ("relu", "hardtanh", "prelu"):
+                left.append((step.inputs[0], middle))
             elif step.kind == "add":
                 branch, shortcut = step.inputs
                 left += [(shortcut, middle), (branch, 0.0)]
@@ -205,7 +218,7 @@ def _add_progress(module: nn.Module) -> None:
     module.register_buffer("progress", torch.zeros(()), persistent=False)
 
 
-def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
+def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:  # noqa: C901  # one case per kind
     c_in, c_out = int(spec.in_channels), int(spec.out_channels)
     match spec.kind:
         case "conv":
@@ -218,6 +231,10 @@ def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
             return Activation(binarizer.of_bits(int(spec.bits)))
         case "relu":
             return nn.ReLU()
+        case "hardtanh":
+            return nn.Hardtanh()
+        case "prelu":
+            return nn.PReLU(c_out)
         case "max_pool":
             return nn.MaxPool2d(spec.kernel, spec.stride, spec.padding)
         case "global_average_pool":
@@ -226,6 +243,8 @@ def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
             return nn.Flatten()
         case "add":
             return Add()
+        case "bias":
+            return Bias(c_out)
 
 
 def _conv(spec: LayerSpec, c_in: int, c_out: int, binarizer: Binarizer) -> Conv2d:

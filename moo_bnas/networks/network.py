@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import Precision
 from moo_bnas.networks.layers import Channels, ImageShape, LayerSpec
 
@@ -37,3 +38,16 @@ class Network:
     layers: Callable[[Sequence[Channels], Precision], list[LayerSpec]]
     module: Callable[[Sequence[LayerSpec], str], Any] | None = None
     bit_genes: int = 0
+
+
+def check_choice(network: str, option: str, value: object, choices: Sequence[object]) -> None:
+    """Checks the value of an option.
+
+    Raises:
+        DefinitionError: If it is none of `choices`.
+    """
+    if value not in choices:
+        raise DefinitionError(
+            f"{network} got {option} {value!r:.100}, expected one of "
+            f"{', '.join(map(repr, choices))}; correct it"
+        )

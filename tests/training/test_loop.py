@@ -14,12 +14,14 @@ import torch
 from torch import nn
 
 from moo_bnas.data import Digits, ImageData, Split
+from moo_bnas.data.statistics import channel_sums
+from moo_bnas.definition import load_definition
 from moo_bnas.errors import DivergenceError, Interrupted
 from moo_bnas.evaluation import Precision
 from moo_bnas.networks import make_network
 from moo_bnas.networks.module import Activation, build
 from moo_bnas.recipe import Recipe
-from moo_bnas.training.device_data import DeviceData, to_device
+from moo_bnas.training.device_data import DeviceData, DeviceSplit, to_device
 from moo_bnas.training.loop import Training, rate, score
 
 CPU = torch.device("cpu")
@@ -165,13 +167,29 @@ def test_pixels_are_normalised_by_the_images_trained_on_alone() -> None:
     data = to_device(ImageData(split, scoring, 0, (), "h"), 2, CPU)
     assert data.mean.flatten().tolist() == [2, 0]
     assert data.std.flatten().tolist() == [1, 1]
+    assert isinstance(data.train, DeviceSplit)
     assert data.train.images.data_ptr() == images.ctypes.data  # nothing is copied
+
+
+def test_statistics_of_the_cache_are_those_of_the_images_themselves() -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (300, 3, 9, 9), dtype=np.uint8)
+    rows = random.permutation(300)[:200]
+    split = Split(images, np.zeros(300, np.int64), rows)
+    whole = torch.from_numpy(images[rows]).double()
+    squares, count = whole.square().sum(dim=(0, 2, 3)), 200 * 81
+    mean = whole.sum(dim=(0, 2, 3)) / count
+    for each in (split, replace(split, sums=channel_sums(images))):
+        data = to_device(ImageData(each, each, 0, (), "h"), 9, CPU)
+        assert torch.equal(data.mean.flatten(), mean.float())
+        assert torch.equal(data.std.flatten(), (squares / count - mean.square()).sqrt().float())
 
 
 def test_images_that_are_only_mapped_are_read_without_a_warning(
     recwarn: pytest.WarningsRecorder,
 ) -> None:
     data = _digits()
+    assert isinstance(data.train.images, np.ndarray)
     data.train.images.setflags(write=False)
     to_device(data, 8, CPU)
     assert not recwarn.list
@@ -194,6 +212,26 @@ def test_the_learning_rate_falls_to_a_tenth_at_each_milestone() -> None:
     recipe = Recipe(epochs=4, batch_size=2, learning_rate=0.1, schedule="steps", milestones=(1, 3))
     rates = [rate(recipe, step, 2) for step in range(8)]
     assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_the_learning_rate_falls_as_a_line() -> None:
+    recipe = Recipe(epochs=2, batch_size=2, learning_rate=0.1, schedule="linear")
+    assert [rate(recipe, step, 2) for step in range(4)] == pytest.approx([1, 0.75, 0.5, 0.25])
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "warmup_epochs"),
+    [("reste", 1000, 5), ("recu", 600, 5), ("reste_fast", 300, 5)],
+)
+def test_shipped_recipes_of_binarizers_rise_for_as_long_as_their_papers(
+    name: str, epochs: int, warmup_epochs: int
+) -> None:
+    recipe = load_definition(f"vgg_small_cifar10_{name}").final_recipe()
+    assert recipe.epochs == epochs
+    rates = [rate(recipe, epoch, 1) for epoch in range(epochs)]
+    assert rates.index(max(rates)) == warmup_epochs
+    assert max(rates) == pytest.approx(1, abs=1e-3)
+    assert rates[epochs // 2] == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("batch_size", [2, 128, 5000])

@@ -66,6 +66,29 @@ static void relu(const struct grid *in, const struct grid *out) {
         FLOATS(out)[c] = FLOATS(in)[c] > 0 ? FLOATS(in)[c] : 0;
 }
 
+static void hardtanh(const struct grid *in, const struct grid *out) {
+    clear(out);
+    PIXELS(out)
+    for (int c = 0; c < out->channels; c++) {
+        const float given = FLOATS(in)[c];
+        FLOATS(out)[c] = given < -1 ? -1 : given > 1 ? 1 : given;
+    }
+}
+
+static void prelu(const struct grid *in, const struct grid *out, const float *slope) {
+    clear(out);
+    PIXELS(out)
+    for (int c = 0; c < out->channels; c++) {
+        const float given = FLOATS(in)[c];
+        FLOATS(out)[c] = given > 0 ? given : given * slope[c];
+    }
+}
+
+static void bias(const struct grid *in, const struct grid *out, const float *offset) {
+    PIXELS(out)
+    for (int c = 0; c < out->channels; c++) FLOATS(out)[c] = FLOATS(in)[c] + offset[c];
+}
+
 static void add(const struct grid *in, const struct grid *other, const struct grid *out) {
     clear(out);
     PIXELS(out)

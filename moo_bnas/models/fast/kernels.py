@@ -23,6 +23,7 @@ FLOATS_TO_BITS, FLOATS_TO_FLOATS = int(Op.FLOATS_TO_BITS), int(Op.FLOATS_TO_FLOA
 BINARIZE, MAX_POOL, BATCH_NORM = int(Op.BINARIZE), int(Op.MAX_POOL), int(Op.BATCH_NORM)
 RELU, ADD, MEAN = int(Op.RELU), int(Op.ADD), int(Op.MEAN)
 FLATTEN, LINEAR, LEVELS = int(Op.FLATTEN), int(Op.LINEAR), int(Op.LEVELS)
+HARDTANH, PRELU, BIAS = int(Op.HARDTANH), int(Op.PRELU), int(Op.BIAS)
 
 
 @kernel
@@ -97,20 +98,38 @@ def _levels(s, source, out):
 
 
 @kernel
-def _elementwise(s):
+def _nonlinear(s):
     for y in range(s.out_size):
         for x in range(s.out_size):
             source, out = floats_at(_source(s, y, x)), floats_at(_out(s, y, x))
             if s.op == RELU:
                 for c in range(s.channels):
                     out[c] = max(source[c], np.float32(0))
-            elif s.op == LEVELS:
+            elif s.op == HARDTANH:
+                for c in range(s.channels):
+                    out[c] = min(max(source[c], np.float32(-1)), np.float32(1))
+            else:
+                slope = floats_at(s.multiplier)
+                for c in range(s.channels):
+                    out[c] = source[c] if source[c] > 0 else source[c] * slope[c]
+
+
+@kernel
+def _elementwise(s):
+    for y in range(s.out_size):
+        for x in range(s.out_size):
+            source, out = floats_at(_source(s, y, x)), floats_at(_out(s, y, x))
+            if s.op == LEVELS:
                 _levels(s, source, out)
             elif s.op == BATCH_NORM:
                 multiplier, offset = floats_at(s.multiplier), floats_at(s.offset)
                 for c in range(s.channels):
                     product = np.float64(source[c]) * np.float64(multiplier[c])
                     out[c] = np.float32(product + np.float64(offset[c]))
+            elif s.op == BIAS:
+                bias = floats_at(s.offset)
+                for c in range(s.channels):
+                    out[c] = source[c] + bias[c]
             else:
                 place = _pixel(s.other, s.out_size, s.other_border, s.out_bytes, y, x)
                 other = floats_at(place)
@@ -186,6 +205,8 @@ def compute(s, image, scratch):  # noqa: C901  # one branch per kind of step
         _flatten(s)
     elif s.op == LINEAR:
         _linear(s)
+    elif s.op in (RELU, HARDTANH, PRELU):
+        _nonlinear(s)
     else:
         _elementwise(s)
 

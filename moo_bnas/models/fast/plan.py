@@ -30,10 +30,15 @@ _OPS = {
     "global_average_pool": Op.MEAN,
     "flatten": Op.FLATTEN,
     "linear": Op.LINEAR,
+    "hardtanh": Op.HARDTANH,
+    "prelu": Op.PRELU,
+    "bias": Op.BIAS,
 }
 _ARRAYS = {
     "batch_norm": {"multiplier": "multiplier", "offset": "offset"},
     "linear": {"weight": "weights"},
+    "prelu": {"slope": "multiplier"},
+    "bias": {"bias": "offset"},
 }
 """Names of a layer's arrays in the file and in `program.STEP`."""
 

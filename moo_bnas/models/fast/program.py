@@ -30,6 +30,9 @@ class Op(IntEnum):
     FLATTEN = 11
     LINEAR = 12
     LEVELS = 13
+    HARDTANH = 14
+    PRELU = 15
+    BIAS = 16
 
 
 CONVS = (Op.BITS_TO_BITS, Op.BITS_TO_FLOATS, Op.FLOATS_TO_BITS, Op.FLOATS_TO_FLOATS)
@@ -86,7 +89,8 @@ STEP = np.dtype(
             "pooled",
             "levels",  # float32, ascending
             # To floats: sum = step * d + lows[class][channel], all float64; then scale and batch
-            # norm (0: none), float32 per channel.
+            # norm (0: none), float32 per channel. A PReLU has its slopes as `multiplier`, a bias is
+            # `offset`.
             "step",
             "lows",
             "scale",

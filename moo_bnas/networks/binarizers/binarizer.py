@@ -20,6 +20,12 @@ Progress is the share of training that is done, from 0 to below 1, as a scalar t
 of the input; it is constant within an epoch. The constants of the binarizer are passed by name.
 """
 
+FILTER = (1, 2, 3)
+"""Dimensions of one filter in the weights of a conv."""
+
+_LEAST_DEVIATION = 1e-6
+"""Keeps a filter of equal weights, or of one weight, from being divided by 0."""
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -194,7 +200,15 @@ def mean_magnitude(w: Tensor) -> tuple[Tensor, Tensor]:
 
 def mean_magnitude_per_channel(w: Tensor) -> tuple[Tensor, Tensor]:
     """The weights and `E(|w|)` of each filter."""
-    return w, w.abs().mean(dim=(1, 2, 3))
+    return w, w.abs().mean(dim=FILTER)
+
+
+def standardised(w: Tensor, eps: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Filters less their means, divided by their standard deviations; and the deviations."""
+    centred = w - w.mean(dim=FILTER, keepdim=True)
+    variance = centred.square().sum(dim=FILTER, keepdim=True) / max(w[0].numel() - 1, 1)
+    deviation = (variance + eps).sqrt_().clamp_(min=_LEAST_DEVIATION)
+    return centred.div_(deviation), deviation
 
 
 ZERO_ONE = Encoding(levels=(0.0, 1.0), thresholds=(0.5,), inclusive=False)

@@ -102,13 +102,16 @@ def test_layers_in_an_order_of_other_packages(binarizer: str) -> None:
     net.batch_norm("bn2")
     both = net.activation("both")
     net.conv("full_of_bits", 40, kernel=1, precision="full")
+    net.nonlinearity("prelu", "prelu")
     one = net.relu("relu")
     other = net.conv("bits_without_norm", 40, kernel=3, reads=both)
     net.add("add", one, other)
+    net.nonlinearity("hardtanh", "hardtanh")
     net.activation("again")
     net.conv("strided", 10, kernel=3, stride=3, precision="full", reads=act)
     net.global_average_pool("mean")
     net.linear("linear")
+    net.bias("bias")
     _same(packed(net.specs, binarizer, 9, 0))
 
 
