@@ -1,11 +1,11 @@
 """Measures what bits of activations as genes are worth: widths and bits against widths alone.
 
-    python benchmarks/bits.py --data-root FOLDER --seeds 3 --candidates 40 --keep FOLDER
+    python benchmarks/bits.py --data-root FOLDER --seeds 3 --candidates 28 --keep FOLDER
 
 Both searches have the Gaussian process, equal seeds, equally many candidates, and no candidate
 costs more than the uniform 2x network of 1 bit. Their most accurate networks by estimates, at no
-more than the cost of uniform 1x and 2x, are trained by [final], and scored on the test images;
-and so are uniform networks.
+more than the cost of uniform 1x and 2x, are trained by [final] on the training images of the
+search, and scored on the test images; and so are uniform networks.
 
 - `hypervolume`: of the search's front by its estimates, as a share of the area of accuracy and log
   cost from the cheapest network to uniform 2x.
@@ -91,7 +91,7 @@ class Side:
 
     def final(self, genotype: Genotype, seed: int) -> float:
         """Test accuracy of a network after final training."""
-        return self._bench.train("final", True, genotype, seed)["test"]
+        return self._bench.train("confirmed", True, genotype, seed)["test"]
 
     def _believed(self, genotypes: list[Genotype], accuracies: FloatArray) -> FloatArray:
         pairs = list(zip(genotypes, accuracies.tolist(), strict=True))
@@ -146,7 +146,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--definition", default="benchmarks/cifar10_bits.toml", help="name or file")
     parser.add_argument("--data-root", type=Path, default=Path("~/.cache/moo-bnas").expanduser())
-    parser.add_argument("--candidates", type=int, default=40, help="candidates of each search")
+    parser.add_argument("--candidates", type=int, default=28, help="candidates of each search")
     parser.add_argument("--seeds", type=int, default=3, help="2 or more")
     parser.add_argument("--keep", type=Path, help="folder that keeps training runs")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

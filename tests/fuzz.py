@@ -42,7 +42,7 @@ from tests.models.trained import digits_images, trained
 SECONDS = 10
 MEMORY = 2**30
 IMAGES = ("png", "jpeg", "gif", "webp", "tiff", "bmp", "ppm")
-ENTRY = ("labels.npy", "images.npy", "about.json")
+ENTRY = ("labels.npy", "images.npy", "sums.bin", "about.json")
 KINDS = (*FILES, *IMAGES, *ENTRY, "definition.toml")
 
 _ODD: list[Any] = [0, 1, -1, 2**31, 2**63, 10**300, 1.5, 1e308, None, True, "", "x", [], {}, [[]]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from moo_bnas.cli.needs import room_of
 from moo_bnas.cli.options import general_options
 from moo_bnas.output import show
 from moo_bnas.units import count
@@ -33,9 +34,11 @@ def definitions(shown: str | None) -> None:
         options = definition.search
         needs = definition.images().needs.replace("DEFINITION", name)
         parent = "" if definition.parent is None else ", after a parent"
+        room = room_of(definition.images())
+        epochs = count(definition.training().epochs, "epoch")
         show(
             f"{name}: {definition.title}, "
             f"{options.population} x {options.generations} candidates of "
-            f"{count(definition.training().epochs, 'epoch')}{parent}\n  {definition.description}\n"
-            f"  needs {needs}"
+            f"{epochs}{parent}\n  {definition.description}\n"
+            f"  needs {needs}" + ("" if room is None else f"; {room}")
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from moo_bnas.cli.needs import needs_of, needs_rows, needs_warning
 from moo_bnas.cli.options import (
     MOST,
     PathType,
@@ -115,6 +116,11 @@ class DriverOptions:
         except StorageEmptyError:
             pass
         if definition.data is not None:
+            needs = needs_of(definition.data, self.data_root, definition.seed)
+            for title, text in needs_rows(needs):
+                notify(f"data of {'final training' if title == 'final' else 'the search'}: {text}")
+            if definition.final and (warning := needs_warning(needs, self.data_root)):
+                notify(warning)
             definition.data.load(self.data_root, definition.seed, purpose)
 
     def local(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moo_bnas.cli.driving import DriverOptions, notify
+from moo_bnas.cli.needs import needs_of, needs_rows, needs_warning
 from moo_bnas.cli.searching import RunOptions
 from moo_bnas.output import aligned, show
 from moo_bnas.units import count, duration, quantity
 
 if TYPE_CHECKING:
+    from moo_bnas.data import ImageData
     from moo_bnas.definition import Definition
     from moo_bnas.evolution.space import Genotype
     from moo_bnas.recipe import CandidateRecipe
@@ -44,7 +46,12 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
     order = [genotype for _, genotype in sorted(zip(costs, first, strict=True))]
     chosen = [order[0], order[len(order) // 2], order[-1]]
     notify(f"training {len(chosen)} networks for up to {_LIMIT:g} s each, to measure the pace")
-    images, pace, parent_pace = _measure(definition, driver, devices[0], chosen)
+    needs = needs_of(definition.images(), driver.data_root, definition.seed)
+    loaded, pace, parent_pace = _measure(definition, driver, devices[0], chosen)
+    images = (
+        f"{len(loaded.train.rows):,} train, {len(loaded.scoring.rows):,} validation, "
+        f"{loaded.test_images:,} test"
+    )
     references = len(definition.references())
     trainings, workers = options.candidates + references, len(devices)
     seconds = pace * recipe.epochs * trainings / workers
@@ -59,6 +66,15 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
     time = f"about {duration(seconds)}, while nothing else uses the machine"
     if not recipe.epochs:
         time += f"; scoring {count(options.candidates, 'network')} comes on top"
+    after = []
+    if definition.final is not None and recipe.epochs:
+        learnt = len(loaded.train.rows) + len(loaded.scoring.rows)
+        if needs is not None:
+            learnt = needs.of["final"].images - loaded.test_images
+        last = pace / len(loaded.train.rows) * learnt * definition.final.epochs
+        epochs = count(definition.final.epochs, "epoch")
+        text = f"{epochs} on {count(learnt, 'image')}, about {duration(last)} for each network"
+        after = [("final", text)]
     cheapest, costliest = (definition.cost.amount(c) for c in definition.cost_range())
     show(
         aligned(
@@ -72,15 +88,19 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
                 ),
                 *rows,
                 ("data", f"{definition.images().name}: {images}"),
+                *[(f"data, {purpose}", text) for purpose, text in needs_rows(needs)],
                 ("workers", f"{workers} on {', '.join(dict.fromkeys(devices))}"),
                 (
                     "an epoch",
                     f"{pace:.2g} s, the mean of {len(chosen)} networks of the first generation",
                 ),
                 ("time", time),
+                *after,
             ]
         )
     )
+    if definition.final and (warning := needs_warning(needs, driver.data_root)):
+        notify(warning)
 
 
 def _recipe(definition: Definition) -> CandidateRecipe:
@@ -96,8 +116,8 @@ def _recipe(definition: Definition) -> CandidateRecipe:
 
 def _measure(
     definition: Definition, driver: DriverOptions, device: str, chosen: list[Genotype]
-) -> tuple[str, float, float]:
-    """What data there are; seconds per epoch of candidates, and of the parent if there is one."""
+) -> tuple[ImageData, float, float]:
+    """The data of a search; seconds per epoch of candidates, and of the parent if there is one."""
     import torch
 
     from moo_bnas.training.device_data import to_device
@@ -106,10 +126,6 @@ def _measure(
     loaded = definition.images().load(driver.data_root, definition.seed, "search")
     data = to_device(loaded, definition.make_network().image.size, torch.device(device))
 
-    images = (
-        f"{len(loaded.train.rows):,} train, {len(loaded.scoring.rows):,} validation, "
-        f"{loaded.test_images:,} test"
-    )
     found = [0.0]
     recipe = _recipe(definition)
     if recipe.epochs:  # without, candidates are scored with what they inherit
@@ -121,4 +137,4 @@ def _measure(
         space = definition.make_space()
         top = space.largest
         parent = seconds_per_epoch(definition, definition.parent, data, top, _LIMIT)
-    return images, sum(found) / len(found), parent
+    return loaded, sum(found) / len(found), parent

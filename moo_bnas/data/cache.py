@@ -1,15 +1,14 @@
 """Decoded images on disk: made once per machine, mapped into memory by all of its workers.
 
-An entry is a folder `<data root>/cache/<key>/`. Its key is a hash of the names, sizes and times of
-the source files and of how they are decoded, so changed files get an entry of their own. It holds:
+An entry is a folder of the cache (see `cache_folder`). It holds:
 
 - `images.npy`: uint8, n x channels x size x size.
 - `labels.npy`: int64, n.
+- `sums.bin`: sums of pixels for `Entry.sums`, after a hash of them and of the content hash. Where
+  it is missing, as in entries of version 0.1, or damaged, it is made again.
 - `about.json`: class names, the hash of the content, and which files and process made the entry.
 
-An entry is written to `<key>.part` and renamed once it is complete. A lock makes other processes
-wait while one writes. The hash of the content is verified whenever an entry is opened. An entry
-that no process uses may be deleted; it is made again when it is needed.
+The hash of the content is verified whenever an entry is opened.
 """
 
 from __future__ import annotations
@@ -17,28 +16,32 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from moo_bnas.data.cache_folder import (
+    LOG_SECONDS,
+    About,
+    DamagedError,
+    Made,
+    open_folder,
+    replace_if_possible,
+    to_disk,
+)
+from moo_bnas.data.statistics import channel_sums
 from moo_bnas.errors import DataError
-from moo_bnas.processes import here
 from moo_bnas.reading import open_file, read_file
 
 log = logging.getLogger(__name__)
 
-_LOG_SECONDS = 10.0  # between two lines of progress in the log
-_MOST_ABOUT = 2**24  # bytes of about.json; that of ImageNet has 20,000
 _CHUNK = 2**24  # bytes hashed at once: few calls, little memory
 
 
@@ -69,25 +72,14 @@ class Entry:
     Attributes:
         images: Pixels, uint8, n x channels x size x size; mapped from a file, read-only.
         labels: Class of each image, int64, n.
+        sums: Sums of the pixels of each image, and of their squares, int64, n x channels x 2.
         content_hash: SHA-256 of pixels, labels, class names and shape.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    sums: NDArray[np.int64]
     content_hash: str
-
-
-class _DamagedError(Exception):
-    """An entry differs from what was written."""
-
-
-def identity(status: os.stat_result) -> tuple[int, int, int]:
-    """Size and times of a file, which change when its content does; the file is not read.
-
-    The time of the last status change (ctime) is included because unpacking and copying may set
-    any modification time, and uncompressed images all have one size.
-    """
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def open_entry(root: Path, source: Source) -> Entry:
@@ -100,78 +92,21 @@ def open_entry(root: Path, source: Source) -> Entry:
     Raises:
         DataError: If a source file is broken, or the entry cannot be written.
     """
-    folder = root / "cache" / source.key
-    try:
-        if folder.exists():  # reading needs neither the lock nor write permission
-            try:
-                return _open(folder, source)
-            except _DamagedError as error:
-                log.warning("the cache %s is damaged (%s); making it again", folder, error)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(folder, source):
-            try:
-                return _open(folder, source)  # another process made it while this one waited
-            except _DamagedError:
-                _remove(folder)
-            _make(folder, source)
-    except OSError as error:
-        raise DataError(
-            f"cannot use the cache of {source.what} in {folder.parent}: "
-            f"{error.strerror or error}; make that folder writable, or give another --data-root"
-        ) from error
-    try:
-        return _open(folder, source)
-    except _DamagedError as error:
-        raise DataError(
-            f"the cache {folder} was just written and reads back differently ({error}); this disk "
-            "loses data: give another --data-root"
-        ) from error
+    return open_folder(
+        root,
+        Made(source.what, source.key),
+        lambda part: _write(part, source),
+        lambda folder, about: _open(folder, source, about),
+    )
 
 
-@contextmanager
-def _lock(folder: Path, source: Source) -> Iterator[None]:
-    lock = FileLock(f"{folder}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.info("waiting for %s, which decodes %s", _maker(folder), source.what)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _part(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.part")
-
-
-def _maker(folder: Path) -> str:
-    try:
-        return str(json.loads((_part(folder) / "about.json").read_text())["made_by"])
-    except (OSError, ValueError, KeyError):
-        return "another process"
-
-
-def _make(folder: Path, source: Source) -> None:
-    part = _part(folder)
-    _remove(part)  # left over from a process that was killed
-    try:
-        part.mkdir()
-        host, pid = here()
-        maker = f"process {pid} on {host.partition('/')[0]}"
-        about: dict[str, Any] = {"made_from": source.what, "made_by": maker, "key": source.key}
-        _write_json(part, about)
-        labels, batches = source.read()
-        about["content_hash"] = _write_images(part, source, labels, batches)
-        with (part / "labels.npy").open("wb") as file:
-            np.save(file, labels)
-            _to_disk(file)
-        _write_json(part, about | {"images": len(labels), "classes": source.classes})
-        os.rename(part, folder)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
+def _write(part: Path, source: Source) -> About:
+    labels, batches = source.read()
+    content_hash = _write_images(part, source, labels, batches)
+    with (part / "labels.npy").open("wb") as file:
+        np.save(file, labels)
+        to_disk(file)
+    return {"content_hash": content_hash, "images": len(labels), "classes": source.classes}
 
 
 def _write_images(
@@ -180,11 +115,12 @@ def _write_images(
     labels: NDArray[np.int64],
     batches: Iterable[NDArray[np.uint8]],
 ) -> str:
-    """Writes `images.npy` and returns the content hash."""
+    """Writes `images.npy` and `sums.bin`, and returns the content hash."""
     shape = (len(labels), *source.shape)
     size = int(np.prod(shape))
     log.info("decoding %s: %d images, %.1f MB to %s", source.what, shape[0], size / 1e6, part)
     digest = _digest(source, labels)
+    sums = [np.zeros((0, source.shape[0], 2), np.int64)]
     done, last_logged = 0, time.monotonic()
     try:
         if size > (free := shutil.disk_usage(part).free):
@@ -194,50 +130,72 @@ def _write_images(
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             npy.write_array_header_1_0(file, header)
             for batch in batches:
-                # Hashed while they are in memory, so that ImageNet is not read a second time.
+                # Hashed while they are in memory, so that they are not read a second time.
                 pixels = np.ascontiguousarray(batch)
                 digest.update(pixels.data)
                 file.write(pixels.data)
+                sums.append(channel_sums(pixels))
                 done += len(batch)
-                if time.monotonic() - last_logged > _LOG_SECONDS:
+                if time.monotonic() - last_logged > LOG_SECONDS:
                     last_logged = time.monotonic()
                     log.info("decoding %s: %d of %d images", source.what, done, shape[0])
-            _to_disk(file)
+            to_disk(file)
+        content_hash = str(digest.hexdigest())
+        (part / "sums.bin").write_bytes(_sealed(np.concatenate(sums), content_hash))
     except OSError as error:
         raise DataError(
             f"the cache of {source.what} needs {size:,} bytes in {part.parent}: "
             f"{error.strerror or error}; free that space or give another --data-root"
         ) from error
-    return str(digest.hexdigest())
+    return content_hash
 
 
-def _open(folder: Path, source: Source) -> Entry:
+def _open(folder: Path, source: Source, about: About) -> Entry:
     """Opens an entry and verifies its hash.
 
     Raises:
-        _DamagedError: If the entry is incomplete, changed or missing.
+        Exception: If the entry is incomplete, changed or missing; many kinds.
     """
-    try:
-        about = json.loads(read_file(folder / "about.json", _MOST_ABOUT))
-        expected = str(about["content_hash"])
-        labels = _load_labels(folder / "labels.npy")
-        digest = _digest(source, labels)
-        # Read from the file once: in a memory map, a read error kills the process (SIGBUS).
-        with open_file(folder / "images.npy") as file:
-            _skip_header(file)  # the hash is of the pixels alone
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-        images = np.load(folder / "images.npy", mmap_mode="r")
-        belongs = about["key"] == source.key
-    except MemoryError:
-        raise
-    except Exception as error:  # numpy's parser of damaged headers raises many kinds
-        raise _DamagedError(str(error)) from error
-    if not belongs or images.shape != (len(labels), *source.shape) or images.dtype != np.uint8:
-        raise _DamagedError("it belongs to another entry")
+    expected = str(about["content_hash"])
+    labels = _load_labels(folder / "labels.npy")
+    digest = _digest(source, labels)
+    # Read from the file once: in a memory map, a read error kills the process (SIGBUS).
+    with open_file(folder / "images.npy") as file:
+        _skip_header(file)  # the hash is of the pixels alone
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    if images.shape != (len(labels), *source.shape) or images.dtype != np.uint8:
+        raise DamagedError("it belongs to another entry")
     if digest.hexdigest() != expected:
-        raise _DamagedError("the hash of its content differs from the one recorded")
-    return Entry(images, labels, expected)
+        raise DamagedError("the hash of its content differs from the one recorded")
+    sums = _read_sums(folder, images, expected)
+    if sums is None:
+        log.info("adding the channel statistics of %s to the cache %s", source.what, folder)
+        step = max(_CHUNK // int(np.prod(source.shape)), 1)
+        parts = [channel_sums(images[i : i + step]) for i in range(0, len(images), step)]
+        sums = np.concatenate(parts)
+        replace_if_possible(folder / "sums.bin", _sealed(sums, expected))
+    return Entry(images, labels, sums, expected)
+
+
+def _sealed(sums: NDArray[np.int64], content_hash: str) -> bytes:
+    """Content of `sums.bin`."""
+    content = np.ascontiguousarray(sums, "<i8").tobytes()
+    return hashlib.sha256(content_hash.encode() + content).digest() + content
+
+
+def _read_sums(
+    folder: Path, images: NDArray[np.uint8], content_hash: str
+) -> NDArray[np.int64] | None:
+    """The sums; None if they are missing or damaged."""
+    shape = (*images.shape[:2], 2)
+    try:
+        content = read_file(folder / "sums.bin", 32 + 8 * int(np.prod(shape)))
+        sums = np.frombuffer(content, "<i8", offset=32).reshape(shape).astype(np.int64)
+    except (OSError, ValueError):
+        return None
+    return sums if _sealed(sums, content_hash) == content else None
 
 
 def _load_labels(path: Path) -> NDArray[np.int64]:
@@ -266,19 +224,3 @@ def _digest(source: Source, labels: NDArray[np.int64]) -> Any:
     digest = hashlib.sha256(header.encode())
     digest.update(np.ascontiguousarray(labels, "<i8").data)
     return digest
-
-
-def _write_json(part: Path, about: dict[str, Any]) -> None:
-    with (part / "about.json").open("w") as file:
-        json.dump(about, file, indent=1)
-        _to_disk(file)
-
-
-def _to_disk(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)

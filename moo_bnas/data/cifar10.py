@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from moo_bnas.data.cache import Entry, Source, identity, open_entry
+from moo_bnas.data.cache import Entry, Source, open_entry
+from moo_bnas.data.cache_folder import identity
 from moo_bnas.data.image_data import ImageData, Purpose, Split, share_out
 from moo_bnas.data.options import AmountOption, PathOption
 from moo_bnas.errors import DataError
@@ -66,8 +67,8 @@ class Cifar10(Section):
         )
         if purpose == "search":
             return ImageData(
-                train=Split(seen.images, seen.labels, train),
-                scoring=Split(seen.images, seen.labels, validation),
+                train=Split(seen.images, seen.labels, train, seen.sums),
+                scoring=Split(seen.images, seen.labels, validation, seen.sums),
                 test_images=_TEST_IMAGES,
                 classes=_CLASSES,
                 content_hash=seen.content_hash,
@@ -75,8 +76,8 @@ class Cifar10(Section):
         unseen = self._entry(root, train=False)
         both = seen.content_hash + unseen.content_hash
         return ImageData(
-            train=Split(seen.images, seen.labels, np.arange(len(seen.labels))),
-            scoring=Split(unseen.images, unseen.labels, np.arange(len(unseen.labels))),
+            train=Split(seen.images, seen.labels, np.arange(len(seen.labels)), seen.sums),
+            scoring=Split(unseen.images, unseen.labels, np.arange(len(unseen.labels)), unseen.sums),
             test_images=_TEST_IMAGES,
             classes=_CLASSES,
             content_hash=hashlib.sha256(both.encode()).hexdigest(),

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from moo_bnas.data.pictures import Pictures
 from moo_bnas.errors import DataError
 
 Purpose = Literal["search", "final"]
@@ -22,14 +23,18 @@ class Split:
     """Some of the images of an array, which other splits may share.
 
     Attributes:
-        images: Pixels, uint8, n x channels x size x size; read-only where mapped from a file.
+        images: Pixels, uint8, n x channels x size x size, read-only where mapped from a file; or
+            pictures, which are indexed by rows as that array is.
         labels: Class of each image, counted from 0, int64, n.
         rows: Which of the n images are in this split, int64, in any order.
+        sums: Sums of the pixels of each image, and of their squares, int64, n x channels x 2; None:
+            they are counted when they are needed.
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8] | Pictures
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
+    sums: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,9 @@ def share_out(
     Args:
         labels: Class of each image.
         classes: Names of the classes.
-        parts: How many images of each class each part takes, in this order: a number, a share of
-            the class (rounded, at least one image), or None for all that are left.
+        parts: How many images of each class each part takes, in this order, of which the last ones
+            are test, validation and training images: a number, a share of the class (rounded, at
+            least one image), or None for all that are left.
         seed: Seed of the random choice.
 
     Returns:
@@ -86,16 +92,25 @@ def share_out(
         for part, amount in zip(chosen, parts, strict=True):
             count = _count(amount, len(rows), len(left))
             if count > len(left) or (count == 0 and amount != 0):
-                asked = ", ".join("the rest" if p is None else f"{p:g}" for p in parts if p != 0)
                 raise DataError(
-                    f"class {name!r} has {len(rows)} images, too few to take {asked} from it "
-                    "(test, validation and training images that come from one folder, at least "
-                    "one of each); add images, or lower test, validation or train_per_class in "
-                    "[data]"
+                    f"class {name!r} has {len(rows)} images, too few to take {_asked(parts)} from "
+                    "that folder, at least one of each; add images, or lower test, validation or "
+                    "train_per_class in [data]"
                 )
             part.append(left[:count])
             left = left[count:]
     return [np.sort(np.concatenate(part)).astype(np.int64) for part in chosen]
+
+
+def _asked(parts: Sequence[Amount | None]) -> str:
+    """What is taken, in words such as `10 validation and 50 training images`."""
+    names = ("test", "validation", "training")[-len(parts) :]
+    taken = [
+        f"{'the rest as' if amount is None else f'{amount:g}'} {name}"
+        for amount, name in zip(parts, names, strict=False)
+        if amount != 0
+    ]
+    return " and ".join(taken) + " images"
 
 
 def _count(amount: Amount | None, of: int, left: int) -> int:

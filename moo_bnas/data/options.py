@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
 from moo_bnas.data.image_data import Amount
+from moo_bnas.section import ADDED
 
 
 def _check_amount(amount: Amount) -> Amount:
@@ -28,5 +29,7 @@ def _check_path(path: str) -> str:
     return path
 
 
+StoredAs = Literal["pixels", "jpeg"]
+StoredAsOption = Annotated[StoredAs, ADDED]
 AmountOption = Annotated[Amount, AfterValidator(_check_amount)]
 PathOption = Annotated[str, AfterValidator(_check_path)]

@@ -1,9 +1,11 @@
-"""Decodes an image file into pixels of a fixed size."""
+"""Decodes image files: into pixels of a fixed size, or into pictures that keep their shape."""
 
 from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,10 @@ _MOST_BYTES = 2**29
 # `read_image` counts the pixels itself, and Pillow's warning would be two more lines for each file.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-_MODES = {1: "L", 3: "RGB"}
+MODES = {1: "L", 3: "RGB"}
+"""Pillow's modes of images, by their number of channels."""
+MOST_SIDE = 2**14
+"""Pixels of a side of a picture, at most."""
 
 
 def read_image(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
@@ -50,18 +55,8 @@ def read_image(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
         DataError: If the file cannot be read, is of another format than `SUFFIXES` name, has more
             than 2**27 pixels, or its pixels are 32-bit integers or floats; the message names it.
     """
-    try:
-        # Whole, because Pillow asks a file for as many bytes as its header says, up to 4 GB.
-        content = io.BytesIO(read_file(path, _MOST_BYTES))
-        with Image.open(content, formats=_FORMATS) as opened:
-            # A JPEG more than twice as large is decoded at 1/2, 1/4 or 1/8, which is far faster.
-            opened.draft(None, (size, size))
-            if opened.width * opened.height > _MOST_PIXELS:
-                raise ValueError(
-                    f"it has {opened.width} x {opened.height} pixels, expected at most "
-                    f"{_MOST_PIXELS:,}"
-                )
-            image = _convert(ImageOps.exif_transpose(opened), _MODES[channels])
+    with _naming(path):
+        image = _decoded(path, size, channels)
         if image.size != (size, size):
             side = min(image.size)  # crop and resize in one pass, so pixels are resampled once
             left, top = (image.width - side) / 2, (image.height - side) / 2
@@ -69,6 +64,54 @@ def read_image(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
                 (size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
             )
         return np.asarray(image, np.uint8).reshape(size, size, channels).transpose(2, 0, 1)
+
+
+def read_picture(path: Path, side: int, channels: int) -> Image.Image:
+    """Reads an image file whole, with its aspect; otherwise as `read_image` does.
+
+    Args:
+        path: Image file.
+        side: Pixels of the shorter side of the result, at most: a larger image is made smaller.
+        channels: 1 for grey, 3 for RGB.
+
+    Returns:
+        Picture of mode `L` or `RGB`; its longer side is at most `MOST_SIDE`.
+
+    Raises:
+        DataError: As by `read_image`, or if the image is far longer than it is wide.
+    """
+    with _naming(path):
+        image = _decoded(path, side, channels)
+        if (shorter := min(image.size)) > side:
+            width, height = (max(round(each * side / shorter), side) for each in image.size)
+            image = image.resize((width, height), Image.Resampling.BICUBIC)
+        if max(image.size) > MOST_SIDE:
+            raise ValueError(
+                f"it has {image.width} x {image.height} pixels once its shorter side is {side}, "
+                f"expected at most {MOST_SIDE:,} on a side"
+            )
+        return image
+
+
+def _decoded(path: Path, size: int, channels: int) -> Image.Image:
+    """An image of a file, of any size; a JPEG may be smaller than it was, but not than `size`."""
+    # Whole, because Pillow asks a file for as many bytes as its header says, up to 4 GB.
+    content = io.BytesIO(read_file(path, _MOST_BYTES))
+    with Image.open(content, formats=_FORMATS) as opened:
+        # A JPEG more than twice as large is decoded at 1/2, 1/4 or 1/8, which is far faster.
+        opened.draft(None, (size, size))
+        if opened.width * opened.height > _MOST_PIXELS:
+            raise ValueError(
+                f"it has {opened.width} x {opened.height} pixels, expected at most {_MOST_PIXELS:,}"
+            )
+        return _convert(ImageOps.exif_transpose(opened), MODES[channels])
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors name the file."""
+    try:
+        yield
     except MemoryError:
         raise
     except FileNotFoundError as error:

@@ -24,5 +24,5 @@ def figures(report: Report) -> dict[str, str]:
     if drawn is None:
         return {}
     drawn.update_traces(hovertext=None, customdata=None, hoverinfo="x+name")
-    drawn.update_layout(paper_bgcolor=PAPER, plot_bgcolor=PAPER, title={"text": "The front"})
+    drawn.update_layout(paper_bgcolor=PAPER, plot_bgcolor=PAPER)
     return {"front": drawn.to_json()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.nn import functional
 _AREA = (0.08, 1.0)  # of a random resized crop, as a share of the image (Szegedy et al. 2015)
 _ASPECT = (3 / 4, 4 / 3)
 _TRIES = 10
+_FEW = 2**16  # images whose boxes are drawn at once
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,19 @@ class Augmentation:
 
     def draw(self, n: int, random: torch.Generator, device: torch.device) -> Moves:
         """Draws moves of n images from a generator on the CPU; they are returned on a device."""
-        shifts = flips = boxes = None
+        moves = self.draw_after_crop(n, random, device)
+        if self.random_resized_crop:
+            moves = replace(moves, boxes=_boxes(n, random).to(device))
+        return moves
+
+    def draw_after_crop(self, n: int, random: torch.Generator, device: torch.device) -> Moves:
+        """Draws moves of n images that are cut out already, as `draw` does."""
+        shifts = flips = None
         if self.shift:
             shifts = torch.randint(0, 2 * self.shift + 1, (n, 2), generator=random).to(device)
         if self.flip:
             flips = (torch.rand(n, generator=random) < 0.5).to(device)
-        if self.random_resized_crop:
-            boxes = _boxes(n, random).to(device)
-        return Moves(shifts, flips, boxes)
+        return Moves(shifts, flips, None)
 
     def apply(self, images: Tensor, moves: Moves) -> Tensor:
         """Moves images (uint8, n x c x h x w); returns n x c x size x size in 0..255."""
@@ -101,6 +108,46 @@ def _resized(images: Tensor, boxes: Tensor, size: int) -> Tensor:
     shape = [len(boxes), images.shape[1], size, size]
     grid = functional.affine_grid(theta, shape, align_corners=False)
     return functional.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+
+
+def draw_boxes(sizes: Tensor, random: torch.Generator) -> Tensor:
+    """Parts of images of any sizes, as torchvision's RandomResizedCrop draws them.
+
+    Area and aspect are drawn ten times, and the first part that fits is taken; where none does, it
+    is the middle of the image, with the nearest aspect in the range.
+
+    Args:
+        sizes: int64, n x 2 (height, width).
+        random: Generator on the CPU.
+
+    Returns:
+        int32, n x 4 (left, top, width, height), in pixels.
+    """
+    parts = [_some_boxes(few, random) for few in torch.split(sizes, _FEW)]
+    return torch.cat(parts)
+
+
+def _some_boxes(sizes: Tensor, random: torch.Generator) -> Tensor:
+    n = len(sizes)
+    whole_height, whole_width = sizes[:, :1].double(), sizes[:, 1:].double()
+    area = torch.empty(n, _TRIES, dtype=torch.float64).uniform_(*_AREA, generator=random)
+    area *= whole_height * whole_width
+    low, high = (math.log(aspect) for aspect in _ASPECT)
+    aspect = torch.empty(n, _TRIES, dtype=torch.float64).uniform_(low, high, generator=random).exp()
+    width, height = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
+    fits = (width > 0) & (height > 0) & (width <= whole_width) & (height <= whole_height)
+    first = fits.int().argmax(dim=1, keepdim=True)
+    none = ~fits.any(dim=1, keepdim=True)
+    # The middle: one side whole, the other as long as the nearest aspect allows.
+    middle_width = torch.minimum(whole_width, (whole_height * _ASPECT[1]).round())
+    middle_height = torch.minimum(whole_height, (whole_width / _ASPECT[0]).round())
+    width = torch.where(none, middle_width, width.gather(1, first))
+    height = torch.where(none, middle_height, height.gather(1, first))
+    x, y = torch.rand(2, n, 1, dtype=torch.float64, generator=random)
+    beside, above = whole_width - width, whole_height - height
+    left = torch.where(none, beside // 2, x * (beside + 1))
+    top = torch.where(none, above // 2, y * (above + 1))
+    return torch.cat([left, top, width, height], dim=1).int()
 
 
 def _boxes(n: int, random: torch.Generator) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from moo_bnas.errors import DivergenceError, Interrupted
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.networks.module import set_progress
 from moo_bnas.recipe import Recipe
-from moo_bnas.training.augmentation import Augmentation, centre
+from moo_bnas.training.augmentation import Augmentation
 from moo_bnas.training.cuda_graphs import run_as_graphs
 from moo_bnas.training.device_data import DeviceData
 from moo_bnas.training.process_group import Group
@@ -130,25 +131,24 @@ class Training:
         data, recipe = self._data, self._recipe
         self.network.train()
         set_progress(self.network, len(self.losses) / recipe.epochs)
-        # All random numbers of an epoch are drawn and sent at once: no step waits for the host.
-        drawn = torch.randperm(len(data.train.rows), generator=self._random)
-        order = data.train.rows[drawn.to(data.train.rows.device)]
-        moves = self._augmentation.draw(len(order), self._random, data.device)
+        first = self._group.rank * self._share if self._group else 0
+        starts = range(first, self._steps * self._batch, self._batch)
+        parts = [slice(start, start + self._share) for start in starts]
+        batches = data.train.augmented(self._augmentation, self._random, parts, data.device)
         narrower: Sequence[Sequence[Genotype]] = [[]] * self._steps
         if self._sandwich is not None:
             narrower = self._sandwich.draw(self._steps, self._random)
         loss_sum = torch.zeros((), device=data.device)
-        for step in range(self._steps):
-            if should_stop():
-                raise Interrupted
-            start = step * self._batch + (self._group.rank * self._share if self._group else 0)
-            here = slice(start, start + self._share)
-            images, labels = data.train.batch(order[here], data.device)
-            inputs = data.normalise(self._augmentation.apply(images, moves[here]))
-            if not self._is_graph:  # once is enough: all batches have one shape
-                run_as_graphs(self.network, inputs, self._autocast)
-                self._is_graph = True
-            loss_sum += self._step(inputs, labels, step, narrower[step])
+        with closing(batches):
+            for step in range(self._steps):
+                if should_stop():
+                    raise Interrupted
+                images, labels = next(batches)
+                inputs = data.normalise(images)
+                if not self._is_graph:  # once is enough: all batches have one shape
+                    run_as_graphs(self.network, inputs, self._autocast)
+                    self._is_graph = True
+                loss_sum += self._step(inputs, labels, step, narrower[step])
         if self._group:
             loss_sum = self._group.mean(loss_sum)
         loss = loss_sum.item() / self._steps
@@ -255,9 +255,9 @@ def score_top(network: nn.Module, data: DeviceData, tops: Sequence[int]) -> list
     network.eval()
     right = torch.zeros(len(tops), dtype=torch.int64, device=data.device)
     with torch.inference_mode():
-        for rows in torch.split(data.scoring.rows, _SCORING_BATCH):
-            images, labels = data.scoring.batch(rows, data.device)
-            logits = network(data.normalise(centre(images, data.size)))
+        parts = torch.split(data.scoring.rows, _SCORING_BATCH)
+        for images, labels in data.scoring.plain(parts, data.size, data.device):
+            logits = network(data.normalise(images))
             own = logits.gather(1, labels[:, None])
             places = labels.new_tensor(range(logits.shape[1]))
             # The rank of the right class is the number of classes that come before it.

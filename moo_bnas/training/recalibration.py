@@ -6,7 +6,6 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from moo_bnas.training.augmentation import centre
 from moo_bnas.training.device_data import DeviceData
 
 IMAGES = 2048
@@ -40,9 +39,9 @@ def recalibrate(network: nn.Module, data: DeviceData, seed: int) -> int:
         norm.train()
     batches = -(-len(drawn) // _BATCH)
     with torch.inference_mode():
-        for batch in torch.tensor_split(rows[drawn], batches):
-            images, _ = data.train.batch(batch, data.device)
-            network(data.normalise(centre(images, data.size)))
+        parts = torch.tensor_split(rows[drawn], batches)
+        for images, _ in data.train.plain(parts, data.size, data.device):
+            network(data.normalise(images))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from moo_bnas.data.cache import Entry, Source, open_entry
+from moo_bnas.data.statistics import channel_sums
 from moo_bnas.errors import DataError
 
 IMAGES = np.arange(6 * 3 * 2 * 2, dtype=np.uint8).reshape(6, 3, 2, 2)
@@ -51,7 +52,8 @@ def source(between: Callable[[], object] = lambda: None, key: str = "k" * 64) ->
 
 
 def _is_right(entry: Entry) -> bool:
-    return np.array_equal(entry.images, IMAGES) and np.array_equal(entry.labels, LABELS)
+    arrays = ((entry.images, IMAGES), (entry.labels, LABELS), (entry.sums, channel_sums(IMAGES)))
+    return all(np.array_equal(found, expected) for found, expected in arrays)
 
 
 def _folder(root: Path) -> Path:
@@ -177,7 +179,7 @@ def _lose(folder: Path) -> None:
     (folder / "images.npy").unlink()
 
 
-@pytest.mark.parametrize("name", ["labels.npy", "images.npy", "about.json"])
+@pytest.mark.parametrize("name", ["labels.npy", "images.npy", "sums.bin", "about.json"])
 def test_whichever_bit_of_an_entry_flips_it_is_right_or_made_again(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -193,7 +195,7 @@ def test_whichever_bit_of_an_entry_flips_it_is_right_or_made_again(
 
 @pytest.mark.timeout(20)
 def test_a_pipe_in_an_entry_is_not_waited_for(tmp_path: Path) -> None:
-    for name in ("labels.npy", "images.npy", "about.json"):
+    for name in ("labels.npy", "images.npy", "sums.bin", "about.json"):
         open_entry(tmp_path, source())
         (_folder(tmp_path) / name).unlink()
         os.mkfifo(_folder(tmp_path) / name)
@@ -222,6 +224,25 @@ def test_a_damaged_entry_is_noticed_and_made_again(
     assert again.content_hash == before
     assert f"the cache {_folder(tmp_path)} is damaged (" in caplog.text
     open_entry(tmp_path, source(_never))
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_statistics_that_are_missing_as_in_old_entries_are_added(
+    tmp_path: Path, damaged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    open_entry(tmp_path, source())
+    sums = _folder(tmp_path) / "sums.bin"
+    whole = sums.read_bytes()
+    sums.write_bytes(whole[:-1] + b"x") if damaged else sums.unlink()
+    caplog.clear()
+    assert _is_right(open_entry(tmp_path, source(_never)))
+    assert caplog.messages == [
+        f"adding the channel statistics of the files to the cache {_folder(tmp_path)}"
+    ]
+    assert sums.read_bytes() == whole
+    assert _is_right(open_entry(tmp_path, source(_never)))
+    assert len(caplog.messages) == 1
 
 
 def test_an_error_in_the_middle_leaves_nothing(tmp_path: Path) -> None:

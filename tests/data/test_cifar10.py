@@ -47,8 +47,8 @@ def _expected(i: int, n: int) -> np.ndarray:
 def test_the_archive_is_read_and_split(root: Path) -> None:
     search, final = (OPTIONS.load(root, 0, p) for p in ("search", "final"))
     training = np.concatenate([_expected(i, 20) for i in range(1, 6)])
-    assert np.array_equal(search.train.images, training)
-    assert np.array_equal(final.scoring.images, _expected(6, 10))
+    assert np.array_equal(np.asarray(search.train.images), training)
+    assert np.array_equal(np.asarray(final.scoring.images), _expected(6, 10))
     assert search.train.labels.tolist() == list(range(10)) * 10
     for split, count in ((search.train, 8), (search.scoring, 2), (final.train, 10)):
         assert np.bincount(split.labels[split.rows]).tolist() == [count] * 10

@@ -65,7 +65,9 @@ def test_without_other_folders_all_parts_are_taken_from_train(tmp_path: Path) ->
     everything = _planted(tmp_path / "set")
     assert _pixels(final.train, final.scoring) == everything
     # not even the cache of a search holds a test image
-    assert {i.tobytes() for i in search.train.images} == everything - _pixels(final.scoring)
+    assert {i.tobytes() for i in np.asarray(search.train.images)} == everything - _pixels(
+        final.scoring
+    )
 
 
 def test_other_folders_are_used_whole(tmp_path: Path) -> None:

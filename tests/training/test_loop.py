@@ -14,13 +14,14 @@ import torch
 from torch import nn
 
 from moo_bnas.data import Digits, ImageData, Split
+from moo_bnas.data.statistics import channel_sums
 from moo_bnas.definition import load_definition
 from moo_bnas.errors import DivergenceError, Interrupted
 from moo_bnas.evaluation import Precision
 from moo_bnas.networks import make_network
 from moo_bnas.networks.module import Activation, build
 from moo_bnas.recipe import Recipe
-from moo_bnas.training.device_data import DeviceData, to_device
+from moo_bnas.training.device_data import DeviceData, DeviceSplit, to_device
 from moo_bnas.training.loop import Training, rate, score
 
 CPU = torch.device("cpu")
@@ -166,13 +167,29 @@ def test_pixels_are_normalised_by_the_images_trained_on_alone() -> None:
     data = to_device(ImageData(split, scoring, 0, (), "h"), 2, CPU)
     assert data.mean.flatten().tolist() == [2, 0]
     assert data.std.flatten().tolist() == [1, 1]
+    assert isinstance(data.train, DeviceSplit)
     assert data.train.images.data_ptr() == images.ctypes.data  # nothing is copied
+
+
+def test_statistics_of_the_cache_are_those_of_the_images_themselves() -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (300, 3, 9, 9), dtype=np.uint8)
+    rows = random.permutation(300)[:200]
+    split = Split(images, np.zeros(300, np.int64), rows)
+    whole = torch.from_numpy(images[rows]).double()
+    squares, count = whole.square().sum(dim=(0, 2, 3)), 200 * 81
+    mean = whole.sum(dim=(0, 2, 3)) / count
+    for each in (split, replace(split, sums=channel_sums(images))):
+        data = to_device(ImageData(each, each, 0, (), "h"), 9, CPU)
+        assert torch.equal(data.mean.flatten(), mean.float())
+        assert torch.equal(data.std.flatten(), (squares / count - mean.square()).sqrt().float())
 
 
 def test_images_that_are_only_mapped_are_read_without_a_warning(
     recwarn: pytest.WarningsRecorder,
 ) -> None:
     data = _digits()
+    assert isinstance(data.train.images, np.ndarray)
     data.train.images.setflags(write=False)
     to_device(data, 8, CPU)
     assert not recwarn.list

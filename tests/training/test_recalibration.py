@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from moo_bnas.data import ImageData, Split
-from moo_bnas.training.device_data import DeviceData, to_device
+from moo_bnas.training.device_data import DeviceData, DeviceSplit, to_device
 from moo_bnas.training.recalibration import recalibrate
 
 
@@ -25,6 +25,7 @@ def test_statistics_become_those_of_the_training_images() -> None:
     network = nn.Sequential(nn.BatchNorm2d(1), nn.Dropout(0.5), nn.BatchNorm2d(1))
     network[0].running_mean.fill_(7.0)  # type: ignore[operator]
     assert recalibrate(network, data, seed=0) == 1024
+    assert isinstance(data.train, DeviceSplit)
     middle = data.normalise(data.train.images[:1024, :, 1:3, 1:3])
     torch.testing.assert_close(network[0].running_mean, middle.mean()[None])
     # Each batch has its own mean, and n / (n - 1) of its variance counts: equal within a percent.

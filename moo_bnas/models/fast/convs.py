@@ -16,9 +16,11 @@ from moo_bnas.models.fast.vectors import (
     doubles_at,
     float_masks,
     float_sums,
+    floats_above,
     floats_at,
     halves_at,
     indices_at,
+    integers_above,
     integers_at,
     kernel,
     ones_of,
@@ -145,60 +147,42 @@ def _put(s, masks, tile, block):
 
 
 @kernel
-def _above_integers(sums, limits):
-    totals, above = integers_at(sums), integers_at(limits)
-    mask = 0
-    for o in range(CHANNELS):
-        mask |= (totals[o] > above[o]) << o
-    return np.uint32(mask)
-
-
-@kernel
-def _above_floats(sums, limits):
-    totals, above = floats_at(sums), floats_at(limits)
-    mask = 0
-    for o in range(CHANNELS):
-        mask |= (totals[o] > above[o]) << o
-    return np.uint32(mask)
-
-
-@kernel
-def _put_planes(s, tile, block, sums, limits, size):
+def _put_planes(s, tile, block, scratch, limits, size):
     """Writes the planes of a tile: the binary digits of how many thresholds each sum passes.
 
     Passed thresholds are the first ones, so digit p is 1 where an odd number of the thresholds 2^p,
-    2 * 2^p, 3 * 2^p, ... is passed. Numbers have 8 bytes if they are integers, and 4 if floats.
+    2 * 2^p, 3 * 2^p, ... is passed. Sums are in the first half of `scratch`; numbers have 8 bytes
+    if they are integers, and 4 if floats.
     """
-    flip = halves_at(s.flips)[block]
+    flip, digits = halves_at(s.flips)[block], halves_at(scratch + _SECOND)
     row, own = size * s.class_size, size * CHANNELS
+    for i in range(WINDOWS * s.out_planes):
+        digits[i] = 0
+    windows = 1 if s.pooled else WINDOWS
+    for passed in range(1, s.threshold_count + 1):
+        at = limits + (passed - 1) * s.threshold_bytes
+        if size == 8:
+            m0 = integers_above(scratch, at + tile[8] * row)
+            m1 = integers_above(scratch + own, at + tile[9] * row)
+            m2 = integers_above(scratch + 2 * own, at + tile[10] * row)
+            m3 = integers_above(scratch + 3 * own, at + tile[11] * row)
+        else:
+            m0 = floats_above(scratch, at)
+            m1 = floats_above(scratch + own, at)
+            m2 = floats_above(scratch + 2 * own, at)
+            m3 = floats_above(scratch + 3 * own, at)
+        if s.pooled:
+            m0 |= m1 | m2 | m3
+        for plane in range(s.out_planes):
+            if passed & ((1 << plane) - 1) == 0:
+                digits[WINDOWS * plane] ^= m0 ^ flip
+                digits[WINDOWS * plane + 1] ^= m1 ^ flip
+                digits[WINDOWS * plane + 2] ^= m2 ^ flip
+                digits[WINDOWS * plane + 3] ^= m3 ^ flip
     for plane in range(s.out_planes):
         place = s.out + plane * s.out_plane + 4 * block
-        digits = (np.uint32(0), np.uint32(0), np.uint32(0), np.uint32(0))
-        for passed in range(1 << plane, s.threshold_count + 1, 1 << plane):
-            at = limits + (passed - 1) * s.threshold_bytes
-            if size == 8:
-                m0 = _above_integers(sums, at + tile[8] * row)
-                m1 = _above_integers(sums + own, at + tile[9] * row)
-                m2 = _above_integers(sums + 2 * own, at + tile[10] * row)
-                m3 = _above_integers(sums + 3 * own, at + tile[11] * row)
-            else:
-                m0 = _above_floats(sums, at)
-                m1 = _above_floats(sums + own, at)
-                m2 = _above_floats(sums + 2 * own, at)
-                m3 = _above_floats(sums + 3 * own, at)
-            if s.pooled:
-                m0 |= m1 | m2 | m3
-            digits = (
-                np.uint32(digits[0] ^ m0 ^ flip),
-                np.uint32(digits[1] ^ m1 ^ flip),
-                np.uint32(digits[2] ^ m2 ^ flip),
-                np.uint32(digits[3] ^ m3 ^ flip),
-            )
-        halves_at(place + tile[4] * s.out_bytes)[0] = digits[0]
-        if not s.pooled:
-            halves_at(place + tile[5] * s.out_bytes)[0] = digits[1]
-            halves_at(place + tile[6] * s.out_bytes)[0] = digits[2]
-            halves_at(place + tile[7] * s.out_bytes)[0] = digits[3]
+        for i in range(windows):
+            halves_at(place + tile[4 + i] * s.out_bytes)[0] = digits[WINDOWS * plane + i]
 
 
 @kernel
