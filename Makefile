@@ -30,7 +30,7 @@ lint: .venv/installed-test
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	@$(BIN)/python -m pip install --quiet --editable '.[cifar10,test,dashboard,mysql,onnx,postgres,s3,server,tensorboard]'
+	@$(BIN)/python -m pip install --quiet --editable '.[cifar10,test,dashboard,mlflow,mysql,onnx,postgres,s3,server,tensorboard,wandb]'
 	@touch $@
 
 docs: .venv/installed-docs  # the documentation as a site: site/index.html; asks no other host for anything

@@ -1,11 +1,14 @@
 """Measures how accurate networks become with each binarizer, and what an epoch costs.
 
     python benchmarks/binarizers.py --epochs 20 --learning-rates 0.01 0.03
+    python benchmarks/binarizers.py --definition benchmarks/cifar10_ranking.toml \
+        --data-root FOLDER --uniform --few --epochs 10 --learning-rates 0.003 0.01 --rounds 5
 
-Random architectures of a definition are trained with each binarizer, alike in all but the learning
-rate: Adam, a one-cycle schedule, and the rate of `--learning-rates` that gives the best mean
-accuracy on the validation images (with a seed of its own). They are then trained on training and
-validation images and scored on the test images once.
+Architectures of a definition, random or uniform, are trained with each binarizer, alike in all but
+the learning rate: Adam, a one-cycle schedule, the augmentation of the definition's `[recipe]`, and
+the rate of `--learning-rates` that gives the best mean accuracy on the validation images (with a
+seed of its own). They are then trained on training and validation images (with `--few`, on those of
+a search only) and scored on the test images once.
 
 `accuracy` is the mean over architectures; its spread is over seeds, lowest to highest, and
 `seed_sd` the standard deviation over seeds of an architecture, averaged over architectures.
@@ -24,6 +27,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +41,7 @@ from moo_bnas.networks.layers import LayerSpec
 from moo_bnas.networks.module import build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.device_data import DeviceData, DeviceSplit, to_device
-from moo_bnas.training.loop import Training
+from moo_bnas.training.loop import Training, score
 
 PEER = "dorefa"
 
@@ -53,6 +57,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     parser.add_argument("--binarizers", nargs="+", default=list(BINARIZERS), choices=BINARIZERS)
     parser.add_argument("--architectures", type=int, default=4, help="number of architectures")
+    parser.add_argument("--uniform", action="store_true", help="the uniform 1x network instead")
+    parser.add_argument("--few", action="store_true", help="train on the images of a search only")
     parser.add_argument("--epochs", type=int, default=30, help="epochs of each training run")
     parser.add_argument("--batch-size", type=int, default=64, help="images per step")
     parser.add_argument("--learning-rates", type=float, nargs="+", default=[0.005, 0.015, 0.045])
@@ -73,13 +79,20 @@ def main() -> None:
         to_device(definition.data.load(options.data_root, 0, p), network.image.size, device)
         for p in purposes
     )
+    if options.few:
+        testing = replace(validating, scoring=testing.scoring)
     random = np.random.default_rng(0)
     shape = (options.architectures, len(space.genes))
     genotypes = [tuple(int(g) for g in row) for row in random.integers(0, len(space.ratios), shape)]
+    if options.uniform:
+        genotypes = [space.uniform(1.0)]
     specs = [network.layers(space.widths_of(g, network.base_widths), "binary") for g in genotypes]
+    moves = definition.training()
 
     def recipe(rate: float) -> Recipe:
         return Recipe(
+            shift=moves.shift,
+            flip=moves.flip,
             epochs=options.epochs,
             batch_size=options.batch_size,
             learning_rate=rate,
@@ -89,7 +102,9 @@ def main() -> None:
     def accuracies(binarizer: str, data: DeviceData, rate: float, seed: int) -> list[float]:
         print(".", end="", file=sys.stderr, flush=True)
         runs = [training(each, binarizer, data, recipe(rate), seed) for each in specs]
-        return [run.run()[-1] for run in runs]
+        for run in runs:
+            run.run()
+        return [score(run.network, data) for run in runs]
 
     rows = []
     for name in options.binarizers:
@@ -107,14 +122,14 @@ def main() -> None:
     rows += costs(
         "epoch_cost",
         options,
-        lambda binarizer: training(uniform, binarizer, validating, rate, 0, scores=False),
+        lambda binarizer: training(uniform, binarizer, validating, rate, 0),
     )
     wide = make_network("vgg_small", base_width=32)
     wide_specs, images = wide.layers(wide.base_widths, "binary"), random_images(256, device)
     rows += costs(
         "step_cost",
         options,
-        lambda binarizer: training(wide_specs, binarizer, images, rate, 0, scores=False),
+        lambda binarizer: training(wide_specs, binarizer, images, rate, 0),
     )
     show(rows, options, device)
 
@@ -125,12 +140,10 @@ def training(
     data: DeviceData,
     recipe: Recipe,
     seed: int,
-    *,
-    scores: bool = True,
 ) -> Training:
-    """A training run at its beginning; where it scores, it does so after each epoch."""
+    """A training run at its beginning."""
     torch.manual_seed(seed)
-    return Training(build(specs, binarizer), data, recipe, seed, scores=scores)
+    return Training(build(specs, binarizer), data, recipe, seed, scores=False)
 
 
 def random_images(count: int, device: torch.device) -> DeviceData:

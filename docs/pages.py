@@ -1,15 +1,16 @@
 """What `make docs` adds to the pages of this folder: a hook of mkdocs.
 
 The pages are read on a code host, too, so their links are relative to the repository. README and
-three more files of its root become pages here, commands are described by click, and the reference
-of Python by docstrings. Links to anything else lead to the repository, whose address PROJECT_URL
-gives (as in `hatch_build.py`), or become plain text.
+three more files of its root become pages here, the notebook too, commands are described by click,
+and the reference of Python by docstrings. Links to anything else lead to the repository, whose
+address PROJECT_URL gives (as in `hatch_build.py`), or become plain text.
 """
 
 from __future__ import annotations
 
 import html
 import inspect
+import json
 import os
 import re
 import textwrap
@@ -43,6 +44,7 @@ def on_files(files: Files, config: Any) -> Files:
     """Adds the pages that are made here."""
     pages = {page: (_ROOT / name).read_text(encoding="utf-8") for name, page in _OF_ROOT.items()}
     pages |= {"commands.md": "\n".join(_commands()), "api.md": "\n".join(_api())}
+    pages["notebook.md"] = "\n".join(_notebook())
     for page, text in pages.items():
         files.append(File.generated(config, page, content=text))
     return files
@@ -59,13 +61,28 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 def _lead(link: re.Match[str], folder: str) -> str:
     words, path, anchor = link.groups(default="")
     name = os.path.normpath(os.path.join(folder, path))
-    page = _OF_ROOT.get(name, name.removeprefix("docs/") if name.startswith("docs/") else None)
+    made = {**_OF_ROOT, "docs/notebook.ipynb": "notebook.md"}
+    page = made.get(name, name.removeprefix("docs/") if name.startswith("docs/") else None)
     if page is None:
         project = os.environ.get("PROJECT_URL", "").rstrip("/")
         return f"[{words}]({project}/blob/v{moo_bnas.__version__}/{name})" if project else words
     if words in (path, name):  # the name of a file is no title here
         words = (_ROOT / name).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
     return f"[{words}]({page}{anchor})"
+
+
+def _notebook() -> Iterator[str]:
+    notebook = json.loads((_ROOT / "docs/notebook.ipynb").read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            yield f"{text}\n"
+            continue
+        yield f"```python\n{text}\n```\n"
+        shown = "".join("".join(output.get("text", ())) for output in cell["outputs"])
+        if shown:
+            yield f"```\n{shown.rstrip()}\n```\n"
+    yield '<a href="notebook.ipynb" download>This page as a notebook</a>'
 
 
 def _commands() -> Iterator[str]:

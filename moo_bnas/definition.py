@@ -32,6 +32,7 @@ from moo_bnas.search_options import SearchOptions, SpaceOptions
 from moo_bnas.section import Section
 from moo_bnas.shipped import shipped
 from moo_bnas.subject import AnyCost, OwnSpace, Subject, Widths
+from moo_bnas.units import count
 
 _MOST_BYTES = 2**20  # of a file
 
@@ -101,6 +102,8 @@ class Definition(Section):
             raise ValueError(NO_TABLE)
         if self.latency is not None and self.network is None:
             raise ValueError("got a latency table without [network]; leave the table out")
+        if self.latency is not None and self.network is not None:
+            self.latency.check_network(self.network.name)
         subject = self.subject()
         subject.check()
         for name in self.search.limits.keys() - subject.costs.keys():
@@ -152,15 +155,15 @@ class Definition(Section):
 
     def make_network(self) -> Network:
         """The network of this definition; a DefinitionError as by `network_options`."""
-        return self.network_options().make(self.images().shape)
+        bits, shared = self.space.activation_bits, self.space.shared_bits
+        return self.network_options().make(self.images().shape, bits, shared=shared)
 
     def subject(self) -> Subject:
         """What is searched, and what it costs."""
         if self.network is None and self.evaluator is not None:
             return OwnSpace(SearchSpace.of(self.space.genes), self.evaluator.costs())
         network = self.make_network()
-        space = SearchSpace(network.genes, self.space.ratios)
-        return Widths(network, space, self._layer_costs())
+        return Widths(network, self.space.of(network), self._layer_costs())
 
     def make_space(self) -> SearchSpace:
         """The search space of this definition."""
@@ -183,8 +186,8 @@ class Definition(Section):
     def cost_range(self) -> tuple[float, float]:
         """Costs of the cheapest and of the most expensive candidate of the space."""
         subject = self.subject()
-        last = tuple(number - 1 for number in subject.space.choices)
-        least, most = subject.each([(0,) * len(last), last])[self.cost.name]
+        ends = [subject.space.smallest, subject.space.largest]
+        least, most = subject.each(ends)[self.cost.name]
         return least, most
 
     def reference_cost(self) -> float:
@@ -285,7 +288,7 @@ class Definition(Section):
         if self.network is None:
             return found | {"genes": list(self.space.genes.items())}
         found["network"] = self.network.identity_of(self.make_network(), precision)
-        return found | {"ratios": self.space.ratios}
+        return found | {"ratios": self.space.ratios} | self.space.bits_identity()
 
     def _scored_by(self) -> dict[str, Any]:
         """What evaluations of candidates depend on beside: the recipe, or the evaluator."""
@@ -336,7 +339,7 @@ def parse_definition(values: dict[str, Any], source: str) -> Definition:
         faults = [fault_line(fault) for fault in error.errors()]
     except DefinitionError as error:
         faults = [one_line(str(error))]
-    raise DefinitionError("\n".join([f"{source}: {len(faults)} fault(s)", *faults]))
+    raise DefinitionError("\n".join([f"{source}: {count(len(faults), 'fault')}", *faults]))
 
 
 def stored_definition(values: dict[str, Any]) -> Definition:

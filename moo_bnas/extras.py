@@ -11,6 +11,7 @@ EXTRAS = {
     "boto3": "s3",
     "google-cloud-storage": "gcs",
     "kaleido": "images",
+    "mlflow-skinny": "mlflow",
     "numba": "fast",
     "onnx": "onnx",
     "onnxruntime": "onnx",
@@ -22,6 +23,7 @@ EXTRAS = {
     "tensorboard": "tensorboard",
     "torch": "train",
     "torchvision": "cifar10",
+    "wandb": "wandb",
 }
 """The extra of moo-bnas that installs each package."""
 

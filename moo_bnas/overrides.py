@@ -57,6 +57,17 @@ def keys_of(definition: Definition) -> dict[str, Any]:
     return values
 
 
+def flat_keys_of(definition: Definition) -> dict[str, Any]:
+    """All keys but name and description, those of sections as `section.key`; see `keys_of`."""
+    found: dict[str, Any] = {}
+    for section, options in keys_of(definition).items():
+        if isinstance(options, dict):
+            found |= {f"{section}.{key}": value for key, value in options.items()}
+        elif section not in ("name", "description"):
+            found[section] = options
+    return found
+
+
 def _set(values: dict[str, Any], text: str) -> None:
     key, found, value = text.partition("=")
     section, dot, name = key.strip().partition(".")

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.section import ADDED, AtLeastOne, Positive, Section
-from moo_bnas.units import counted
+from moo_bnas.units import count
 
 
 class Recipe(Section):
@@ -23,7 +23,7 @@ class Recipe(Section):
             the images left over, fewer than one per step, are left out of that epoch.
         learning_rate: Peak learning rate.
         schedule: `one_cycle` rises to the peak and falls to 0; `steps` begins at the peak and
-            falls to a tenth at each milestone.
+            falls to a tenth at each milestone; `linear` begins at the peak and falls to 0.
         warmup: Share of the steps over which `one_cycle` rises, linearly, before it falls to 0 as a
             cosine.
         milestones: Epochs at which `steps` lowers the learning rate.
@@ -44,7 +44,7 @@ class Recipe(Section):
     epochs: AtLeastOne
     batch_size: Annotated[int, Field(ge=2, le=2**24)]  # batch norm needs two
     learning_rate: Positive
-    schedule: Literal["one_cycle", "steps"] = "one_cycle"
+    schedule: Literal["one_cycle", "steps", "linear"] = "one_cycle"
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.2
     milestones: Annotated[tuple[AtLeastOne, ...], Field(strict=False)] = ()
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -63,15 +63,15 @@ class Recipe(Section):
         if (self.schedule == "steps") != bool(self.milestones):
             raise ValueError(
                 f"got schedule {self.schedule!r} with milestones {list(self.milestones)}, expected "
-                "milestones such as [60, 120] with 'steps' and none with 'one_cycle'; add or "
-                "remove them"
+                "milestones such as [60, 120] with 'steps' and none with another; add or remove "
+                "them"
             )
         inside = all(milestone < self.epochs for milestone in self.milestones)
         if not inside or list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError(
-                f"got milestones {list(self.milestones)} of {counted(self.epochs, 'epoch')}, "
-                "expected them to ascend without repeats and to be below "
-                f"{self.epochs}; correct them"
+                f"got milestones {list(self.milestones)} of {count(self.epochs, 'epoch')}, "
+                f"expected them to ascend without repeats and to be below {self.epochs}; correct "
+                "them"
             )
         return self
 
@@ -85,8 +85,8 @@ class Recipe(Section):
         if self.milestones and not milestones:
             enough = next(n for n in range(epochs, self.epochs + 1) if self._milestones_of(n))
             raise DefinitionError(
-                f"got {counted(epochs, 'epoch')}, too few for milestones {list(self.milestones)} "
-                f"of {self.epochs}; give {enough} or more"
+                f"got {count(epochs, 'epoch')}, too few for milestones {list(self.milestones)} of "
+                f"{self.epochs}; give {enough} or more"
             )
         return Recipe.model_validate(
             {**self.model_dump(), "epochs": epochs, "milestones": milestones}

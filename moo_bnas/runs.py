@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +22,17 @@ from moo_bnas.driver.local_workers import (
     check_local_device,
     local_devices,
 )
+from moo_bnas.driver.logged import SearchLog
 from moo_bnas.driver.progress import Shown
-from moo_bnas.driver.run import check_run, default_name, open_run
+from moo_bnas.driver.run import Run, check_run, default_name, open_run
 from moo_bnas.driver.search_loop import Driver
 from moo_bnas.errors import StorageEmptyError
 from moo_bnas.evolution.arguments import check, is_whole
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.extras import need
+from moo_bnas.loggers import Logger, Loggers
 from moo_bnas.overrides import override
+from moo_bnas.report.dashboard import figures, note
 from moo_bnas.report.files import write
 from moo_bnas.results.points import Point, Report, collect
 from moo_bnas.results.status import Status, read_status
@@ -141,6 +145,7 @@ def run(
     artifacts: str | None = None,
     folder: str | Path | None = None,
     callback: Callable[[Shown], None] | None = None,
+    loggers: Sequence[Logger] = (),
     **overrides: Any,
 ) -> StoredRun:
     """Makes or resumes a run, and drives its search to the end: `moo-bnas run` as a function.
@@ -162,6 +167,8 @@ def run(
         artifacts: Store of weights; None: as the run has had so far, or beside an SQLite file.
         folder: Folder for the logs of the workers; None: `runs/<name>`.
         callback: Called with the progress whenever it may have changed.
+        loggers: What gets the values of each trial, such as `moo_bnas.loggers.TensorBoard`; they
+            are closed in the end.
         **overrides: Keys of `[search]` to replace, such as `generations=3`.
 
     Raises:
@@ -191,22 +198,40 @@ def run(
         if made.data is not None and not _is_stored(storage, name):
             made.data.load(root, made.seed, "search")  # faults of data leave no study behind
     opened = open_run(Storage(storage, create=True), name, made, mode, seed, artifacts)
+    options = LocalOptions(
+        storage_url=storage,
+        devices=() if opened.is_over else local_devices(workers, device),
+        data_root=root,
+        log_folder=_folder(name, folder),
+        artifacts_url=artifacts,
+    )
+    with closing(Loggers(loggers)) as every:
+        _drive(opened, LocalWorkers(name, options), callback or _silent, every)
+    return StoredRun(opened.storage, name)
+
+
+def _drive(
+    opened: Run, local: LocalWorkers, callback: Callable[[Shown], None], loggers: Loggers
+) -> None:
+    """Drives a search to its end, unless it is over, and logs it."""
+    log_of = SearchLog(opened, loggers) if loggers else None
     if not opened.is_over:
-        options = LocalOptions(
-            storage_url=storage,
-            devices=local_devices(workers, device),
-            data_root=root,
-            log_folder=_folder(name, folder),
-            artifacts_url=artifacts,
-        )
-        local = LocalWorkers(name, options)
+        learned = log_of.learned if log_of else None
         with driver_lease(opened.storage, opened.study, log.info, HEARTBEAT) as renew_lease:
             try:
                 local.start()
-                Driver(opened, local, callback or _silent, renew_lease).drive()
+                Driver(opened, local, callback, renew_lease, learned).drive()
             finally:
                 local.stop()
-    return StoredRun(opened.storage, name)
+        show_in_dashboard(opened.storage, collect(opened.storage, opened.study.name))
+    if log_of:
+        log_of.finish()
+
+
+def show_in_dashboard(storage: Storage, report: Report) -> None:
+    """Brings what optuna-dashboard shows beside the trials of a run up to date."""
+    study = storage.studies.open(report.study)
+    storage.dashboard.show(study, note(report), figures(report))
 
 
 def load_run(storage: str = _STORAGE, name: str | None = None) -> StoredRun:

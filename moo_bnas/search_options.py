@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from moo_bnas.evolution.space import PAPER_RATIOS, SearchSpace
+from moo_bnas.networks.bits import MOST_BITS
 from moo_bnas.networks.cost import FLOPS, MEMORY
 from moo_bnas.networks.latency import LATENCY
+from moo_bnas.networks.network import Network
 from moo_bnas.section import AtLeastOne, Positive, Section
 
 Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
@@ -21,6 +23,9 @@ class SpaceOptions(Section):
 
     Attributes:
         ratios: Expansion ratios of every gene of a network.
+        activation_bits: Bits that activations may have; then there is one gene more for each
+            binarizer of the network. Empty: what `[network]` says, without such genes.
+        shared_bits: Whether there is only one such gene, for all binarizers.
         genes: Genes of a space that is not that of a network, by name, each with the whole numbers
             that it chooses from; for `[evaluator]`.
     """
@@ -28,6 +33,10 @@ class SpaceOptions(Section):
     ratios: Annotated[tuple[Ratio, ...], Field(strict=False, min_length=1, max_length=100)] = (
         PAPER_RATIOS
     )
+    activation_bits: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=MOST_BITS)], ...], Field(strict=False)
+    ] = ()
+    shared_bits: bool = False
     genes: dict[_Gene, Values] = Field(default_factory=dict, max_length=1000)
 
     @field_validator("ratios")
@@ -36,12 +45,36 @@ class SpaceOptions(Section):
         SearchSpace(("any",), ratios)
         return ratios
 
+    @field_validator("activation_bits")
+    @classmethod
+    def _bits_ascend(cls, bits: tuple[int, ...]) -> tuple[int, ...]:
+        if bits:
+            SearchSpace.of({"activation_bits": bits})
+        return bits
+
     @field_validator("genes")
     @classmethod
     def _genes_ascend(cls, genes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
         if genes:
             SearchSpace.of(genes)
         return genes
+
+    @model_validator(mode="after")
+    def _bits_are_of_networks(self) -> SpaceOptions:
+        if self.genes and self.activation_bits:
+            raise ValueError("got genes and activation_bits, which is for networks; remove one")
+        return self
+
+    def of(self, network: Network) -> SearchSpace:
+        """The space of a network, which has the genes of bits if there are any."""
+        bits, number = self.activation_bits, network.bit_genes
+        return SearchSpace.with_bits(network.genes, self.ratios, number, bits)
+
+    def bits_identity(self) -> dict[str, Any]:
+        """What a fingerprint takes of the genes of bits: nothing where there are none."""
+        if not self.activation_bits:
+            return {}
+        return {"activation_bits": self.activation_bits, "shared_bits": self.shared_bits}
 
 
 _Values = Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(strict=False)]

@@ -46,7 +46,10 @@ class Subject(Protocol):
         """All costs of many candidates."""
 
     def widths_of(self, values: Sequence[float]) -> tuple[int, ...]:
-        """Channels of each gene; empty where genes are not widths."""
+        """Channels of each gene that is a width; empty where genes are not widths."""
+
+    def bits_of(self, values: Sequence[float]) -> tuple[int, ...]:
+        """Bits of each gene that is bits of activations; empty where there are none."""
 
     def countable(self) -> dict[str, Cost]:
         """The costs as the search counts them, of many genotypes at once."""
@@ -83,7 +86,7 @@ class Widths:
         self, values: Sequence[float], precision: Precision = "binary"
     ) -> dict[str, float]:
         """All costs of one network, given by its ratios, which need not be of the space."""
-        widths = self.widths_of(values)
+        widths = (*self.widths_of(values), *self.bits_of(values))
         return {name: c.of(self.network, widths, precision) for name, c in self.costs.items()}
 
     def each(self, genotypes: Sequence[Genotype]) -> dict[str, list[float]]:
@@ -91,20 +94,25 @@ class Widths:
         return {n: c.each(self.network, self.space, genotypes) for n, c in self.costs.items()}
 
     def widths_of(self, values: Sequence[float]) -> tuple[int, ...]:
-        """Channels of each gene."""
-        return tuple(int(b * r) for b, r in zip(self.network.base_widths, values, strict=True))
+        """Channels of each gene that is a width."""
+        base, (ratios, bits) = self.network.base_widths, self.space.split(values)
+        return tuple(int(b * r) for b, r in zip(base[: len(base) - len(bits)], ratios, strict=True))
+
+    def bits_of(self, values: Sequence[float]) -> tuple[int, ...]:
+        """Bits of each gene that is bits of activations."""
+        return self.space.split(values)[1]
 
     def countable(self) -> dict[str, Cost]:
         """The costs of binary networks, of many genotypes at once."""
         return {name: c.over(self.network, self.space) for name, c in self.costs.items()}
 
     def reference(self) -> list[float]:
-        """The uniform 1x network."""
-        return [1.0] * len(self.space.genes)
+        """The uniform 1x network, of 1 bit per activation unless all have more."""
+        return list(self.space.of_ratio(1.0, 1 if self.space.bit_genes else None))
 
     def uniform(self) -> list[Genotype]:
-        """One uniform network for each ratio."""
-        return [self.space.uniform(ratio) for ratio in self.space.ratios]
+        """One uniform network for each ratio, and for each number of bits."""
+        return [self.space.encode(values) for values in self.space.uniforms()]
 
     def check(self) -> None:
         """Looks at the narrowest and the widest network.
@@ -113,16 +121,22 @@ class Widths:
             DefinitionError: If a layer has no channels, or the widest network cannot be built.
         """
         network, ratios = self.network, self.space.ratios
-        for gene, base in zip(network.genes, network.base_widths, strict=True):
+        own = len(network.genes) - network.bit_genes
+        for gene, base in zip(network.genes[:own], network.base_widths[:own], strict=True):
             if int(base * ratios[0]) < 1:
                 raise DefinitionError(
                     f"{gene} would have int({base} * {ratios[0]:g}) = 0 channels; raise "
                     "[network] base_width, or the smallest of [space] ratios"
                 )
         if LATENCY in self.costs:
+            if network.bit_genes:
+                raise DefinitionError(
+                    "got [space] activation_bits with a latency table, which knows one number of "
+                    "bits per layer; leave one of them out, or use [network] activation_bits"
+                )
             check_known(self.costs[LATENCY], network, self.space)
         if network.module is None:  # another package's module may do more than its specs say
-            widest = [int(base * ratios[-1]) for base in network.base_widths]
+            widest = self.space.widths_of(self.space.largest, network.base_widths)
             try:
                 check_fit(network.layers(widest, "binary"), network.image)
             except ValueError as error:
@@ -158,6 +172,10 @@ class OwnSpace:
 
     def widths_of(self, values: Sequence[float]) -> tuple[int, ...]:
         """Empty: values are no widths."""
+        return ()
+
+    def bits_of(self, values: Sequence[float]) -> tuple[int, ...]:
+        """Empty: values are no bits."""
         return ()
 
     def countable(self) -> dict[str, Cost]:

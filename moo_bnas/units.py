@@ -11,9 +11,14 @@ def quantity(value: float, digits: int = 2) -> str:
     return f"{value:g} "
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things, such as `1 epoch` or `2 epochs`."""
-    return f"{number} {what}" + ("" if number == 1 else "s")
+def count(number: int, noun: str) -> str:
+    """How many there are, such as `1 worker` or `2,000 images`.
+
+    Args:
+        number: How many.
+        noun: What, in the singular; its plural has an s.
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

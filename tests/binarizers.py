@@ -45,23 +45,24 @@ UNEVEN = Binarizer(
 )
 """Levels that are neither 0 and 1 nor opposites."""
 
-TWO_BITS = Binarizer(
-    "two_bits",
-    Encoding((0.0, 0.25, 0.5, 0.75), (0.125, 0.375, 0.625), inclusive=False),
+QUARTERS = Binarizer(
+    "quarters",
+    Encoding((0.0, 0.75), (0.375,), inclusive=False),
     (0.0, 0.75),
     mean_magnitude,
+    has_more_bits=True,
 )
-"""Four levels per activation."""
+"""With 2 bits its levels are 0 to 3 quarters."""
 
 SHIPPED = tuple(BINARIZERS)
 """Names of the binarizers of the package, without those of this module."""
 
-ONE_BIT = {b.name: b for b in (*BINARIZERS.values(), PER_CHANNEL, BY_PROGRESS, UNEVEN)}
-"""The binarizers that all formats support, including the shipped ones."""
+ONE_BIT = {b.name: b for b in (*BINARIZERS.values(), PER_CHANNEL, BY_PROGRESS, UNEVEN, QUARTERS)}
+"""All binarizers, the shipped ones included, with 1 bit."""
 
 
 @contextmanager
 def registered() -> Iterator[None]:
     """Registers the binarizers of this module for as long as the context lasts."""
-    with patch.dict(BINARIZERS, {**ONE_BIT, TWO_BITS.name: TWO_BITS}):
+    with patch.dict(BINARIZERS, ONE_BIT):
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,7 @@ from moo_bnas.driver.local_workers import LocalOptions, LocalWorkers
 from moo_bnas.driver.progress import FinalProgress, Progress, Shown
 from moo_bnas.driver.run import Run
 from moo_bnas.driver.search_loop import Driver
-from moo_bnas.storage import Storage
+from moo_bnas.storage import Storage, Trial
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.worker import WorkerOptions, work
 
@@ -37,10 +37,15 @@ milestones = [2]
 """
 
 
-def search_driver(run: Run, show: Callable[[Progress], None] = lambda _: None) -> Driver:
+def search_driver(
+    run: Run,
+    show: Callable[[Progress], None] = lambda _: None,
+    learned: Callable[[Sequence[Trial]], None] | None = None,
+) -> Driver:
     """The driver of a run; somebody else serves it."""
     shown = cast("Callable[[Shown], None]", show)  # what a test does not confirm it does not see
-    return Driver(run, _no_workers(run.storage, run.study.name), shown, lambda: None)
+    workers = _no_workers(run.storage, run.study.name)
+    return Driver(run, workers, shown, lambda: None, learned)
 
 
 def final_driver(

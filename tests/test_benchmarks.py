@@ -14,6 +14,7 @@ from tests.conftest import TINY
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
+@pytest.mark.slow
 def test_training_measures_both_systems_on_one_network() -> None:
     small = ["--base-width", "2", "--image", "8,1,10", "--batch-size", "8", "--steps", "2"]
     done = subprocess.run(
@@ -36,6 +37,7 @@ def test_training_measures_both_systems_on_one_network() -> None:
         assert 0 <= low <= row["value"] <= high  # a tiny share of the peak rounds to 0
 
 
+@pytest.mark.slow
 def test_inference_measures_all_systems_on_one_network() -> None:
     small = ["--base-width", "2", "--size", "8", "--rounds", "1", "--batches", "2"]
     done = subprocess.run(
@@ -229,6 +231,7 @@ def test_a_simulated_fleet_without_waiting_is_busy_all_the_time(tmp_path: Path) 
     assert found["moo-bnas barrier", "share_of_barrier_hours"] <= 1
 
 
+@pytest.mark.slow
 def test_networks_that_are_handed_out_are_trained_again(tiny_path: Path) -> None:
     few = ["--searches", "1", "--candidates", "12", "--seeds", "2", "--budgets", "1"]
     done = subprocess.run(
@@ -248,6 +251,7 @@ def test_networks_that_are_handed_out_are_trained_again(tiny_path: Path) -> None
     assert found["estimate", "uniform_test@1"] == found["measured", "uniform_test@1"]
 
 
+@pytest.mark.slow
 def test_networks_chosen_among_a_few_are_trained_to_the_end_and_kept(tiny_path: Path) -> None:
     parent = '[parent]\nrule = "sandwich"\nepochs = 1\nbatch_size = 128\nlearning_rate = 0.2\n'
     only_scored = TINY.replace("[recipe]", parent + "[recipe]", 1)
@@ -277,6 +281,7 @@ def test_networks_chosen_among_a_few_are_trained_to_the_end_and_kept(tiny_path: 
         assert found[system, "ahead@0.5*2"] == pytest.approx(ahead, abs=0.002)
 
 
+@pytest.mark.slow
 def test_fronts_are_trained_again(tmp_path: Path, tiny_path: Path) -> None:
     few = ["--searches", "2", "--candidates", "12", "--redraws", "2", "--keep"]
     kept_in = tmp_path / "kept"
@@ -299,6 +304,7 @@ def test_fronts_are_trained_again(tmp_path: Path, tiny_path: Path) -> None:
     assert kept > 2 * document["settings"]["trained_again"]
 
 
+@pytest.mark.slow
 def test_ranking_keeps_training_runs_and_prints_every_way(tmp_path: Path) -> None:
     text = (BENCHMARKS.parent / "studies" / "digits_inherited.toml").read_text()
     path = tmp_path / "small.toml"
@@ -325,6 +331,7 @@ def test_ranking_keeps_training_runs_and_prints_every_way(tmp_path: Path) -> Non
         assert found[f"{parent}; 0 epochs", "seconds"] > found[parent, "seconds"] / 10
 
 
+@pytest.mark.slow
 def test_binarizers_are_compared_with_dorefa() -> None:
     small = ["--architectures", "1", "--epochs", "1", "--seeds", "2", "--rounds", "2"]
     small += ["--learning-rates", "0.01", "--binarizers", "reste", "dorefa"]

@@ -21,6 +21,7 @@ from tests.conftest import TINY, Cli, start_cli
 from tests.driving import FINAL
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_search_ends_in_files_that_predict(tmp_path: Path, cli: Cli) -> None:
     (tmp_path / "tiny.toml").write_text(TINY + FINAL)

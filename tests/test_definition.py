@@ -41,7 +41,7 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError) as caught:
         load_definition(_write(tmp_path, text))
     told = str(caught.value)
-    assert "mine.toml: 4 fault(s)" in told
+    assert "mine.toml: 4 faults" in told
     assert "recipe.epochs: missing; add it" in told
     assert "recipe.epoch: unknown key; remove it or correct its name" in told
     assert "search.population: Input should be a valid integer, got 'six'" in told

@@ -93,7 +93,15 @@ def test_the_site_lists_every_page() -> None:
         for pages in entry.values()
         for page in ([pages] if isinstance(pages, str) else pages)
     ]
-    made = {"index.md", "changelog.md", "contributing.md", "security.md", "commands.md", "api.md"}
+    made = {
+        "index.md",
+        "changelog.md",
+        "contributing.md",
+        "security.md",
+        "commands.md",
+        "api.md",
+        "notebook.md",
+    }
     assert len(listed) == len(set(listed))
     assert set(listed) - made == {path.name for path in (ROOT / "docs").glob("*.md")}
 

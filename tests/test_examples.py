@@ -170,6 +170,7 @@ def test_a_report_shows_values_and_no_widths(mode: Mode, tmp_path: Path) -> None
     assert best.fitness == pytest.approx(best.accuracy - 4 * best.cost / greatest)
 
 
+@pytest.mark.slow
 def test_plain_pytorch_is_searched_and_confirmed(installed: Path, tmp_path: Path, cli: Cli) -> None:
     options = ("--workers", "1", "--population", "4", "--generations", "1")
     confirm = ("--confirm", "1", "--confirm-seeds", "2")
@@ -186,6 +187,7 @@ def test_plain_pytorch_is_searched_and_confirmed(installed: Path, tmp_path: Path
     assert len(repeats) == 2  # other seeds
 
 
+@pytest.mark.slow
 def test_a_data_set_of_a_package_is_searched_and_trained_on(
     installed: Path, tmp_path: Path, cli: Cli
 ) -> None:

@@ -3,10 +3,16 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+import torch
+from torch.nn import Module
 
-from moo_bnas.definition import Definition, load_definition, parse_definition
+from moo_bnas.definition import Definition, load_definition, parse_definition, stored_definition
+from moo_bnas.driver.run import make_search
 from moo_bnas.errors import DefinitionError
+from moo_bnas.evolution.scoring import Mode
 from moo_bnas.fingerprint import candidate_seed, fingerprint
+from moo_bnas.overrides import override
+from moo_bnas.training.sandwich import Sandwich
 
 
 def test_a_fingerprint_is_the_hash_of_canonical_json() -> None:
@@ -58,6 +64,33 @@ def test_constants_that_a_binarizer_does_not_have_are_refused(tiny: Definition) 
         _with(tiny, "reste", {"t_start": 0.1})
 
 
+@pytest.mark.parametrize(
+    "traits",
+    [{"block": ["norm", "pool"]}, {"last": "none"}, {"classifier_bias": True}],
+)
+def test_traits_of_a_network_change_the_fingerprint(
+    tiny: Definition, traits: dict[str, object]
+) -> None:
+    values = tiny.model_dump(mode="json")
+    values["network"].update(traits)
+    changed = stored_definition(values)
+    assert changed.fingerprint("binary", "hash") != tiny.fingerprint("binary", "hash")
+    again = stored_definition(changed.model_dump(mode="json"))
+    assert again.fingerprint("binary", "hash") == changed.fingerprint("binary", "hash")
+
+
+def test_a_relu_before_a_sign_is_refused(tiny: Definition) -> None:
+    values = tiny.model_dump()
+    values["network"].update(block=["norm", "relu", "pool"])
+    parse_definition(values, "test")  # dorefa compares with 0.5
+    values["network"].update(binarizer="reste")
+    message = "act1 would make 1 of all numbers, since binarizer reste compares what a ReLU gives "
+    with pytest.raises(DefinitionError, match=message):
+        parse_definition(values, "test")
+    values["network"].update(block=["relu", "norm", "pool"])
+    parse_definition(values, "test")
+
+
 def test_what_decides_no_accuracy_does_not(tiny: Definition) -> None:
     values = tiny.model_dump()
     values["search"].update(population=9, trade_off=1.0, max_flops=1e6)
@@ -105,3 +138,24 @@ def test_final_training_runs_and_parents_have_the_fingerprints_of_0_1() -> None:
     assert final == "31d981d2a9efd0e6c690a8783e12161691982092152a06f52440d320c6e2feda"
     parent = _fast_of_0_1().parent_fingerprint("h")
     assert parent == "71c35e070cc7b6e4b645239a74f448707b01f465c343195596c0419b87b7e996"
+
+
+def _asked(definition: Definition, mode: Mode) -> str:
+    """A hash of what the search proposes in four generations, given accuracies by a formula."""
+    search, seen = make_search(definition, mode, 3), []
+    for _ in range(4):
+        asked = search.ask()
+        seen += asked
+        weights = {g: sum((i + 1) * v for i, v in enumerate(g)) for g in asked}
+        search.tell({g: 60 + 30 * (1 - 1 / (1 + w)) for g, w in weights.items()})
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
+
+
+def test_a_space_of_widths_is_searched_as_before_there_were_bits() -> None:
+    """Printed by the version before `[space] activation_bits`: stored runs are replayed."""
+    definition = override(load_definition("digits"), model="none")
+    assert _asked(definition, "pareto") == "89ffad931923db5a"
+    assert _asked(definition, "scalar") == "befd7737553d354b"
+    sandwich = Sandwich(definition.make_space(), lambda genotype: Module())
+    drawn = sandwich.draw(50, torch.Generator().manual_seed(0))
+    assert hashlib.sha256(repr(drawn).encode()).hexdigest()[:16] == "3f1e5c30bed4b79e"

@@ -44,7 +44,7 @@ class Lock:
             said.event.wait()
             self.release()
 
-        threading.Thread(target=wait).start()
+        threading.Thread(target=wait, daemon=True).start()
 
     def release(self) -> None:
         self._connection.rollback()

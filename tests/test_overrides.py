@@ -33,7 +33,7 @@ def test_any_key_can_be_set(tiny: Definition) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (["recipe.epoch=3", "recipe.epochs=x"], "2 fault(s)"),
+        (["recipe.epoch=3", "recipe.epochs=x"], "2 faults"),
         (["recipe.epochs=3.5"], "recipe.epochs: Input should be a valid integer"),
         (["recipe.epochs"], "expected SECTION.KEY=VALUE, such as recipe.epochs=3"),
         (["epochs=3"], "expected SECTION.KEY=VALUE"),

@@ -22,6 +22,7 @@ OWN = TINY.replace('name = "vgg_small"', 'name = "two_convs"\ntemperature = 2.0'
 )
 
 
+@pytest.mark.slow
 def test_an_installed_network_is_searched(
     installed: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +80,7 @@ def test_what_it_does_not_know_is_reported(
     assert "two_convs" in ran.stderr
 
 
+@pytest.mark.slow
 def test_changed_code_is_another_network(installed: Path, tmp_path: Path, cli: Cli) -> None:
     path = tmp_path / "own.toml"
     path.write_text(OWN)

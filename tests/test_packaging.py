@@ -166,6 +166,7 @@ def test_what_needs_torch_says_what_to_install(
     assert not (tmp_path / "moo-bnas.db").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_path")
 def test_the_driver_and_reports_need_no_torch(
     cli: Cli, bare: dict[str, str], tmp_path: Path

@@ -58,6 +58,7 @@ def _plant_imagenet(folder: Path) -> None:
                 picture.save(place / f"n{c:08}_{i}.JPEG", kind)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", IMAGENET)
 def test_imagenet_definitions_run_on_a_small_tree(name: str, tmp_path: Path, cli: Cli) -> None:
@@ -119,6 +120,7 @@ def test_cifar10_definitions_run_on_the_jpeg_copy(name: str, tmp_path: Path, cli
     assert trained.returncode == 0, trained.stderr
 
 
+@pytest.mark.slow
 def test_the_definition_for_own_images_runs_as_it_says(tmp_path: Path, cli: Cli) -> None:
     for c in range(10):
         place = tmp_path / "mine" / "train" / f"class{c}"

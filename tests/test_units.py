@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from moo_bnas.units import duration, quantity, time_unit
+from moo_bnas.units import count, duration, quantity, time_unit
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ def test_quantities(value: float, text: str) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_counts() -> None:
+    found = [count(0, "worker"), count(1, "worker"), count(2000, "worker")]
+    assert found == ["0 workers", "1 worker", "2,000 workers"]
 
 
 def test_times_are_drawn_in_a_unit_that_reads_well() -> None:

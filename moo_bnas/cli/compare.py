@@ -29,28 +29,17 @@ def compare(names: tuple[str, ...], storage_url: str, as_json: bool) -> None:
     if len(set(names)) < 2:
         raise click.UsageError("expected the names of two runs or more; `moo-bnas runs` lists them")
 
-    from moo_bnas.errors import StorageError
     from moo_bnas.results.points import collect
-    from moo_bnas.results.side_by_side import side_by_side
+    from moo_bnas.results.side_by_side import as_text, side_by_side
     from moo_bnas.storage import Storage
 
     storage = Storage(storage_url)
     reports = [collect(storage, storage.studies.choose(name)) for name in dict.fromkeys(names)]
-    for report in reports:
-        if not report.search:
-            raise StorageError(
-                f"the run {report.study!r} has no finished candidate to compare; see `moo-bnas "
-                "status`"
-            )
     found = side_by_side(reports)
     if as_json:
         show(json.dumps(asdict(found)))
         return
     lines = [("", *found.studies)]
-    lines += [(key, *map(_text, values)) for key, values in found.differences.items()]
+    lines += [(key, *map(as_text, values)) for key, values in found.differences.items()]
     lines += [(title, *values) for title, values in found.results.items()]
     show(aligned(lines))
-
-
-def _text(value: object) -> str:
-    return "-" if value is None else value if isinstance(value, str) else json.dumps(value)

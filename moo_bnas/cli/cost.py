@@ -11,6 +11,7 @@ import click
 from moo_bnas.cli.named_network import NamedNetwork, network_options
 from moo_bnas.cli.options import general_options, parse_ratios
 from moo_bnas.output import aligned, show
+from moo_bnas.units import count
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 @click.option(
     "--ratios",
     metavar="R,R,...",
-    help="One expansion ratio per gene; a single one is used for all genes.  [default: 1 of a "
-    "NETWORK; of a DEFINITION, an overview of its space]",
+    help="One expansion ratio per gene, and bits of activations where they are genes; a single "
+    "ratio is used for all widths.  [default: 1 of a NETWORK; of a DEFINITION, an overview of its "
+    "space]",
 )
 @click.option(
     "--precision",
@@ -79,26 +81,28 @@ def cost(
 
 def _show_space(definition: Definition, as_json: bool) -> None:
     """The ends of the space of a definition, and its references."""
+    from moo_bnas.results.naming import called
+
     subject, space, costs = definition.subject(), definition.make_space(), definition.costs()
     if definition.network is None:
         _show_own_space(definition, as_json)
         return
     network = definition.make_network()
-    uniform: list[tuple[str, float, Precision]] = [
-        (f"uniform {ratio:g}x", ratio, "binary") for ratio in space.ratios
+    uniform: list[tuple[str, tuple[float, ...], Precision]] = [
+        (called(space, values, "binary", None), values, "binary") for values in space.uniforms()
     ]
-    # Costs grow with every width, so the ends of the space are uniform.
+    # Costs grow with every width and with bits, so the ends of the space are uniform.
     uniform[0] = (f"{uniform[0][0]} (cheapest)", *uniform[0][1:])
     uniform[-1] = (f"{uniform[-1][0]} (most expensive)", *uniform[-1][1:])
     rows: list[dict[str, Any]] = []
-    one = [1.0] * len(space.genes)
+    one = space.of_ratio(1.0)
     twin = subject.costs_of(one, "full")[definition.cost.name]
-    for title, ratio, precision in (*uniform, ("full precision 1x", 1.0, "full")):
-        ratios = [ratio for _ in one]
-        found = subject.costs_of(ratios, precision)
-        widths = list(subject.widths_of(ratios))
+    for title, values, precision in (*uniform, ("full precision 1x", one, "full")):
+        found = subject.costs_of(values, precision)
+        widths, bits = list(subject.widths_of(values)), subject.bits_of(values)
         rows.append(
-            {"network": title, "precision": precision, "ratio": ratio, "widths": widths}
+            {"network": title, "precision": precision, "ratio": values[0], "widths": widths}
+            | ({"bits": list(bits)} if bits and precision == "binary" else {})
             | found
             | {"speedup": twin / found[definition.cost.name]}
         )
@@ -109,8 +113,7 @@ def _show_space(definition: Definition, as_json: bool) -> None:
     image = network.image
     show(
         f"{definition.name}: {network.name}, {image.size}x{image.size}x{image.channels}, "
-        f"{image.classes} classes, {len(space.genes)} genes of {len(space.ratios)} ratios: "
-        f"{space.size:,} networks\n"
+        f"{image.classes} classes, {_genes(space)}: {count(space.size, 'network')}\n"
     )
     titles = [c.title for c in costs.values()]
     lines = [("network", *titles, "speedup", "widths")]
@@ -126,6 +129,14 @@ def _show_space(definition: Definition, as_json: bool) -> None:
     show(aligned(lines))
 
 
+def _genes(space: SearchSpace) -> str:
+    """The genes of a space of a network, in words."""
+    own = len(space.genes) - space.bit_genes
+    widths = f"{count(own, 'gene')} of {count(len(space.ratios), 'ratio')}"
+    bits = f" and {space.bit_genes} of {' or '.join(map(str, space.bits))} bits"
+    return widths + (bits if space.bits else "")
+
+
 def _show_own_space(definition: Definition, as_json: bool) -> None:
     """The cheapest and the most expensive candidate of a space that is not that of a network."""
     subject, space, costs = definition.subject(), definition.make_space(), definition.costs()
@@ -136,8 +147,8 @@ def _show_own_space(definition: Definition, as_json: bool) -> None:
     if as_json:
         show(json.dumps({"definition": definition.name, "size": space.size, "rows": rows}))
         return
-    title = f"{definition.name}: {definition.title}, {len(space.genes)} genes"
-    show(f"{title}: {space.size:,} candidates\n")
+    title = f"{definition.name}: {definition.title}, {count(len(space.genes), 'gene')}"
+    show(f"{title}: {count(space.size, 'candidate')}\n")
     lines = [("candidate", *(c.title for c in costs.values()), " ".join(space.genes))]
     lines += [
         (
@@ -160,7 +171,11 @@ def _published(named: NamedNetwork) -> dict[str, float]:
             "networks have; leave --published out"
         )
     return {
-        each.name: each.flops(lambda precision: replace(named, downsampling=precision).make())
+        each.name: each.flops(
+            lambda precision, around: replace(
+                named, downsampling=precision, shortcuts=around
+            ).make()
+        )
         for each in PUBLISHED
     }
 
@@ -177,7 +192,7 @@ def _show_network(
     from moo_bnas.networks.cost import COSTS, FLOPS
 
     image = network.image
-    genotype = space.encode(given * len(network.genes) if len(given) == 1 else given)
+    genotype = space.encode(space.filled(given))
     widths = space.widths_of(genotype, network.base_widths)
     if 0 in widths:
         raise click.BadParameter(
@@ -185,6 +200,8 @@ def _show_network(
             "raise --base-width"
         )
     specs = network.layers(widths, precision)
+    own = len(widths) - network.bit_genes
+    widths, bits = widths[:own], widths[own:]
     per_layer = {name: c.of_layers(specs) for name, c in COSTS.items()}
     layers: list[dict[str, Any]] = [
         {
@@ -194,6 +211,7 @@ def _show_network(
             "in_channels": int(layer.in_channels),
             "out_channels": int(layer.out_channels),
             "out_size": layer.out_size,
+            **({"bits": int(layer.bits)} if layer.bits != 1 else {}),
             **{name: found[i] for name, found in per_layer.items()},
         }
         for i, layer in enumerate(specs)
@@ -204,6 +222,7 @@ def _show_network(
         "network": network.name,
         "ratios": list(space.decode(genotype)),
         "widths": list(widths),
+        **({"bits": list(bits)} if bits else {}),
         **totals,
         "speedup": twin / totals[FLOPS.name],
         "layers": layers,
@@ -219,6 +238,7 @@ def _show_network(
     summary = {
         "ratios": " ".join(f"{r:g}" for r in space.decode(genotype)),
         "widths": " ".join(map(str, widths)),
+        **({"bits": " ".join(map(str, bits))} if bits else {}),
         **{c.title: c.amount(totals[name]) for name, c in COSTS.items()},
         "speedup": f"{document['speedup']:.1f}x",
     }

@@ -11,13 +11,15 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import click
 
-from moo_bnas.cli.options import general_options, storage_option
-from moo_bnas.errors import DashboardError
+from moo_bnas.cli.options import artifacts_option, general_options, storage_option
+from moo_bnas.errors import ArtifactsError, DashboardError, DefinitionError
 from moo_bnas.extras import not_installed
 from moo_bnas.output import show
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from moo_bnas.storage.artifacts import Artifacts
 
 
 _NO_HOST = b"421 Misdirected Request"
@@ -58,8 +60,21 @@ class _QuietHandler(WSGIRequestHandler):
         """Logs no requests."""
 
 
+def _artifacts(url: str | None, storage_url: str) -> Artifacts | None:
+    """The artifact store that is given, else the default one of the storage, if that is there."""
+    from moo_bnas.storage.artifacts import Artifacts, default_url
+
+    if url is not None:
+        return Artifacts(url)
+    try:
+        return Artifacts(default_url(storage_url))
+    except (ArtifactsError, DefinitionError):
+        return None
+
+
 @click.command(short_help="Look at the runs of a storage with optuna-dashboard.")
 @storage_option
+@artifacts_option
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -74,10 +89,14 @@ class _QuietHandler(WSGIRequestHandler):
     help="Port to listen on; 0: any free one.",
 )
 @general_options
-def dashboard(storage_url: str, host: str, port: int) -> None:
+def dashboard(storage_url: str, artifacts_url: str | None, host: str, port: int) -> None:
     """Show all runs of a storage in the browser, with optuna-dashboard, until Ctrl-C.
 
-    It has no login: whoever reaches its address can read, change and delete the studies.
+    Beside Optuna's plots, a run has its front and its table there, and the study NAME.final the
+    trained networks as files, where the artifact store is the default one or given.
+
+    It has no login: whoever reaches its address can read, change and delete the studies and the
+    files.
 
     \b
     Example:
@@ -86,6 +105,7 @@ def dashboard(storage_url: str, host: str, port: int) -> None:
     from moo_bnas.storage import Storage
 
     storage = Storage(storage_url)
+    artifacts = _artifacts(artifacts_url, storage.url)
     try:
         from optuna_dashboard import wsgi
     except ImportError as error:
@@ -94,7 +114,7 @@ def dashboard(storage_url: str, host: str, port: int) -> None:
         server = make_server(
             host,
             port,
-            _only_for(host, wsgi(storage.optuna)),
+            _only_for(host, wsgi(storage.optuna, artifacts and artifacts.optuna)),
             server_class=_ThreadedServer,
             handler_class=_QuietHandler,
         )

@@ -7,7 +7,7 @@ import click
 from moo_bnas.cli.needs import room_of
 from moo_bnas.cli.options import general_options
 from moo_bnas.output import show
-from moo_bnas.units import counted
+from moo_bnas.units import count
 
 
 @click.command(short_help="List the definitions that come with moo-bnas, or show one.")
@@ -35,7 +35,7 @@ def definitions(shown: str | None) -> None:
         needs = definition.images().needs.replace("DEFINITION", name)
         parent = "" if definition.parent is None else ", after a parent"
         room = room_of(definition.images())
-        epochs = counted(definition.training().epochs, "epoch")
+        epochs = count(definition.training().epochs, "epoch")
         show(
             f"{name}: {definition.title}, "
             f"{options.population} x {options.generations} candidates of "

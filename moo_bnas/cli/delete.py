@@ -6,6 +6,7 @@ import click
 
 from moo_bnas.cli.options import artifacts_option, general_options, storage_option
 from moo_bnas.output import one_line, show
+from moo_bnas.units import count
 
 
 @click.command(short_help="Delete a run with all that belongs to it.")
@@ -37,9 +38,12 @@ def delete(
 
     storage = Storage(storage_url)
     doomed = find_doomed(storage, name, artifacts_url, keep_artifacts=keep_artifacts)
-    what = f"{doomed.trials} trials of {', '.join(s.name for s in doomed.studies[::-1])}"
+    doomed.wait_until_free(notify)
+    what = f"{count(doomed.trials, 'trial')} of {', '.join(s.name for s in doomed.studies[::-1])}"
     if not yes:
         click.confirm(one_line(f"delete {what} in {storage.shown_url}?"), abort=True, err=True)
     removed = delete_run(doomed, notify)
-    files = f", and {removed} files of {doomed.artifacts.shown}" if doomed.artifacts else ""
+    files = (
+        f", and {count(removed, 'file')} of {doomed.artifacts.shown}" if doomed.artifacts else ""
+    )
     show(f"deleted: {what}{files}")

@@ -27,6 +27,7 @@ from moo_bnas.cli.options import (
 )
 from moo_bnas.output import one_line, show
 from moo_bnas.passwords import STORAGE_VARIABLE, hide_password
+from moo_bnas.units import count
 
 if TYPE_CHECKING:
     from moo_bnas.data import Purpose
@@ -251,7 +252,7 @@ def announce(
         local: Local workers that will be started.
         note: What there is to do; may be empty.
     """
-    workers = f"{len(local.devices)} local workers"
+    workers = count(len(local.devices), "local worker")
     where = f"study {driven.name} in {storage.shown_url}"
     notify(", ".join(part for part in (where, note, workers) if part))
     if not local.devices:

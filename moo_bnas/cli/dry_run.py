@@ -8,7 +8,7 @@ from moo_bnas.cli.driving import DriverOptions, notify
 from moo_bnas.cli.needs import needs_of, needs_rows, needs_warning
 from moo_bnas.cli.searching import RunOptions
 from moo_bnas.output import aligned, show
-from moo_bnas.units import counted, duration, quantity
+from moo_bnas.units import count, duration, quantity
 
 if TYPE_CHECKING:
     from moo_bnas.data import ImageData
@@ -55,36 +55,32 @@ def dry_run(search: RunOptions, driver: DriverOptions) -> None:
     references = len(definition.references())
     trainings, workers = options.candidates + references, len(devices)
     seconds = pace * recipe.epochs * trainings / workers
-    rows = [
-        (
-            "candidates",
-            f"{options.candidates} of {counted(recipe.epochs, 'epoch')}, "
-            f"and {references} references",
-        )
-    ]
+    epochs, beside = count(recipe.epochs, "epoch"), count(references, "reference")
+    rows = [("candidates", f"{options.candidates} of {epochs}, and {beside}")]
     if definition.parent is not None:
         before = parent_pace * definition.parent.epochs
         seconds += before
-        epochs = counted(definition.parent.epochs, "epoch")
-        rows.append(("parent", f"{epochs}, about {duration(before)}"))
+        rows.append(
+            ("parent", f"{count(definition.parent.epochs, 'epoch')}, about {duration(before)}")
+        )
     time = f"about {duration(seconds)}, while nothing else uses the machine"
     if not recipe.epochs:
-        time += f"; scoring {options.candidates} networks comes on top"
+        time += f"; scoring {count(options.candidates, 'network')} comes on top"
     after = []
     if definition.final is not None and recipe.epochs:
-        count = len(loaded.train.rows) + len(loaded.scoring.rows)
+        learnt = len(loaded.train.rows) + len(loaded.scoring.rows)
         if needs is not None:
-            count = needs.of["final"].images - loaded.test_images
-        last = pace / len(loaded.train.rows) * count * definition.final.epochs
-        epochs = counted(definition.final.epochs, "epoch")
-        text = f"{epochs} on {count:,} images, about {duration(last)} for each network"
+            learnt = needs.of["final"].images - loaded.test_images
+        last = pace / len(loaded.train.rows) * learnt * definition.final.epochs
+        epochs = count(definition.final.epochs, "epoch")
+        text = f"{epochs} on {count(learnt, 'image')}, about {duration(last)} for each network"
         after = [("final", text)]
     cheapest, costliest = (definition.cost.amount(c) for c in definition.cost_range())
     show(
         aligned(
             [
                 ("run", f"{name} in {hide_password(driver.storage_url)}; nothing is stored now"),
-                ("network", f"{definition.make_network().name}, {len(space.genes)} genes"),
+                ("network", f"{definition.make_network().name}, {count(len(space.genes), 'gene')}"),
                 (
                     "space",
                     f"{quantity(space.size, 1).strip()} networks, {cheapest} to {costliest} "
@@ -139,6 +135,6 @@ def _measure(
     parent = 0.0
     if definition.parent is not None:
         space = definition.make_space()
-        top = space.uniform(space.ratios[-1])
+        top = space.largest
         parent = seconds_per_epoch(definition, definition.parent, data, top, _LIMIT)
     return loaded, sum(found) / len(found), parent

@@ -11,14 +11,15 @@ import click
 
 from moo_bnas.cli.choosing import choose_run
 from moo_bnas.cli.driving import DriverOptions, announce, driver_options, notify, working
-from moo_bnas.cli.options import MOST, PathType, default_out, options_as
+from moo_bnas.cli.options import MOST, default_out, options_as
 from moo_bnas.output import listing, show
-from moo_bnas.units import counted
+from moo_bnas.units import count
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
     from moo_bnas.driver.finals import Chosen, Finals
     from moo_bnas.driver.progress import FinalProgress
+    from moo_bnas.loggers import Loggers
     from moo_bnas.storage import Trial
     from moo_bnas.subject import AnyCost
 
@@ -32,14 +33,12 @@ class FinalOptions:
         epochs: Epochs instead of those of [final].
         processes: Processes per local worker.
         restart: Whether to train from scratch what failed, is not finished, or lost its model.
-        tensorboard: Folder for event files, if they are wanted.
     """
 
     definition_name: str | None
     epochs: int | None
     processes: int
     restart: bool
-    tensorboard: Path | None
 
     def definition(self) -> Definition | None:
         """The definition that was named, if any.
@@ -80,12 +79,6 @@ def final_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--restart",
             is_flag=True,
             help="Train from scratch what failed, is not finished, or has lost its model.",
-        ),
-        click.option(
-            "--tensorboard",
-            type=PathType(folder=True),
-            metavar="FOLDER",
-            help="Folder to write TensorBoard event files to.",
         ),
     )
     driver = driver_options(
@@ -129,20 +122,25 @@ def open_final(
 
 
 def train_all(
-    finals: Finals, chosen: Sequence[Chosen], final: FinalOptions, driver: DriverOptions
+    finals: Finals,
+    chosen: Sequence[Chosen],
+    final: FinalOptions,
+    driver: DriverOptions,
+    loggers: Loggers,
 ) -> None:
     """Trains networks to the end, writes their models, and prints their test accuracies."""
     from moo_bnas.driver.final_loop import FinalDriver
     from moo_bnas.driver.finals import folder_name
     from moo_bnas.driver.lease import driver_lease
     from moo_bnas.driver.local_workers import LocalWorkers
-    from moo_bnas.driver.tensorboard import EventFiles
+    from moo_bnas.driver.logged import FinalLog
     from moo_bnas.report.files import make_folder, write
     from moo_bnas.results.points import collect
+    from moo_bnas.runs import show_in_dashboard
 
     folder = driver.out or default_out(finals.run.name)
     make_folder(folder)
-    events = EventFiles(final.tensorboard) if final.tensorboard else None
+    log = FinalLog(finals, chosen, loggers) if loggers else None
     local = driver.local(folder, only_final=True, processes=final.processes)
     with driver_lease(finals.storage, finals.study, notify, local.heartbeat) as renew_lease:
         if final.restart:
@@ -151,15 +149,15 @@ def train_all(
         local = replace(local, devices=local.devices[:left])
         if left:
             epochs = finals.definition.final_recipe().epochs
-            note = f"{left} to train for {counted(epochs, 'epoch')}"
+            note = f"{left} to train for {count(epochs, 'epoch')}"
             announce(finals.storage, finals.study, finals.run, local, note)
         workers = LocalWorkers(finals.run.name, local)
         with working(workers) as display:
 
             def show_progress(progress: FinalProgress) -> None:
                 display.show(progress)
-                if events:
-                    events.write(progress)
+                if log:
+                    log.progressed(progress)
 
             trials = FinalDriver(finals, workers, show_progress, renew_lease).train(chosen)
     titles = [finals.title(*each) for each in chosen]
@@ -167,11 +165,18 @@ def train_all(
         finals.fetch(trial, folder / folder_name(title))
         for title, trial in zip(titles, trials, strict=True)
     ]
-    if events:
+    if log:
         for title, trial in zip(titles, trials, strict=True):
-            events.end(title, trial)
+            log.ended(title, trial.result)
+    files = {
+        f"{path.parent.name}.safetensors": trial.result.kept
+        for path, trial in zip(paths, trials, strict=True)
+    }
+    finals.storage.dashboard.add_files(finals.study, files)
     show(_table(finals.definition.cost, titles, trials, paths))
-    written = write(collect(finals.storage, finals.run.name), default_out(finals.run.name))
+    collected = collect(finals.storage, finals.run.name)
+    show_in_dashboard(finals.storage, collected)
+    written = write(collected, default_out(finals.run.name))
     show("\n" + listing("the report is up to date", written))
 
 

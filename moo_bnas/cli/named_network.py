@@ -27,6 +27,8 @@ class NamedNetwork:
         classes: Number of classes.
         stem: First layers of a ResNet-18.
         downsampling: Precision of the shortcuts of a ResNet-18 that change the shape.
+        shortcuts: Around what the shortcuts of a ResNet-18 are.
+        activation_bits: Bits of each binarized activation.
     """
 
     name: str
@@ -36,6 +38,8 @@ class NamedNetwork:
     classes: int | None
     stem: str | None
     downsampling: str | None
+    shortcuts: str | None
+    activation_bits: int | None
 
     def definition(self, **others: object) -> Definition | None:
         """The definition that is named; None where it is a network.
@@ -65,19 +69,23 @@ class NamedNetwork:
     def make(self) -> Network:
         """The network that is named."""
         from moo_bnas.networks import make_network
+        from moo_bnas.networks.bits import with_bits
 
         image = make_network(self.name).image
         if self.stem == "small":
             image = replace(image, size=32)
         sizes = {"size": self.image_size, "channels": self.channels, "classes": self.classes}
         image = replace(image, **{k: v for k, v in sizes.items() if v is not None})
-        return make_network(
+        made = make_network(
             self.name,
             image,
             base_width=self.base_width,
             stem=self.stem,
             downsampling=self.downsampling,
+            shortcuts=self.shortcuts,
         )
+        bits = self.activation_bits
+        return made if bits in (None, 1) else with_bits(made, bits)
 
 
 def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,6 +111,16 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--downsampling",
             type=click.Choice(["binary", "real"]),
             help="Shortcuts of a resnet18 that change the shape.  [default: binary]",
+        ),
+        click.option(
+            "--shortcuts",
+            type=click.Choice(["block", "conv"]),
+            help="What the shortcuts of a resnet18 are around.  [default: block]",
+        ),
+        click.option(
+            "--activation-bits",
+            type=click.IntRange(1, 4),
+            help="Bits of each binarized activation.  [default: 1]",
         ),
     )(command)
     return decorated

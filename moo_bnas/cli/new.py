@@ -31,6 +31,8 @@ def new(file: Path, source: str) -> None:
       moo-bnas new mine.toml
       moo-bnas new longer.toml --from digits
     """
+    from moo_bnas.data import Folder, ImageNet
+    from moo_bnas.definition import load_definition
     from moo_bnas.errors import DefinitionError
     from moo_bnas.shipped import shipped_text
 
@@ -51,4 +53,9 @@ def new(file: Path, source: str) -> None:
             f"cannot write {file}: {error.strerror}; give a file in a folder that is there and "
             "can be written to"
         ) from error
-    show(f"written: {file}; change it, then: moo-bnas run {file}")
+    images = load_definition(source).images()
+    if not isinstance(images, (Folder, ImageNet)):
+        show(f"written: {file}; change it, then: moo-bnas run {file}")
+        return
+    show(f"written: {file}; it needs {images.needs}; change it, then:")
+    show(f"  moo-bnas data {file} --data-root FOLDER\n  moo-bnas run {file} --data-root FOLDER")

@@ -8,7 +8,7 @@ from moo_bnas.cli.driving import DriverOptions, resumable, serving
 from moo_bnas.cli.options import general_options
 from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
 from moo_bnas.output import show
-from moo_bnas.units import counted
+from moo_bnas.units import count
 
 
 @click.command(short_help="Train the parent of a run ahead of its search.")
@@ -41,5 +41,5 @@ def parent(search: RunOptions, driver: DriverOptions) -> None:
             found = trial.result
             show(
                 f"parent of {opened.study.name}: {found.accuracy:.2f} % after "
-                f"{counted(found.epochs, 'epoch')}, weights {found.kept.sha256[:12]}"
+                f"{count(found.epochs, 'epoch')}, weights {found.kept.sha256[:12]}"
             )

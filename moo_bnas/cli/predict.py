@@ -10,6 +10,7 @@ import click
 
 from moo_bnas.cli.options import MOST, PathType, general_options
 from moo_bnas.output import one_line, show
+from moo_bnas.units import count
 
 if TYPE_CHECKING:
     from moo_bnas.models.prediction import Prediction
@@ -62,7 +63,7 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
         if as_json:
             predicted.append(_entry(one, top))
         else:
-            likeliest = "  ".join(f"{name} {100 * p:.2f} %" for name, p in one.top(top))
+            likeliest = "  ".join(f"{name} {_percent(p)}" for name, p in one.top(top))
             show(one_line(f"{one.path}  {likeliest}"))
     if as_json:
         document = {
@@ -76,9 +77,17 @@ def predict(file: Path, images: tuple[Path, ...], top: int, as_json: bool) -> No
         show(json.dumps(document))
     if broken:
         raise DataError(
-            f"{len(broken)} of {len(paths)} images could not be read, as reported above; fix "
-            "or remove them"
+            f"{len(broken)} of {count(len(paths), 'image')} could not be read, as reported above; "
+            "fix or remove them"
         )
+
+
+def _percent(probability: float) -> str:
+    """A probability in percent; what is not quite certain is not printed as if it were."""
+    percent = f"{100 * probability:.1f}"
+    if percent == "100.0" and probability < 1:
+        return ">99.9 %"
+    return "<0.1 %" if percent == "0.0" and probability > 0 else f"{percent} %"
 
 
 def _entry(prediction: Prediction, top: int) -> dict[str, Any]:

@@ -11,11 +11,14 @@ import click
 
 from moo_bnas.cli.driving import DriverOptions, resumable, serving
 from moo_bnas.cli.dry_run import dry_run
+from moo_bnas.cli.logs import LogOptions, log_options
 from moo_bnas.cli.options import MOST, default_out, general_options
 from moo_bnas.cli.searching import RunOptions, drive_search, open_search, run_options
 from moo_bnas.output import listing, show
+from moo_bnas.units import count
 
 if TYPE_CHECKING:
+    from moo_bnas.loggers import Loggers
     from moo_bnas.results.points import Report
 
 
@@ -32,6 +35,7 @@ def _parse_seeds(context: click.Context, parameter: click.Parameter, text: str |
 
 @click.command(short_help="Search: make or resume a run.")
 @run_options
+@log_options
 @click.option(
     "--confirm",
     type=click.IntRange(0, MOST),
@@ -64,6 +68,7 @@ def _parse_seeds(context: click.Context, parameter: click.Parameter, text: str |
 def run(
     search: RunOptions,
     driver: DriverOptions,
+    logs: LogOptions,
     confirm: int,
     confirm_seeds: int,
     seeds: list[int],
@@ -84,9 +89,9 @@ def run(
         dry_run(search, driver)
         return
     search.definition()  # refused before a server is started for nothing
-    with resumable(), serving(driver) as served:
+    with resumable(), logs.opened() as loggers, serving(driver) as served:
         if not seeds:
-            _run(search, served, confirm, confirm_seeds)
+            _run(search, served, loggers, confirm, confirm_seeds)
             return
         from moo_bnas.output import write_whole
         from moo_bnas.report.files import make_folder
@@ -100,24 +105,29 @@ def run(
             name = f"{stem}-s{seed}"
             out: Path | None = None if served.out is None else served.out / name
             one, its_driver = replace(search, seed=seed), replace(served, study_name=name, out=out)
-            reports.append(_run(one, its_driver, confirm, confirm_seeds))
+            reports.append(_run(one, its_driver, loggers, confirm, confirm_seeds))
         together = joined(reports)
         path = folder / "seeds.json"
         write_whole(path, (json.dumps(together.as_document(), indent=1) + "\n").encode())
         show(f"\n{together.as_text()}\n\nwritten: {path}")
 
 
-def _run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds: int) -> Report:
-    """Makes or resumes one run, and writes and prints its report."""
+def _run(
+    search: RunOptions, driver: DriverOptions, loggers: Loggers, confirm: int, confirm_seeds: int
+) -> Report:
+    """Makes or resumes one run, logs it, and writes and prints its report."""
     from moo_bnas.driver.confirmation import Confirmation
+    from moo_bnas.driver.logged import SearchLog
     from moo_bnas.driver.search_loop import Driver
     from moo_bnas.report.confirmation import confirmation as confirmed
     from moo_bnas.report.files import write
     from moo_bnas.report.terminal import as_table
     from moo_bnas.results.points import collect
+    from moo_bnas.runs import show_in_dashboard
 
     opened, folder = open_search(search, driver)
     confirmation = Confirmation(opened, confirm, confirm_seeds) if confirm else None
+    log = SearchLog(opened, loggers) if loggers else None
 
     def drive(driving: Driver) -> None:
         if not opened.is_over:
@@ -126,13 +136,16 @@ def _run(search: RunOptions, driver: DriverOptions, confirm: int, confirm_seeds:
             driving.confirm(confirmation)
 
     if not (opened.is_over and (confirmation is None or confirmation.is_over)):
-        drive_search(opened, folder, driver, drive)
+        drive_search(opened, folder, driver, drive, log.learned if log else None)
+    if log:
+        log.finish()
     collected = collect(opened.storage, opened.study.name)
+    show_in_dashboard(opened.storage, collected)
     paths = write(collected, folder)
     show(as_table(collected))
     if lines := confirmed(collected):
         show("\n" + "\n".join(lines))
     if collected.failed:
-        show(f"\n{collected.failed} candidates failed; `moo-bnas status` shows why")
+        show(f"\n{count(collected.failed, 'candidate')} failed; `moo-bnas status` shows why")
     show("\n" + listing("written", paths))
     return collected

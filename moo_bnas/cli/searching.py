@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,12 +22,14 @@ from moo_bnas.cli.options import (
     parse_ratios,
 )
 from moo_bnas.output import one_line, show
+from moo_bnas.units import count
 
 if TYPE_CHECKING:
     from moo_bnas.definition import Definition
     from moo_bnas.driver.run import Run
     from moo_bnas.driver.search_loop import Driver
     from moo_bnas.evolution.scoring import Mode
+    from moo_bnas.storage import Trial
 
 Result = TypeVar("Result")
 
@@ -256,16 +258,20 @@ def open_search(search: RunOptions, driver: DriverOptions) -> tuple[Run, Path]:
     if before := known_before(run.study):
         source = one_line(str(run.study.attributes.get("from")))
         show(
-            f"{len(before)} evaluations of {source:.200} guide the model: they are of another "
-            "recipe, data or network"
+            f"the model begins with {count(len(before), 'evaluation')} of {source:.200}, which has "
+            "another recipe, data or network"
         )
     return run, folder
 
 
 def drive_search(
-    run: Run, folder: Path, options: DriverOptions, task: Callable[[Driver], Result]
+    run: Run,
+    folder: Path,
+    options: DriverOptions,
+    task: Callable[[Driver], Result],
+    learned: Callable[[Sequence[Trial]], None] | None = None,
 ) -> Result:
-    """Does something with the driver of a run, while local workers serve it."""
+    """Does something with the driver of a run, while local workers serve it; see `Driver`."""
     from moo_bnas.driver.lease import driver_lease
     from moo_bnas.driver.local_workers import LocalWorkers
     from moo_bnas.driver.search_loop import Driver
@@ -278,7 +284,7 @@ def drive_search(
         announce(run.storage, run.study, run.study, local)
         workers = LocalWorkers(run.study.name, local)
         with working(workers) as display:
-            done = task(Driver(run, workers, display.show, renew_lease))
+            done = task(Driver(run, workers, display.show, renew_lease, learned))
         if options.serve:
             from moo_bnas.driver.server import let_workers_leave
 

@@ -8,6 +8,7 @@ import click
 
 from moo_bnas.cli.driving import DriverOptions, resumable, serving
 from moo_bnas.cli.finishing import FinalOptions, final_options, open_final, train_all
+from moo_bnas.cli.logs import LogOptions, log_options
 from moo_bnas.cli.options import LATENCIES, MOST, Amounts, general_options, parse_ratios
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Train a chosen network to the end, and score it on the test images.")
 @final_options
+@log_options
 @click.option(
     "--trial", type=click.IntRange(0, MOST), metavar="N", help="Number of a trial of the search."
 )
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
 @click.option(
     "--ratios",
     metavar="R,R,...",
-    help="Any network: one expansion ratio per gene; a single one is used for all genes.",
+    help="Any network: one expansion ratio per gene, and bits of activations where they are "
+    "genes; a single ratio is used for all widths.",
 )
 @click.option(
     "--precision",
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 def train(
     final: FinalOptions,
     driver: DriverOptions,
+    logs: LogOptions,
     trial: int | None,
     best: bool,
     knee: bool,
@@ -83,7 +87,7 @@ def train(
         raise click.UsageError(f"got {got}, expected one of {', '.join(ways)}")
     if precision == "full" and ratios is None:
         raise click.UsageError("got --precision full, which goes with --ratios only")
-    with resumable(), serving(driver) as served:
+    with resumable(), logs.opened() as loggers, serving(driver) as served:
         given = final.definition()
         if given is not None and ratios is not None:
             _encode(given.make_space(), ratios)  # refuses them before anything is made
@@ -92,12 +96,12 @@ def train(
             genotype = _encode(finals.definition.make_space(), ratios)
         else:
             genotype = _searched(finals, trial, best, max_flops, max_latency)
-        train_all(finals, [(genotype, precision)], final, served)
+        train_all(finals, [(genotype, precision)], final, served, loggers)
 
 
 def _encode(space: SearchSpace, ratios: str) -> Genotype:
     given = parse_ratios(ratios)
-    return space.encode(given * len(space.genes) if len(given) == 1 else given)
+    return space.encode(space.filled(given))
 
 
 def _searched(

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from moo_bnas.driver.lease import driver_lease
+from moo_bnas.driver.lease import driver_lease, wait_for_end
 from moo_bnas.errors import ArtifactsError
 from moo_bnas.evaluation import Artifact
 from moo_bnas.storage import TRAINING, Storage, Study, siblings_of
@@ -32,6 +32,18 @@ class Doomed:
     def trials(self) -> int:
         """Number of trials of all of its studies."""
         return sum(sum(self.storage.trials.counts(s).values()) for s in self.studies)
+
+    def wait_until_free(self, notify: Callable[[str], None]) -> None:
+        """Waits until nobody drives it, so that nobody is asked for nothing.
+
+        Args:
+            notify: Called with a line for people while this waits.
+
+        Raises:
+            StudyHeldError: If its driver is alive.
+        """
+        for study in self.studies:
+            wait_for_end(self.storage, study, notify)
 
 
 def find_doomed(

@@ -27,7 +27,8 @@ class Display:
         self._printed = ""
 
     def __enter__(self) -> Display:
-        if self._console.is_terminal:
+        # FORCE_COLOR, which notebooks set, makes rich take any file for a terminal.
+        if self._console.is_terminal and self._console.file.isatty():
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
         return self

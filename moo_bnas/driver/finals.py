@@ -66,8 +66,8 @@ class Finals:
     def title(self, genotype: Genotype, precision: Precision) -> str:
         """What a network is called, in tables too; see `results.points.called`."""
         found = self.storage.trials.read(self.run, [genotype])
-        ratios = self.definition.make_space().decode(genotype)
-        return called(ratios, precision, found[0].number if found else None)
+        space = self.definition.make_space()
+        return called(space, space.decode(genotype), precision, found[0].number if found else None)
 
     def submit(self, chosen: Sequence[Chosen]) -> None:
         """Makes trials of those that have none yet, and has workers take no others.

@@ -40,7 +40,7 @@ def driver_lease(
     """
     token, (host, pid) = uuid.uuid4().hex, here()
     while True:
-        held = _wait_for_end(storage, study, notify)
+        held = wait_for_end(storage, study, notify)
         instead_of = held.token if held else None
         if storage.leases.take(study, token, host, pid, grace_of(heartbeat), instead_of):
             break
@@ -66,8 +66,20 @@ def driver_lease(
             log.warning("the lease of %s could not be given back: %s", study.name, error)
 
 
-def _wait_for_end(storage: Storage, study: Study, notify: Callable[[str], None]) -> LeaseRow | None:
-    """The lease that may be replaced; None where there is none."""
+def wait_for_end(storage: Storage, study: Study, notify: Callable[[str], None]) -> LeaseRow | None:
+    """Waits until nobody drives a study.
+
+    Args:
+        storage: Storage that holds the study.
+        study: The study.
+        notify: Function that is called with a line for people while this waits.
+
+    Returns:
+        The lease that may be replaced; None where there is none.
+
+    Raises:
+        StudyHeldError: Where its driver is alive.
+    """
     first = storage.leases.read(study)
     held, shown, since = first, -1, time.monotonic()
     while held is not None and first is not None:

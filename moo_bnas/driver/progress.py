@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from moo_bnas.units import duration
+from moo_bnas.units import count, duration
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,17 @@ class Progress:
     def line(self) -> str:
         """The progress as one line of text."""
         if self.parent is not None:
-            return f"{self.parent}, {self.workers} workers"
+            return f"{self.parent}, {count(self.workers, 'worker')}"
         parts = [
             f"generation {self.generation}/{self.generations}",
             f"{self.done}/{self.total} evaluated",
             f"{self.score_name} {'-' if self.score is None else f'{self.score:.4f}'}",
-            f"{self.workers} workers",
+            count(self.workers, "worker"),
         ]
         if self.failed:
             parts.append(f"{self.failed} failed")
         if self.references_left and self.done == self.total:
-            parts.append(f"{self.references_left} references left")
+            parts.append(f"{count(self.references_left, 'reference')} left")
         elif self.seconds_left is not None and self.done < self.total:
             parts.append(f"{duration(self.seconds_left)} left")
         return ", ".join(parts)
@@ -93,7 +93,7 @@ class ConfirmProgress:
 
     def line(self) -> str:
         """All of it in one line."""
-        return f"{self.done}/{self.total} repeats trained, {self.workers} workers"
+        return f"{self.done}/{count(self.total, 'repeat')} trained, {count(self.workers, 'worker')}"
 
 
 @dataclass(frozen=True)
@@ -153,13 +153,13 @@ class FinalProgress:
     def line(self) -> str:
         """The progress as one line of text."""
         over = self.networks - len(self.unfinished)
-        parts = [f"{over}/{self.networks} networks trained"]
+        parts = [f"{over}/{count(self.networks, 'network')} trained"]
         for each in self.unfinished:
             if each.state == "running":
                 loss = f", loss {each.losses[-1]:.3f}" if each.losses else ""
                 parts.append(f"{each.title}: epoch {len(each.losses)}/{self.epochs}{loss}")
         if self.unfinished:
-            parts.append(f"{self.workers} workers")
+            parts.append(count(self.workers, "worker"))
         timed = [each for each in self.unfinished if each.losses]
         if timed and len(timed) == len(self.unfinished):
             left = [

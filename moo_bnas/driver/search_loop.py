@@ -40,6 +40,7 @@ class Driver:
         workers: Local workers, which the caller starts and stops.
         show: Function that is called with the progress whenever it may have changed.
         renew_lease: Function that `driver_lease` gives for the study of the run.
+        learned: Function that is called with the trials that have ended since it was called last.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class Driver:
         workers: LocalWorkers,
         show: Callable[[Shown], None],
         renew_lease: Callable[[], None],
+        learned: Callable[[Sequence[Trial]], None] | None = None,
     ) -> None:
         self._run = run
+        self._learned = learned
         self._upkeep = Upkeep(run.storage, run.study, run.study, workers, renew_lease)
         self._show = show
         self._space = run.definition.make_space()
@@ -191,7 +194,7 @@ class Driver:
         if parent is None:
             return None
         self._begin()
-        top = self._space.uniform(self._space.ratios[-1])
+        top = self._space.largest
         run.storage.trials.submit(
             parent, self._space, binary_candidates(run.definition, [top], None)
         )
@@ -288,6 +291,8 @@ class Driver:
         """Notes the results of those of these trials that are finished."""
         run = self._run
         self._known.update((t.genotype, t) for t in trials if t.state in ("complete", "fail"))
+        if self._learned is not None:
+            self._learned(trials)
         self._failed += sum(t.state == "fail" for t in trials)
         complete = [t for t in trials if t.state == "complete"]
         self._leaders = leaders(run.definition, run.mode, [*self._leaders, *complete])

@@ -31,14 +31,34 @@ class SearchSpace:
 
     Attributes:
         genes: Names of the genes, in order.
-        ratios: Expansion ratios that every gene chooses from, in ascending order; none in a space
-            that is not of widths.
+        ratios: Expansion ratios that every gene of a width chooses from, in ascending order; none
+            in a space that is not of widths.
         values: Values that each gene chooses from, in ascending order: the ratios, unless given.
+        bit_genes: How many of the genes, the last ones, are bits of activations and not widths.
     """
 
     genes: tuple[str, ...]
     ratios: tuple[float, ...] = PAPER_RATIOS
     values: tuple[tuple[float, ...], ...] = ()
+    bit_genes: int = 0
+
+    @staticmethod
+    def with_bits(
+        genes: tuple[str, ...], ratios: tuple[float, ...], bit_genes: int, bits: Sequence[int]
+    ) -> SearchSpace:
+        """The space of widths, and of bits of activations.
+
+        Args:
+            genes: Names of the genes of widths, then of those of bits.
+            ratios: Expansion ratios of each width.
+            bit_genes: How many of the genes are bits.
+            bits: Numbers of bits that each of these chooses from, in ascending order.
+        """
+        if not bit_genes:
+            return SearchSpace(genes, ratios)
+        of_bits = (tuple(map(float, bits)),) * bit_genes
+        values = (ratios,) * (len(genes) - bit_genes) + of_bits
+        return SearchSpace(genes, ratios, values, bit_genes)
 
     @staticmethod
     def of(genes: Mapping[str, Sequence[float]]) -> SearchSpace:
@@ -83,9 +103,53 @@ class SearchSpace:
         """All genotypes, in lexicographic order, as an array of shape (size, genes)."""
         return np.array(list(itertools.product(*map(range, self.choices))), dtype=np.int64)
 
-    def uniform(self, ratio: float) -> Genotype:
-        """The genotype that gives `ratio` to every gene."""
-        return self.encode([ratio] * len(self.genes))
+    @property
+    def bits(self) -> tuple[int, ...]:
+        """The numbers of bits that its genes of bits choose from; empty where there are none."""
+        return tuple(map(int, self.values[-1])) if self.bit_genes else ()
+
+    @property
+    def smallest(self) -> Genotype:
+        """The genotype of the least value of each gene."""
+        return (0,) * len(self.genes)
+
+    @property
+    def largest(self) -> Genotype:
+        """The genotype of the greatest value of each gene."""
+        return tuple(number - 1 for number in self.choices)
+
+    def split(self, values: Sequence[float]) -> tuple[tuple[float, ...], tuple[int, ...]]:
+        """The ratios, and the bits, of one value per gene."""
+        at = len(self.genes) - self.bit_genes
+        return tuple(values[:at]), tuple(map(int, values[at:]))
+
+    def of_ratio(self, ratio: float, bits: int | None = None) -> tuple[float, ...]:
+        """The value of each gene where all widths have one ratio, which need not be of the space.
+
+        Args:
+            ratio: Ratio of each width.
+            bits: Value of each gene of bits; None: the least of the space.
+        """
+        own = self.bits[0] if bits is None and self.bits else bits
+        widths = len(self.genes) - self.bit_genes
+        return (ratio,) * widths + (float(own or 1),) * self.bit_genes
+
+    def uniforms(self) -> list[tuple[float, ...]]:
+        """The values of all uniform networks, by ratio, then by bits."""
+        return [self.of_ratio(r, b) for r in self.ratios for b in self.bits or (None,)]
+
+    def is_uniform(self, values: Sequence[float]) -> bool:
+        """Whether all widths have one ratio, and all binarizers one number of bits."""
+        ratios, bits = self.split(values)
+        return len(set(ratios)) == 1 and len(set(bits)) <= 1
+
+    def uniform(self, ratio: float, bits: int | None = None) -> Genotype:
+        """The genotype of the uniform network `of_ratio`."""
+        return self.encode(self.of_ratio(ratio, bits))
+
+    def filled(self, given: Sequence[float]) -> Sequence[float]:
+        """One value per gene; of a single ratio, those of the uniform network."""
+        return self.of_ratio(given[0]) if len(given) == 1 else given
 
     def encode(self, ratios: Sequence[float]) -> Genotype:
         """The genotype that stands for `ratios`, or for other values of the genes.
@@ -94,7 +158,8 @@ class SearchSpace:
             DefinitionError: Where there is not exactly one value per gene, or a value is not in the
                 space.
         """
-        kind = "ratio" if self.ratios else "value"
+        alike = bool(self.ratios) and not self.bit_genes  # all genes have the same values
+        kind = "ratio" if alike else "value"
         if len(ratios) != len(self.genes):
             raise DefinitionError(
                 f"got {len(ratios)} {kind}s, expected {len(self.genes)}: one each for "
@@ -102,8 +167,8 @@ class SearchSpace:
             )
         for gene, value, known in zip(self.genes, ratios, self.values, strict=True):
             if value not in known:
-                unknown = sorted({r for r in ratios if r not in known}) if self.ratios else [value]
-                of = "" if self.ratios else f" of {gene}"
+                unknown = sorted({r for r in ratios if r not in known}) if alike else [value]
+                of = "" if alike else f" of {gene}"
                 raise DefinitionError(
                     f"got {kind} {_listing(unknown)}{of}, expected each to be one of "
                     f"{_listing(known)}; choose from these"
@@ -137,23 +202,24 @@ class SearchSpace:
             )
 
     def widths(self, genotypes: IntArray, base_widths: Sequence[int]) -> IntArray:
-        """Widths `int(base * ratio)` of many genotypes.
+        """Widths `int(base * ratio)` of many genotypes, and bits.
 
         Args:
             genotypes: Genotypes, shape (n, genes).
-            base_widths: Width of each gene at ratio 1.
+            base_widths: Width of each gene at ratio 1, and 1 for each gene of bits.
 
         Returns:
-            Width of each gene of each genotype, shape (n, genes).
+            Width, or bits, of each gene of each genotype, shape (n, genes).
         """
-        table = np.array(
-            [[int(base * r) for r in self.ratios] for base in base_widths], dtype=np.int64
-        )
-        widths: IntArray = table[np.arange(len(base_widths)), genotypes]
+        tables = [
+            np.array([int(base * value) for value in values], dtype=np.int64)
+            for base, values in zip(base_widths, self.values, strict=True)
+        ]
+        widths: IntArray = np.stack([t[genotypes[:, i]] for i, t in enumerate(tables)], axis=1)
         return widths
 
     def widths_of(self, genotype: Sequence[int], base_widths: Sequence[int]) -> tuple[int, ...]:
-        """Widths of one genotype."""
+        """Widths, and bits, of one genotype."""
         self._check(genotype)
         return tuple(int(w) for w in self.widths(np.array([genotype]), base_widths)[0])
 

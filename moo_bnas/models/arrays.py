@@ -10,6 +10,8 @@ For a layer called `conv2`:
 | binary conv | `conv2.signs` int8, -1 or +1, in the same shape; `conv2.scale` float32 |
 | batch norm | `conv2.multiplier`, `conv2.offset` float32, of shape (out,) |
 | linear | `conv2.weight` float32, out x in |
+| PReLU | `conv2.slope` float32, of shape (out,) |
+| bias | `conv2.bias` float32, of shape (out,) |
 
 A scale is a scalar or of shape (out,), depending on `scales` of the encoding.
 """
@@ -61,6 +63,9 @@ def run_shapes(card: Card, encoding: Encoding) -> Shapes:
         elif layer.kind == "batch_norm":
             shapes[f"{name}.multiplier"] = (np.float32, (layer.out_channels,))
             shapes[f"{name}.offset"] = (np.float32, (layer.out_channels,))
+        elif layer.kind in ("prelu", "bias"):
+            part = "slope" if layer.kind == "prelu" else "bias"
+            shapes[f"{name}.{part}"] = (np.float32, (layer.out_channels,))
     return shapes
 
 
@@ -74,6 +79,9 @@ def trained_shapes(card: Card) -> Shapes:
         elif layer.kind == "batch_norm":
             shapes |= {f"{key}.{p}": (np.float32, (layer.out_channels,)) for p in BATCH_NORM}
             shapes[f"{key}.num_batches_tracked"] = (np.int64, ())
+        elif layer.kind in ("prelu", "bias"):
+            part = "weight" if layer.kind == "prelu" else "bias"
+            shapes[f"{key}.{part}"] = (np.float32, (layer.out_channels,))
     return shapes
 
 

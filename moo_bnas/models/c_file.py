@@ -107,7 +107,7 @@ class _Writer:
         yield f"    int32_t *ones = (int32_t *)(void *)(at + {self._ones});"
         yield "    (void)ones;"
         for i, grid in enumerate(self._grids):
-            values = f"{grid.size}, {grid.border}, {grid.channels}, {grid.bytes}"
+            values = f"{grid.size}, {grid.border}, {grid.channels}, {grid.bytes}, {grid.planes}"
             yield f"    const struct grid g{i} = {{at + {self._places[grid]}, {values}}};"
         for i, step in enumerate(self._plan.steps):
             yield f"    {self._call(f's{i}', step)}; /* {step.layer.name} */".replace("/*  */", "")
@@ -132,12 +132,12 @@ class _Writer:
         yield f"    {self._name}_run(image, logits, workspace);"
         yield "}"
 
-    def _call(self, prefix: str, step: Step) -> str:  # noqa: C901  # one case per kind of step
+    def _call(self, prefix: str, step: Step) -> str:  # noqa: C901, PLR0912  # one case per kind of step
         def grid(one: Grid | None) -> str:
             return "NULL" if one is None else f"&g{self._grids.index(one)}"
 
         source, out, other = grid(step.source), grid(step.out), grid(step.other)
-        layer, arrays = step.layer, step.arrays
+        layer = step.layer
         match step.op:
             case Op.LOAD:
                 return f"load(image, {out})"
@@ -146,16 +146,22 @@ class _Writer:
             case Op.FLOATS_TO_BITS | Op.FLOATS_TO_FLOATS:
                 return f"conv_floats(&{prefix}, {source}, {out}, {other})"
             case Op.BINARIZE:
-                return f"binarize({source}, {out}, {_literal(arrays['thresholds'][0])})"
+                return f"binarize({source}, {out}, {prefix}_thresholds, {_count(step)})"
             case Op.LEVELS:
-                values = (arrays["thresholds"][0], *arrays["levels"])
-                return f"levels({source}, {out}, {', '.join(map(_literal, values))})"
+                values = f"{prefix}_thresholds, {_count(step)}, {prefix}_levels"
+                return f"levels({source}, {out}, {values})"
             case Op.MAX_POOL:
                 return f"max_pool({source}, {out}, {layer.kernel}, {layer.stride}, {layer.padding})"
             case Op.BATCH_NORM:
                 return f"batch_norm({source}, {out}, {prefix}_multiplier, {prefix}_offset)"
             case Op.RELU:
                 return f"relu({source}, {out})"
+            case Op.HARDTANH:
+                return f"hardtanh({source}, {out})"
+            case Op.PRELU:
+                return f"prelu({source}, {out}, {prefix}_multiplier)"
+            case Op.BIAS:
+                return f"bias({source}, {out}, {prefix}_offset)"
             case Op.ADD:
                 return f"add({source}, {other}, {out})"
             case Op.MEAN:
@@ -168,9 +174,9 @@ class _Writer:
 
 def _arrays(prefix: str, step: Step) -> Iterator[str]:
     """The constants of a step, and the struct of a conv."""
-    if step.op in (Op.BINARIZE, Op.LEVELS):
-        return
     arrays: dict[str, NDArray[Any]] = dict(step.arrays)
+    if step.op == Op.BINARIZE:
+        del arrays["levels"]
     if step.op == Op.BITS_TO_BITS:
         limits = np.clip(arrays["thresholds"], _FITS.min, _FITS.max)
         arrays["thresholds"] = limits.astype(np.int32)
@@ -194,6 +200,7 @@ def _arrays(prefix: str, step: Step) -> Iterator[str]:
         "blocks": len(arrays["weights"]),
         "pooled": int(step.pooled),
         "class_count": max(step.classes) + 1,
+        "threshold_count": _count(step),
         "step": repr(step_size),
     }
     inside = ", ".join(f".{part} = {value}" for part, value in fields.items())
@@ -208,7 +215,12 @@ def _ones(step: Step) -> int:
     """Bytes for the ones of all windows."""
     if step.op not in CONVS:
         return 0
-    return 4 * (step.layer.out_size**2 + WINDOWS)
+    return 4 * (step.layer.out_size**2 + WINDOWS) * step.source.planes
+
+
+def _count(step: Step) -> int:
+    """Number of thresholds of the binarizer that a step computes; 0 where it computes none."""
+    return len(step.arrays.get("thresholds", ()))
 
 
 def _braced(values: NDArray[Any]) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from moo_bnas.errors import DefinitionError, ModelFileError
 from moo_bnas.models.arrays import BATCH_NORM, PREFIX, check_arrays, is_binary, trained_shapes
-from moo_bnas.models.encoding import encoding_of
+from moo_bnas.models.encoding import encodings_of
 from moo_bnas.models.model_file import Arrays, Model
 from moo_bnas.models.own_module import own_module
 from moo_bnas.networks.autograd import sign
@@ -46,6 +46,7 @@ def check_trained(model: Model, source: str) -> None:
             f"{source} has the binarizer {card.binarizer!r:.100}, expected one of "
             f"{', '.join(BINARIZERS)}; use the version of moo-bnas that trained it"
         )
+    encodings_of(card, source)
     check_arrays(model.arrays, trained_shapes(card), source)
 
 
@@ -89,17 +90,16 @@ def fold(model: Model, source: str) -> Arrays:
         source: Name of its file, shown in errors.
 
     Raises:
-        ModelFileError: As `check_trained`, and if activations have more than 1 bit.
+        ModelFileError: As `check_trained`.
     """
     check_trained(model, source)
-    encoding_of(model.card, source)
     binarizer = BINARIZERS[model.card.binarizer]
     folded: dict[str, NDArray[Any]] = {}
     for layer in model.card.layers:
         name, key = layer.name, f"{PREFIX}{layer.name}"
         if is_binary(layer):
             weight = torch.from_numpy(model.arrays[f"{key}.weight"])
-            latent, scale = binarizer.weights(weight)
+            latent, scale = binarizer.of_bits(layer.bits).evaluated.weights(weight)
             folded[f"{name}.signs"] = sign(latent).numpy().astype(np.int8)
             folded[f"{name}.scale"] = scale.numpy()
         elif layer.kind in ("conv", "linear"):
@@ -110,4 +110,8 @@ def fold(model: Model, source: str) -> Arrays:
             offset = bias - mean * multiplier.astype(np.float64)
             folded[f"{name}.multiplier"] = multiplier
             folded[f"{name}.offset"] = offset.astype(np.float32)
+        elif layer.kind == "prelu":
+            folded[f"{name}.slope"] = model.arrays[f"{key}.weight"]
+        elif layer.kind == "bias":
+            folded[f"{name}.bias"] = model.arrays[f"{key}.bias"]
     return folded

@@ -65,10 +65,10 @@ def module_of(model: Model, source: str) -> nn.Module:
 
 def _plain(model: Model, source: str) -> nn.Module:
     from moo_bnas.models.arrays import PREFIX, check_arrays, run_shapes
-    from moo_bnas.models.encoding import encoding_of
+    from moo_bnas.models.encoding import encodings_of
     from moo_bnas.models.plain import PlainNetwork
 
-    shapes = run_shapes(model.card, encoding_of(model.card, source))
+    shapes = run_shapes(model.card, encodings_of(model.card, source)[1])
     shapes = {f"{PREFIX}{name}": shape for name, shape in shapes.items()}
     check_arrays(model.arrays, shapes, source)
     card = model.card.model_dump(mode="json")

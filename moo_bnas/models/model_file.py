@@ -24,6 +24,7 @@ from moo_bnas.errors import ModelFileError
 from moo_bnas.evaluation import Precision
 from moo_bnas.models.seal import CARD, SEAL, UNSEALED, card_in, seal
 from moo_bnas.networks.binarizers import Encoding
+from moo_bnas.networks.bits import MOST_BITS
 from moo_bnas.networks.fitting import MOST_CHANNELS, MOST_IMAGE, check_fit
 from moo_bnas.networks.layers import ImageShape, Kind, LayerSpec
 from moo_bnas.reading import read_file
@@ -62,16 +63,25 @@ class Layer(Section):
     padding: Size
     precision: Precision
     extra_ops: Number
+    bits: Annotated[int, Field(ge=1, le=MOST_BITS)] = 1
 
     @classmethod
     def of(cls, spec: LayerSpec) -> Layer:
         """Makes a layer from the spec of one network."""
-        channels = {k: int(getattr(spec, k)) for k in ("in_channels", "out_channels")}
-        return cls(**{**asdict(spec), **channels})
+        counts = {k: int(getattr(spec, k)) for k in ("in_channels", "out_channels", "bits")}
+        return cls(**{**asdict(spec), **counts})
 
     def spec(self) -> LayerSpec:
         """Makes the spec of the layer."""
         return LayerSpec(**self.model_dump())
+
+    @model_serializer(mode="wrap")
+    def _without_one_bit(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out 1 bit: version 0.1 refuses cards with unknown keys."""
+        values: dict[str, Any] = dump(self)
+        if self.bits == 1:
+            values.pop("bits", None)
+        return values
 
 
 class Image(Section):
@@ -107,6 +117,8 @@ class Card(Section):
         binarizer: Name of the binarizer, as in a definition.
         encoding: What a runtime must know about the binarizer of an exported network; None on the
             cards of trained networks, and where the name implies it (see `models.encoding`).
+        encodings: The same of the layers of an exported network whose activations have more bits
+            than 1, by the number of bits as text.
         precision: Whether it is the binary network or its full-precision twin.
         ratios: Expansion ratios, one per gene.
         widths: Channel counts, one per gene.
@@ -130,6 +142,9 @@ class Card(Section):
     network: Name
     binarizer: Name
     encoding: Encoding | None = None
+    encodings: Annotated[dict[str, Encoding], Field(max_length=MOST_BITS)] = Field(
+        default_factory=dict
+    )
     precision: Precision
     ratios: tuple[float, ...]
     widths: tuple[Number, ...]
@@ -146,11 +161,12 @@ class Card(Section):
     sha256: str = ""
 
     @model_serializer(mode="wrap")
-    def _without_implied_encoding(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves out an `encoding` of None: version 0.1 refuses cards with unknown keys."""
+    def _without_implied_encodings(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out empty encodings: version 0.1 refuses cards with unknown keys."""
         values: dict[str, Any] = dump(self)
-        if self.encoding is None:
-            values.pop("encoding", None)
+        for name in ("encoding", "encodings"):
+            if not getattr(self, name):
+                values.pop(name, None)
         return values
 
 

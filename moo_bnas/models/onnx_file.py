@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from moo_bnas.errors import ModelFileError
 from moo_bnas.extras import not_installed
 from moo_bnas.models.arrays import is_binary
-from moo_bnas.models.encoding import encoding_of, exported
+from moo_bnas.models.encoding import encodings_of, exported
 from moo_bnas.models.model_file import Arrays, Card, Layer, metadata
 from moo_bnas.models.seal import seal
 from moo_bnas.networks.binarizers import Encoding
@@ -58,7 +58,7 @@ def make_model(card: Card, folded: Arrays) -> onnx.ModelProto:
     """The model of a network, without metadata; arguments as of `to_onnx`."""
     import onnx
 
-    graph = _Graph(folded, encoding_of(card, "the network"))
+    graph = _Graph(folded, encodings_of(card, "the network"))
     last = card.layers[-1].name
     names = {INPUT: IMAGES, last: LOGITS}
     for layer in card.layers:
@@ -83,13 +83,15 @@ def make_model(card: Card, folded: Arrays) -> onnx.ModelProto:
 class _Graph:
     """The nodes and constants of a graph, in the order in which they were added."""
 
-    def __init__(self, folded: Arrays, encoding: Encoding) -> None:
+    def __init__(self, folded: Arrays, encodings: Mapping[int, Encoding]) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self._folded = folded
-        self._encoding = encoding
+        self._encodings = encodings
 
-    def add(self, layer: Layer, inputs: list[str], out: str) -> None:
+    def add(  # noqa: C901  # one case per kind of step
+        self, layer: Layer, inputs: list[str], out: str
+    ) -> None:
         """Adds a layer that reads the values named `inputs` and makes the value named `out`."""
         name = layer.name
         match layer.kind:
@@ -101,9 +103,19 @@ class _Graph:
             case "batch_norm":
                 self._batch_norm(name, inputs, out)
             case "binarize":
-                self._binarize(name, inputs, out)
+                self._binarize(layer, inputs, out)
             case "relu":
                 self._node("Relu", inputs, out)
+            case "hardtanh":
+                ends = [self._constant(f"{name}.{e:+d}", np.float32(e)) for e in (-1, 1)]
+                self._node("Clip", [*inputs, *ends], out)
+            case "prelu":
+                slope = self._constant(
+                    f"{name}.slope", self._folded[f"{name}.slope"][:, None, None]
+                )
+                self._node("PRelu", [*inputs, slope], out)
+            case "bias":
+                self._node("Add", [*inputs, self._array(f"{name}.bias")], out)
             case "max_pool":
                 self._node("MaxPool", inputs, out, **_window(layer))
             case "global_average_pool":
@@ -133,10 +145,14 @@ class _Graph:
         product = self._node("Mul", [*inputs, multiplier], f"{name}.product")
         self._node("Add", [product, offset], out)
 
-    def _binarize(self, name: str, inputs: list[str], out: str) -> None:
-        low, high = self._encoding.levels
-        threshold = self._constant(f"{name}.threshold", np.float32(self._encoding.thresholds[0]))
-        compare = "GreaterOrEqual" if self._encoding.inclusive else "Greater"
+    def _binarize(self, layer: Layer, inputs: list[str], out: str) -> None:
+        name, encoding = layer.name, self._encodings[layer.bits]
+        compare = "GreaterOrEqual" if encoding.inclusive else "Greater"
+        if encoding.bits > 1:
+            self._count(name, compare, inputs, out, encoding)
+            return
+        low, high = encoding.levels
+        threshold = self._constant(f"{name}.threshold", np.float32(encoding.thresholds[0]))
         ones = self._node(compare, [*inputs, threshold], f"{name}.ones")
         if (low, high) == (0, 1):
             self._cast(ones, out)
@@ -144,6 +160,17 @@ class _Graph:
         plus = self._constant(f"{name}.plus", np.float32(high))
         minus = self._constant(f"{name}.minus", np.float32(low))
         self._node("Where", [ones, plus, minus], out)
+
+    def _count(
+        self, name: str, compare: str, inputs: list[str], out: str, encoding: Encoding
+    ) -> None:
+        """Levels 0, 1, 2, ...: the number of thresholds that are passed."""
+        passed = []
+        for i, value in enumerate(encoding.thresholds):
+            threshold = self._constant(f"{name}.threshold{i}", np.float32(value))
+            above = self._node(compare, [*inputs, threshold], f"{name}.above{i}")
+            passed.append(self._cast(above, f"{name}.one{i}"))
+        self._node("Sum", passed, out)
 
     def _cast(self, value: str, out: str) -> str:
         import onnx

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import check_arrays, run_shapes
-from moo_bnas.models.encoding import encoding_of
+from moo_bnas.models.encoding import encodings_of
 from moo_bnas.models.model_file import Card, parse_card
 from moo_bnas.models.onnx_file import make_model, missing
 from moo_bnas.models.seal import card_in
@@ -50,7 +50,7 @@ def read_card(content: bytes, source: str) -> Card:
     card = parse_card(card_in(content, metadata, source), source)
     if card.own_module or card.kind != "onnx":
         raise _another(source, f"its card is one of a {card.kind} network")
-    encoding = encoding_of(card, source)
+    encoding = encodings_of(card, source)[1]
     stored = {each.name: each for each in model.graph.initializer}
     for each in stored.values():
         if each.data_location != onnx.TensorProto.DEFAULT or each.external_data:

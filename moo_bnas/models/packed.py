@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.arrays import Shapes, check_arrays, is_binary, run_shapes, weight_shape
-from moo_bnas.models.encoding import encoding_of, exported
+from moo_bnas.models.encoding import encodings_of, exported
 from moo_bnas.models.model_file import Arrays, Card, Layer, Model
 from moo_bnas.models.popcount import PopcountNetwork, signs_of
 from moo_bnas.networks.binarizers import Encoding
@@ -24,7 +24,8 @@ class Sizes:
         weights: Bytes of the weights of convs and linear layers; binary weights take 1 bit each,
             and each binary layer is padded to whole bytes.
         padding_bits: Bits of `weights` that are padding; the cost model counts all others.
-        batch_norm: Bytes of the multipliers and offsets of batch norms.
+        batch_norm: Bytes of the multipliers and offsets of batch norms, slopes of PReLUs, and
+            biases.
         scales: Bytes of the weight scales: 4 per binary layer, or per output channel of one.
         header: Bytes of the card, and of the names, types, shapes and offsets of all tensors.
     """
@@ -105,7 +106,8 @@ def check_packed(model: Model, source: str) -> None:
             f"{source} is a {model.card.kind} network, expected a packed one; make one with "
             "`moo-bnas export --format packed`"
         )
-    check_arrays(model.arrays, _contents(model.card, encoding_of(model.card, source)), source)
+    encoding = encodings_of(model.card, source)[1]
+    check_arrays(model.arrays, _contents(model.card, encoding), source)
 
 
 def sizes(model: Model, content: bytes) -> Sizes:
@@ -115,13 +117,14 @@ def sizes(model: Model, content: bytes) -> Sizes:
         model: Packed network.
         content: Content of its file.
     """
-    taken = {"bits": 0, "weight": 0, "scale": 0, "multiplier": 0, "offset": 0}
+    per_channel = ("multiplier", "offset", "slope", "bias")
+    taken = dict.fromkeys(("bits", "weight", "scale", *per_channel), 0)
     for name, array in model.arrays.items():
         taken[name.rpartition(".")[2]] += array.nbytes
     return Sizes(
         weights=taken["bits"] + taken["weight"],
         padding_bits=sum(-_weights(layer) % 8 for layer in model.card.layers if is_binary(layer)),
-        batch_norm=taken["multiplier"] + taken["offset"],
+        batch_norm=sum(taken[part] for part in per_channel),
         scales=taken["scale"],
         header=len(content) - sum(taken.values()),
     )

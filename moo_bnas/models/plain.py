@@ -71,18 +71,49 @@ class Affine(nn.Module):
 
 
 class Binarize(nn.Module):
-    """Maps each activation to the higher level if it passes the threshold, else to the lower."""
+    """Maps each activation to the level whose index is the number of thresholds that it passes."""
 
     def __init__(self, encoding: Mapping[str, Any]) -> None:
         super().__init__()
-        self.low, self.high = encoding["levels"]
-        (self.threshold,) = encoding["thresholds"]
+        self.levels = encoding["levels"]
+        self.thresholds = encoding["thresholds"]
         self.inclusive = encoding["inclusive"]
 
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape."""
-        passed = x >= self.threshold if self.inclusive else x > self.threshold
-        return torch.where(passed, self.high, self.low).to(x.dtype)
+        found = torch.full_like(x, self.levels[0])
+        for threshold, level in zip(self.thresholds, self.levels[1:], strict=True):
+            passed = x >= threshold if self.inclusive else x > threshold
+            found = torch.where(passed, level, found)
+        return found
+
+
+class PReLU(nn.Module):
+    """A PReLU with one slope per channel."""
+
+    slope: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("slope", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape."""
+        return functional.prelu(x, self.slope)
+
+
+class Bias(nn.Module):
+    """A number that is added to each feature."""
+
+    bias: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("bias", torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps the shape."""
+        return x + self.bias
 
 
 class GlobalAveragePool(nn.Module):
@@ -154,7 +185,9 @@ def load(path: str | PathLike[str]) -> PlainNetwork:
     return network.eval()
 
 
-def _layer(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
+def _layer(  # noqa: C901, PLR0912  # one case per kind of step
+    spec: Mapping[str, Any], card: Mapping[str, Any]
+) -> nn.Module:
     match spec["kind"]:
         case "conv":
             return _conv(spec, card)
@@ -163,9 +196,15 @@ def _layer(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
         case "batch_norm":
             return Affine(spec["out_channels"])
         case "binarize":
-            return Binarize(_encoding(card))
+            return Binarize(_encoding(card, spec.get("bits", 1)))
         case "relu":
             return nn.ReLU()
+        case "hardtanh":
+            return nn.Hardtanh()
+        case "prelu":
+            return PReLU(spec["out_channels"])
+        case "bias":
+            return Bias(spec["out_channels"])
         case "max_pool":
             return nn.MaxPool2d(spec["kernel"], spec["stride"], spec["padding"])
         case "global_average_pool":
@@ -190,7 +229,10 @@ def _conv(spec: Mapping[str, Any], card: Mapping[str, Any]) -> nn.Module:
     return nn.Conv2d(c_in, c_out, kernel, spec["stride"], spec["padding"], bias=False)
 
 
-def _encoding(card: Mapping[str, Any]) -> Mapping[str, Any]:
+def _encoding(card: Mapping[str, Any], bits: int = 1) -> Mapping[str, Any]:
+    if bits > 1:
+        more: Mapping[str, Any] = card["encodings"][str(bits)]
+        return more
     encoding: Mapping[str, Any] | None = card.get("encoding") or _IMPLIED.get(card["binarizer"])
     if encoding is None:
         raise ValueError(

@@ -50,17 +50,20 @@ class Bits:
     """The output of a binarizer.
 
     Attributes:
-        ones: Whether each activation is the higher level, n x c x h x w.
-        levels: Lower and higher level.
+        planes: Bits of the index of each activation's level, each n x c x h x w, the lowest first.
+        levels: Levels, ascending and equally spaced: two per plane.
     """
 
-    ones: Bools
-    levels: tuple[float, float]
+    planes: tuple[Bools, ...]
+    levels: tuple[float, ...]
 
     def as_floats(self) -> Floats:
         """The activations as numbers, n x c x h x w."""
-        low, high = self.levels
-        return np.where(self.ones, np.float32(high), np.float32(low))
+        indices = np.zeros(self.planes[0].shape, np.uint8)
+        for i, plane in enumerate(self.planes):
+            indices |= plane.astype(np.uint8) << np.uint8(i)
+        floats: Floats = np.array(self.levels, np.float32)[indices]
+        return floats
 
 
 Value = Floats | Bits
@@ -79,12 +82,14 @@ class PopcountNetwork:
 
     Raises:
         ValueError: If the card has an unknown binarizer and no encoding.
+        KeyError: If it lacks the encoding of more bits than 1.
     """
 
     def __init__(self, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         self.card = card
         self.layers: list[Layer] = [SimpleNamespace(**spec) for spec in card["layers"]]
-        self._encoding = _encoding(card)
+        bits = {1, *(_bits(layer) for layer in self.layers)}
+        self._encodings = {number: _encoding(card, number) for number in bits}
         self._arrays = dict(arrays)
         for layer in filter(_is_binary, self.layers):
             signs = signs_of(arrays[f"{layer.name}.bits"], layer)
@@ -112,7 +117,7 @@ class PopcountNetwork:
             values[layer.name] = self.step(layer, [values[name] for name in layer.inputs])
         return _floats(values[self.layers[-1].name])
 
-    def step(self, layer: Layer, inputs: list[Value]) -> Value:
+    def step(self, layer: Layer, inputs: list[Value]) -> Value:  # noqa: C901, PLR0912  # by kind
         """The output of a layer."""
         if layer.kind == "conv":
             return self._conv(layer, inputs[0])
@@ -121,11 +126,19 @@ class PopcountNetwork:
             case "linear":
                 return _product(x, self._of(layer, "weight"))
             case "batch_norm":
-                return self._batch_norm(layer, x)
+                parts = (self._of(layer, part) for part in ("multiplier", "offset"))
+                return affine(x, *(part[:, None, None] for part in parts))
             case "binarize":
-                return self._binarize(x)
+                return binarize(x, self._encodings[_bits(layer)])
             case "relu":
                 return np.maximum(x, np.float32(0))
+            case "hardtanh":
+                return np.clip(x, np.float32(-1), np.float32(1))
+            case "prelu":
+                return np.where(x > 0, x, x * self._of(layer, "slope")[:, None, None])
+            case "bias":
+                biased: Floats = x + self._of(layer, "bias")
+                return biased
             case "max_pool":
                 return _most(_windows(x, layer, -np.inf))
             case "global_average_pool":
@@ -146,16 +159,6 @@ class PopcountNetwork:
             sums = _conv(x, self._of(layer, "signs"), layer)
         scaled: Floats = sums * self._of(layer, "scale")[..., None, None]
         return scaled
-
-    def _binarize(self, x: Floats) -> Bits:
-        low, high = self._encoding.levels
-        return Bits(passes(x, self._encoding), (low, high))
-
-    def _batch_norm(self, layer: Layer, x: Floats) -> Floats:
-        multiplier, offset = (
-            self._of(layer, part)[:, None, None] for part in ("multiplier", "offset")
-        )
-        return affine(x, multiplier, offset)
 
     def _of(self, layer: Layer, part: str) -> NDArray[Any]:
         return self._arrays[f"{layer.name}.{part}"]
@@ -199,7 +202,9 @@ def _tensor(data: memoryview, spec: Mapping[str, Any]) -> NDArray[Any]:
     return np.frombuffer(data[first:last], kind).reshape(spec["shape"])
 
 
-def _encoding(card: Mapping[str, Any]) -> SimpleNamespace:
+def _encoding(card: Mapping[str, Any], bits: int) -> SimpleNamespace:
+    if bits > 1:
+        return SimpleNamespace(**card["encodings"][str(bits)])
     encoding = card.get("encoding") or _IMPLIED.get(card["binarizer"])
     if encoding is None:
         raise ValueError(
@@ -213,6 +218,11 @@ def _is_binary(layer: Layer) -> bool:
     return bool(layer.kind == "conv" and layer.precision == "binary")
 
 
+def _bits(layer: Layer) -> int:
+    """Bits per activation; cards leave out 1."""
+    return int(getattr(layer, "bits", 1))
+
+
 def signs_of(bits: NDArray[np.uint8], layer: Layer) -> NDArray[np.int8]:
     """The weights of a binary conv, -1 or +1, out x in x kernel x kernel, from their bits."""
     shape = (layer.out_channels, layer.in_channels, layer.kernel, layer.kernel)
@@ -220,9 +230,19 @@ def signs_of(bits: NDArray[np.uint8], layer: Layer) -> NDArray[np.int8]:
     return (ones * np.int8(2) - np.int8(1)).reshape(shape)
 
 
-def passes(x: Floats, encoding: Any) -> Bools:
-    """Whether activations become the higher level."""
-    (threshold,) = encoding.thresholds
+def binarize(x: Floats, encoding: Any) -> Bits:
+    """The level of each activation: its index is the number of thresholds that it passes."""
+    passed = [passes(x, encoding, i) for i in range(len(encoding.thresholds))]
+    if len(passed) == 1:
+        return Bits((passed[0],), encoding.levels)
+    indices = np.stack(passed).sum(axis=0, dtype=np.uint8)
+    digits = np.unpackbits(indices[None], axis=0, bitorder="little").astype(np.bool_)
+    return Bits(tuple(digits[: len(passed).bit_length()]), encoding.levels)
+
+
+def passes(x: Floats, encoding: Any, index: int = 0) -> Bools:
+    """Whether activations pass a threshold of an encoding, given by its index."""
+    threshold = encoding.thresholds[index]
     found: Bools = x >= threshold if encoding.inclusive else x > threshold
     return found
 
@@ -238,9 +258,11 @@ def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.floating[An
 
     Let `pop` be the number of ones in a word. Weights are +1 where the bits `w` are 1, and -1 where
     they are 0, so the weights under the ones of the input bits `b` add up to `2 pop(b & w) -
-    pop(b)`. An input is `low + (high - low) b`, so the sum is `high - low` times this, plus `low`
-    times the sum of the weights that are over the image. Weights over the padding are left out of
-    the latter, because the padding is 0, not `low`.
+    pop(b)`. An input is `low + step b`, where `step` is `high - low`, so the sum is `step` times
+    this, plus `low` times the sum of the weights that are over the image. Weights over the padding
+    are left out of the latter, because the padding is 0, not `low`.
+
+    With more bits per input it is `low + step (b0 + 2 b1 + 4 b2 + ...)`, with a pass for each bit.
 
     Args:
         x: Input, n x in x h x w.
@@ -250,10 +272,13 @@ def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.floating[An
     Returns:
         n x out x size x size.
     """
-    low, high = x.levels
-    sums: NDArray[np.floating[Any]] = (high - low) * _sums_of_ones(x.ones, weights, layer)
+    low, step = x.levels[0], (x.levels[-1] - x.levels[0]) / (len(x.levels) - 1)
+    first, *others = (_sums_of_ones(plane, weights, layer) for plane in x.planes)
+    for i, other in enumerate(others, start=1):
+        first += other << i
+    sums: NDArray[np.floating[Any]] = step * first
     if low != 0:
-        inside = np.ones((1, *x.ones.shape[1:]), np.bool_)
+        inside = np.ones((1, *x.planes[0].shape[1:]), np.bool_)
         sums += low * _sums_of_ones(inside, weights, layer)
     return sums
 

@@ -1,7 +1,9 @@
 """The cost model: what a network costs, added up over its layer specs.
 
 FLOPs are multiply-accumulates plus the counted extras, and those of a binary layer count 1/64
-(Liu et al., Bi-Real Net, ECCV 2018; Shen et al. 2019, section 2). Memory is 32 bits per
+(Liu et al., Bi-Real Net, ECCV 2018; Shen et al. 2019, section 2). With k bits per activation a
+binary layer counts k times: it is k such layers, one per bit, with the same weights (Zhou et al.,
+DoReFa-Net, 2016, Eq. 3). Memory is 32 bits per
 full-precision weight of a conv or linear and 1 bit per binary one; biases and batch norm are left
 out. Both reproduce the paper's Tables 1 and 2 to the last printed digit.
 
@@ -83,8 +85,7 @@ class LayerCost:
 
     def ends(self, network: Network, space: SearchSpace) -> tuple[float, float]:
         """Costs of the cheapest and of the most expensive binary network of a space."""
-        ends = np.array([[0], [len(space.ratios) - 1]]).repeat(len(space.genes), axis=1)
-        least, most = self.over(network, space).of(ends)
+        least, most = self.over(network, space).of(np.array([space.smallest, space.largest]))
         return float(least), float(most)
 
 
@@ -96,9 +97,9 @@ def macs(layer: LayerSpec) -> Channels:
 
 
 def layer_flops(layer: LayerSpec) -> float | NDArray[np.floating[Any]]:
-    """FLOPs of a layer: products and extras, a 64th of them where it is binary."""
+    """FLOPs of a layer: products and extras, a 64th of them per bit where it is binary."""
     total = macs(layer) + layer.extra_ops * layer.out_channels * layer.out_size**2
-    return total / BINARY_SPEEDUP if layer.precision == "binary" else total * 1.0
+    return layer.bits * total / BINARY_SPEEDUP if layer.precision == "binary" else total * 1.0
 
 
 def layer_memory(layer: LayerSpec) -> Channels:

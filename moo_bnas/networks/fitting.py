@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from moo_bnas.errors import DefinitionError
+from moo_bnas.networks.binarizers import Binarizer
 from moo_bnas.networks.layers import INPUT, ImageShape, LayerSpec
 
 MOST_LAYERS = 2000
@@ -24,7 +26,8 @@ MOST_IMAGE = 4096
 """Height and width of an image."""
 
 _NAME = re.compile(r"[\w-]{1,100}")
-_ANYWHERE = ("relu", "binarize", "add", "flatten")  # kinds of steps that also take flat inputs
+_ANYWHERE = ("relu", "hardtanh", "binarize", "add", "flatten")  # these take flat inputs, too
+_FLAT = ("linear", "bias")  # these take flat inputs only
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,27 @@ def check_fit(layers: Sequence[LayerSpec], image: ImageShape) -> int:
     return activations
 
 
+def check_levels(layers: Sequence[LayerSpec], binarizer: Binarizer) -> None:
+    """Refuses a binarizer that reads a ReLU and makes the higher level of every number from 0 on.
+
+    Raises:
+        DefinitionError: If there is such a binarizer.
+    """
+    least = binarizer.encoding.thresholds[0]
+    if least > 0 or (least == 0 and not binarizer.encoding.inclusive):
+        return
+    positive = set()
+    for layer in layers:
+        if layer.kind == "relu" or (layer.kind == "max_pool" and layer.inputs[0] in positive):
+            positive.add(layer.name)
+        elif layer.kind == "binarize" and layer.inputs[0] in positive:
+            raise DefinitionError(
+                f"{layer.name} would make {binarizer.encoding.levels[-1]:g} of all numbers, since "
+                f"binarizer {binarizer.name} compares what a ReLU gives with {least:g}; put the "
+                "ReLU before the batch norm, or choose binarizer dorefa"
+            )
+
+
 def _shape_of(layer: LayerSpec, shapes: dict[str, _Shape]) -> _Shape:
     """The shape of the output of a step; checks it against what the spec says."""
     name = layer.name
@@ -89,9 +113,9 @@ def _shape_of(layer: LayerSpec, shapes: dict[str, _Shape]) -> _Shape:
     shape = given[0]
     if len(set(given)) > 1:
         raise ValueError(f"{name} adds {_described(given[0])} to {_described(given[1])}")
-    if layer.kind == "linear" and not shape.flat:
-        raise ValueError(f"{name} (linear) reads {_described(shape)}, expected a flat input")
-    if layer.kind not in ("linear", *_ANYWHERE) and shape.flat:
+    if layer.kind in _FLAT and not shape.flat:
+        raise ValueError(f"{name} ({layer.kind}) reads {_described(shape)}, expected a flat input")
+    if layer.kind not in (*_FLAT, *_ANYWHERE) and shape.flat:
         raise ValueError(f"{name} ({layer.kind}) reads {_described(shape)}, expected channels")
     for what in ("in_channels", "out_channels", "out_size", "kernel", "stride"):
         _bounded(f"{what} of {name}", getattr(layer, what), 1, MOST_CHANNELS)

@@ -147,6 +147,18 @@ class LatencyTable(Section):
         """A line that says which table it is, without its numbers."""
         return f"{self.processor}, {self.runtime}, {self.digest[:12]}"
 
+    def check_network(self, name: str) -> None:
+        """Refuses the name of another network, whose layers may have the same shapes.
+
+        Raises:
+            DefinitionError: If it is not the network that was measured.
+        """
+        if name != self.network:
+            raise DefinitionError(
+                f"got a latency table of {self.network} for {name}; measure {name} with "
+                "moo-bnas latency"
+            )
+
     def of_layers(self, layers: Sequence[LayerSpec]) -> list[Any]:
         """Milliseconds of the layers of one network (or of many, see `LayerSpec`).
 
@@ -204,11 +216,13 @@ def shape_of(layer: LayerSpec) -> str:
     padding = f" pad {layer.padding}" if layer.padding else ""
     size = f" to {layer.out_size}x{layer.out_size}"
     weights = f" {layer.precision}" if layer.kind in ("conv", "linear") else ""
-    return f"{layer.kind}{window}{stride}{padding}{size}{weights}"
+    bits = "" if layer.bits == 1 else f" {layer.bits} bits"
+    return f"{layer.kind}{window}{stride}{padding}{size}{weights}{bits}"
 
 
 _WITHOUT_WINDOW = (
     *("linear", "batch_norm", "binarize", "relu", "global_average_pool", "flatten", "add"),
+    *("hardtanh", "prelu", "bias"),
 )
 
 

@@ -9,8 +9,8 @@ call computes the cost of a whole search space.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from moo_bnas.evaluation import PRECISIONS, Precision
 from moo_bnas.evolution.space import IntArray
@@ -23,6 +23,7 @@ __all__ = [
     "Kind",
     "LayerList",
     "LayerSpec",
+    "Nonlinearity",
     "Precision",
     "check_widths",
 ]
@@ -34,11 +35,15 @@ Kind = Literal[
     "batch_norm",
     "binarize",
     "relu",
+    "hardtanh",
+    "prelu",
     "max_pool",
     "global_average_pool",
     "flatten",
     "add",
+    "bias",
 ]
+Nonlinearity = Literal["relu", "hardtanh", "prelu"]
 
 INPUT = "input"
 """Name by which steps read the image."""
@@ -69,7 +74,9 @@ class LayerSpec:
         padding: Width of the border around the input: zeros for a conv, left out by a max-pool.
         precision: Precision of the weights of a conv or linear layer; full for all other steps.
         extra_ops: Operations that are counted per output element in addition to the products: the
-            bias of a conv in VGG-small, the batch norm in ResNet-18 (see `networks.cost`).
+            bias of a conv in VGG-small, the batch norm in ResNet-18, a PReLU (see `networks.cost`).
+        bits: Bits per activation: of a binarizer, those of its output; of a binary conv, those of
+            its input. Integers or arrays, as channel counts; 1 for all other steps.
     """
 
     name: str
@@ -83,6 +90,14 @@ class LayerSpec:
     padding: int = 0
     precision: Precision = "full"
     extra_ops: int = 0
+    bits: Channels = 1
+
+    def described(self) -> dict[str, Any]:
+        """All attributes by name, without bits of 1: descriptions of 0.1 have none."""
+        values = asdict(self)
+        if isinstance(self.bits, int) and self.bits == 1:
+            del values["bits"]
+        return values
 
 
 @dataclass
@@ -151,12 +166,19 @@ class LayerList:
 
     def relu(self, name: str) -> str:
         """A real-valued ReLU at either precision."""
-        return self._same_shape(name, "relu")
+        return self.nonlinearity(name, "relu")
 
-    def add(self, name: str, one: str, other: str) -> str:
+    def nonlinearity(self, name: str, kind: Nonlinearity) -> str:
+        """A real-valued nonlinearity at either precision; a PReLU has one slope per channel."""
+        return self._same_shape(name, kind, extra_ops=int(kind == "prelu"))
+
+    def add(self, name: str, one: str, other: str, *, extra_ops: int = 0) -> str:
         """The sum of two steps of equal shape."""
         channels, size = self._shape(one)
-        self.specs.append(LayerSpec(name, "add", (one, other), channels, channels, size))
+        inputs = (one, other)
+        self.specs.append(
+            LayerSpec(name, "add", inputs, channels, channels, size, extra_ops=extra_ops)
+        )
         return name
 
     def global_average_pool(self, name: str) -> str:
@@ -194,6 +216,10 @@ class LayerList:
             out_channels=self.image.classes,
             out_size=1,
         )
+
+    def bias(self, name: str) -> str:
+        """A learned number that is added to each feature of a flat step."""
+        return self._same_shape(name, "bias", extra_ops=1)
 
     def _same_shape(self, name: str, kind: Kind, extra_ops: int = 0) -> str:
         channels, size = self._shape(None)

@@ -43,7 +43,7 @@ class BinaryConv2d(Conv2d):
     """A convolution with 1-bit weights and their scales, without bias.
 
     In training it convolves with the scaled signs. In evaluation it convolves with the signs and
-    scales the sum: with binary inputs that is exact integer arithmetic, then one rounding.
+    scales the sum: with inputs of few bits that is exact integer arithmetic, then one rounding.
     """
 
     progress: Tensor
@@ -66,7 +66,7 @@ class BinaryConv2d(Conv2d):
         if self.training:
             weight = binarize_weight(self.weight, self.binarizer, self.progress)
             return self._convolve(x, weight)
-        latent, scale = self.binarizer.weights(self.weight)
+        latent, scale = self.binarizer.evaluated.weights(self.weight)
         return self._convolve(x, sign(latent)) * scale[..., None, None]
 
 
@@ -81,7 +81,8 @@ class Activation(nn.Module):
         _add_progress(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return binarize_activation(x, self.binarizer, self.progress)
+        binarizer = self.binarizer if self.training else self.binarizer.evaluated
+        return binarize_activation(x, binarizer, self.progress)
 
 
 class Add(nn.Module):
@@ -89,6 +90,17 @@ class Add(nn.Module):
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
         return one + other
+
+
+class Bias(nn.Module):
+    """A learned number that is added to each feature of n x features; 0 at the start."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias
 
 
 class GlobalAveragePool(nn.Module):
@@ -155,6 +167,8 @@ class SpecModule(nn.Module):
             elif step.kind == "max_pool":
                 lower = middle - _RISE_OF_MAXIMUM * binarizer.half_width
                 left.append((step.inputs[0], lower))
+            elif step.kind in ("relu", "hardtanh", "prelu"):
+                left.append((step.inputs[0], middle))
             elif step.kind == "add":
                 branch, shortcut = step.inputs
                 left += [(shortcut, middle), (branch, 0.0)]
@@ -204,7 +218,7 @@ def _add_progress(module: nn.Module) -> None:
     module.register_buffer("progress", torch.zeros(()), persistent=False)
 
 
-def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
+def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:  # noqa: C901  # one case per kind
     c_in, c_out = int(spec.in_channels), int(spec.out_channels)
     match spec.kind:
         case "conv":
@@ -214,9 +228,13 @@ def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
         case "batch_norm":
             return nn.BatchNorm2d(c_out)
         case "binarize":
-            return Activation(binarizer)
+            return Activation(binarizer.of_bits(int(spec.bits)))
         case "relu":
             return nn.ReLU()
+        case "hardtanh":
+            return nn.Hardtanh()
+        case "prelu":
+            return nn.PReLU(c_out)
         case "max_pool":
             return nn.MaxPool2d(spec.kernel, spec.stride, spec.padding)
         case "global_average_pool":
@@ -225,12 +243,14 @@ def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:
             return nn.Flatten()
         case "add":
             return Add()
+        case "bias":
+            return Bias(c_out)
 
 
 def _conv(spec: LayerSpec, c_in: int, c_out: int, binarizer: Binarizer) -> Conv2d:
     window = spec.kernel, spec.stride, spec.padding
     conv = (
-        BinaryConv2d(c_in, c_out, *window, binarizer=binarizer)
+        BinaryConv2d(c_in, c_out, *window, binarizer=binarizer.of_bits(int(spec.bits)))
         if spec.precision == "binary"
         else Conv2d(c_in, c_out, *window, bias=False)
     )

@@ -7,13 +7,14 @@ from typing import Literal
 
 from moo_bnas.evaluation import Precision
 from moo_bnas.networks.layers import Channels, ImageShape, LayerList, LayerSpec, check_widths
-from moo_bnas.networks.network import Network
+from moo_bnas.networks.network import Network, check_choice
 
 STAGES = tuple(f"stage{i}" for i in range(1, 5))
 BLOCKS = tuple(f"block{i}" for i in range(1, 9))
 
 Stem = Literal["imagenet", "small"]
 Downsampling = Literal["binary", "real"]
+Shortcuts = Literal["block", "conv"]
 
 
 def resnet18(
@@ -21,14 +22,18 @@ def resnet18(
     base_width: int = 64,
     stem: Stem = "imagenet",
     downsampling: Downsampling = "binary",
+    shortcuts: Shortcuts = "block",
 ) -> Network:
     """A stem, four stages of two basic blocks each, global average pool, one linear layer.
 
     Twelve genes: the widths of the four stages (the first is also the width of the stem), then the
     middle width of each of the eight blocks. Every sum adds two tensors that are as wide as their
-    stage, so every genotype is a valid network. The stem and the linear layer are full precision;
-    shortcuts that change the shape are 1x1 convs, binary by default. Batch norms count one
-    operation per output element, the max-pool of the stem nine.
+    stage, so every genotype is a valid network. With a shortcut around each conv a block is as wide
+    as its stage in its middle, too, so only the widths of the four stages are genes.
+
+    The stem and the linear layer are full precision; shortcuts that change the shape are 1x1 convs,
+    binary by default. Batch norms count one operation per output element, the max-pool of the stem
+    nine.
 
     Args:
         image: Shape of the input images: 224x224 for the ImageNet stem, 32x32 for the small one.
@@ -36,12 +41,19 @@ def resnet18(
         stem: `imagenet`: 7x7 conv of stride 2 and 3x3 max-pool of stride 2; `small`: 3x3 conv.
         downsampling: `binary`: shortcuts that change the shape are binary convs of binarized
             values; `real`: full-precision convs of the values themselves.
+        shortcuts: `block`: real-valued shortcuts around two convs each; `conv`: around each conv,
+            as in Bi-Real Net (Liu et al., ECCV 2018). The sums that this adds, one per block, count
+            one operation per output element. Where the shape changes, Bi-Real Net takes the mean of
+            2x2 pixels before its 1x1 conv, and this network one of the four, at the same cost.
     """
-    real = downsampling == "real"
+    check_choice("resnet18", "shortcuts", shortcuts, ("block", "conv"))
+    real, each = downsampling == "real", shortcuts == "conv"
+    genes = STAGES if each else STAGES + BLOCKS
 
     def layers(widths: Sequence[Channels], precision: Precision) -> list[LayerSpec]:
-        check_widths(widths, STAGES + BLOCKS)
-        stages, middles = widths[:4], widths[4:]
+        check_widths(widths, genes)
+        stages = widths[:4]
+        middles = [w for w in stages for _ in range(2)] if each else widths[4:]
         net = LayerList(image, precision)
         if stem == "imagenet":
             net.conv("stem", stages[0], kernel=7, stride=2, precision="full")
@@ -55,10 +67,11 @@ def resnet18(
             stride = 2 if opens_stage else 1
             act = net.activation(f"{block}_act1")
             net.conv(f"{block}_conv1", middle, kernel=3, stride=stride)
-            net.batch_norm(f"{block}_bn1", extra_ops=1)
-            net.activation(f"{block}_act2")
-            net.conv(f"{block}_conv2", stages[stage], kernel=3)
-            branch = net.batch_norm(f"{block}_bn2", extra_ops=1)
+            branch = net.batch_norm(f"{block}_bn1", extra_ops=1)
+            if not each:
+                net.activation(f"{block}_act2")
+                net.conv(f"{block}_conv2", stages[stage], kernel=3)
+                branch = net.batch_norm(f"{block}_bn2", extra_ops=1)
             if opens_stage:
                 net.conv(
                     f"{block}_short",
@@ -69,6 +82,11 @@ def resnet18(
                     precision="full" if real else None,
                 )
                 last = net.batch_norm(f"{block}_short_bn", extra_ops=1)
+            if each:
+                last = net.add(f"{block}_add1", branch, last, extra_ops=1)
+                net.activation(f"{block}_act2")
+                net.conv(f"{block}_conv2", stages[stage], kernel=3)
+                branch = net.batch_norm(f"{block}_bn2", extra_ops=1)
             last = net.add(f"{block}_add", branch, last)
         net.relu("relu")
         net.global_average_pool("pool")
@@ -79,7 +97,7 @@ def resnet18(
     return Network(
         name="resnet18",
         image=image,
-        genes=STAGES + BLOCKS,
-        base_widths=(*per_stage, *(w for w in per_stage for _ in range(2))),
+        genes=genes,
+        base_widths=(*per_stage, *(w for w in per_stage for _ in range(2)))[: len(genes)],
         layers=layers,
     )

@@ -95,8 +95,10 @@ def _channels(report: Report) -> Figure:
     tested = [r for r in listed if r.final_top1 is not None and not r.is_uniform]
     wanted = [r for r in listed if (r.ratios, r.precision) in marked]
     wanted += [r for r in tested if r not in wanted]
-    chosen = [r for r in wanted if not (r.is_uniform and r.ratios[0] == 1)][: len(_NETWORKS)]
-    space, base = report.definition.make_space(), report.definition.make_network().base_widths
+    space, base = report.space, report.definition.make_network().base_widths
+    chosen = [r for r in wanted if r.ratios != space.of_ratio(1.0)][: len(_NETWORKS)]
+    own = len(base) - space.bit_genes
+    genes, bits, base = space.genes[:own], space.genes[own:], base[:own]
     if not chosen:
         return Figure("channels", title, "No searched network has been chosen yet.", None)
     drawn = empty("channels", None)
@@ -106,7 +108,7 @@ def _channels(report: Report) -> Figure:
             x=list(range(len(base))),
             y=list(base),
             marker={"color": GREY, "opacity": 0.4},
-            hovertext=list(space.genes),
+            hovertext=list(genes),
             hovertemplate="%{hovertext}: %{y}<extra>uniform 1x</extra>",
         )
     )
@@ -122,21 +124,56 @@ def _channels(report: Report) -> Figure:
                 line={"color": color, "dash": dash, "width": 1.5},
                 marker={"color": color, "symbol": symbol, "size": 10},
                 cliponaxis=False,
-                hovertext=list(space.genes),
+                hovertext=list(genes),
                 hovertemplate=f"%{{hovertext}}: %{{y}}<extra>{escape(row.model)}</extra>",
             )
         )
-    drawn.update_xaxes(tickvals=list(range(len(base))), ticktext=list(space.genes), showgrid=False)
+        if bits:
+            drawn.add_trace(
+                go.Scatter(
+                    x=[gene + aside for gene in range(own, own + len(bits))],
+                    y=list(row.bits),
+                    yaxis="y2",
+                    mode="markers",
+                    marker={"color": color, "symbol": symbol, "size": 10},
+                    cliponaxis=False,
+                    showlegend=False,
+                    hovertext=list(bits),
+                    hovertemplate=f"%{{hovertext}}: %{{y}}<extra>{escape(row.model)}</extra>",
+                )
+            )
+    names = [*genes, *bits]
+    drawn.update_xaxes(tickvals=list(range(len(names))), ticktext=names, showgrid=False)
     drawn.update_yaxes(rangemode="tozero")
+    if bits:
+        _add_bits_axis(drawn, space.bits[-1])
     values = "; ".join(
-        f"{name}: {' '.join(map(str, widths))}"
-        for name, widths in (("uniform 1x", base), *((r.model, r.widths) for r in chosen))
+        f"{name}: {' '.join(map(str, numbers))}"
+        for name, numbers in (
+            ("uniform 1x", base),
+            *((r.model, (*r.widths, *r.bits)) for r in chosen),
+        )
     )
     caption = (
         "Channels of each gene of chosen networks, beside the channels of the uniform 1x network "
-        "(bars). table.csv has the numbers."
+        f"(bars){'; on the right, bits of activations' if bits else ''}. table.csv has the numbers."
     )
     return Figure("channels", title, caption, drawn, f"{' '.join(space.genes)}: {values}")
+
+
+def _add_bits_axis(drawn: go.Figure, most: int) -> None:
+    """A second y axis, on the right, for bits of activations."""
+    drawn.update_layout(
+        yaxis2={
+            "overlaying": "y",
+            "side": "right",
+            "title": {"text": "bits", "standoff": 8},
+            "range": [0, most + 0.5],
+            "tickvals": list(range(1, most + 1)),
+            "showgrid": False,
+            "automargin": True,
+        }
+    )
 
 
 def _importance(report: Report) -> Figure:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from moo_bnas.errors import DefinitionError
 from moo_bnas.output import write_whole
 from moo_bnas.report.page import page, pareto_page
 from moo_bnas.report.tables import as_markdown, as_table_csv, as_tex
+from moo_bnas.report.together import together_page
 from moo_bnas.results.points import Point, Report
 
 
@@ -44,7 +46,6 @@ def write(report: Report, folder: Path) -> list[Path]:
     Raises:
         DefinitionError: If the folder cannot be written to.
     """
-    make_folder(folder)
     files = {
         "report.html": page(report),
         "pareto.html": pareto_page(report),
@@ -54,6 +55,24 @@ def write(report: Report, folder: Path) -> list[Path]:
         "table.csv": as_table_csv(report),
         "table.tex": as_tex(report),
     }
+    return _written(files, folder)
+
+
+def write_together(reports: Sequence[Report], folder: Path) -> list[Path]:
+    """Writes the page of several runs, completely or not at all.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        DefinitionError: If the folder cannot be written to, or the runs cannot be compared.
+        StorageError: If one has no finished candidate.
+    """
+    return _written({"report.html": together_page(reports)}, folder)
+
+
+def _written(files: Mapping[str, str], folder: Path) -> list[Path]:
+    make_folder(folder)
     paths = []
     for name, text in files.items():
         path = folder / name
@@ -89,7 +108,7 @@ def as_csv(report: Report) -> str:
     writer = csv.DictWriter(text, _columns(report), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        for name in ("ratios", "widths", "values"):
+        for name in ("ratios", "widths", "bits", "values"):
             if name in row:
                 row[name] = " ".join(f"{value:g}" for value in row[name])
         writer.writerow(row)
@@ -108,6 +127,8 @@ def _keys(report: Report, field: str) -> list[str]:
     if field == "costs":
         return list(report.definition.costs())
     if field == "cost":  # `costs` includes it
+        return []
+    if field == "bits" and not report.space.bit_genes:
         return []
     if not report.has_widths and field in ("precision", "ratios", "widths"):
         return ["values"] if field == "ratios" else []

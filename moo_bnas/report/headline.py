@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from moo_bnas.report.tables import Row, rows
 from moo_bnas.results.comparison import comparisons
+from moo_bnas.results.naming import sized
 from moo_bnas.results.points import Point, Report
+from moo_bnas.units import count
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _confirmed(report: Report) -> list[str]:
     said = [f"{phrase} {signs.count(sign)}" for sign, phrase in kinds if sign in signs]
     return [
         "Trained again with other seeds, beside uniform networks that cost no less, networks of "
-        f"the search are {_listing(said)} of {len(signs)} comparisons "
+        f"the search are {_listing(said)} of {count(len(signs), 'comparison')} "
         f"(on {_images(report.validation_images, 'validation')})."
     ]
 
@@ -110,6 +112,7 @@ def _front(report: Report) -> str:
     if report.best is None:
         return "No candidate of the search has finished yet."
     images = _images(report.validation_images, "validation")
+    searched = count(len(report.search), "candidate")
     beside = [
         (compared, rival)
         for rival in report.references
@@ -118,20 +121,20 @@ def _front(report: Report) -> str:
     ]
     if not report.has_widths:
         return (
-            f"The fittest of {len(report.search)} candidates scores {report.best.accuracy:.2f} % "
-            f"with {report.cost.amount(report.best.cost)} {report.cost.title}."
+            f"The fittest of {searched} scores {report.best.accuracy:.2f} % with "
+            f"{report.cost.amount(report.best.cost)} {report.cost.title}."
         )
     if not beside:
         return (
-            f"The fittest of {len(report.search)} candidates reaches {report.best.accuracy:.2f} % "
-            f"of {images} with {report.cost.amount(report.best.cost)} {report.cost.title}; no "
+            f"The fittest of {searched} reaches {report.best.accuracy:.2f} % of {images} with "
+            f"{report.cost.amount(report.best.cost)} {report.cost.title}; no "
             "uniform network has finished yet to compare it with."
         )
     parts = []
     kinds = ((1, "more accurate than"), (0, "level within the noise with"), (-1, "behind"))
     for verdict, phrase in kinds:
         named = [
-            f"uniform {rival.ratios[0]:g}x"
+            f"uniform {sized(report.space, rival.ratios)}"
             + (f" (by {abs(c.gain):.1f} ± {c.noise:.1f} points)" if verdict else "")
             for c, rival in beside
             if c.verdict == verdict
@@ -174,7 +177,7 @@ def _between(
 
 
 def _images(number: int | None, kind: str) -> str:
-    return f"the {kind} images" if number is None else f"{number:,} {kind} images"
+    return f"the {kind} images" if number is None else count(number, f"{kind} image")
 
 
 def _listing(parts: Sequence[str]) -> str:

@@ -1,26 +1,24 @@
-"""Writes the figures of a report as images, which a browser draws through kaleido."""
+"""Writes figures as images, which a browser draws through kaleido."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from moo_bnas.errors import ImagesError
 from moo_bnas.extras import not_installed
-from moo_bnas.report.figures import figures
 from moo_bnas.report.files import make_folder
-from moo_bnas.report.style import PAPER
-from moo_bnas.results.points import Report
+from moo_bnas.report.style import PAPER, Figure
 
-Format = Literal["svg", "png"]
+Format = Literal["svg", "png", "pdf"]
 
-_WIDTH, _HEIGHT = 900, 560  # pixels of an SVG; a PNG has twice as many in each direction
+_WIDTH, _HEIGHT = 900, 560  # pixels of an SVG or PDF; a PNG has twice as many in each direction
 
 
-def write_images(report: Report, folder: Path, suffix: Format) -> list[Path]:
-    """Writes each figure that has data, as `<figure>.svg` or `<figure>.png`.
+def write_images(figures: Sequence[Figure], folder: Path, suffix: Format) -> list[Path]:
+    """Writes each figure that has data, as `<figure>.svg`, `<figure>.png` or `<figure>.pdf`.
 
     Returns:
         The paths of the images.
@@ -34,7 +32,7 @@ def write_images(report: Report, folder: Path, suffix: Format) -> list[Path]:
     size = {"width": _WIDTH, "height": _HEIGHT, "scale": 2 if suffix == "png" else 1}
     wanted, paths = [], []
     with TemporaryDirectory(dir=folder, prefix=".moo-bnas-") as partial:
-        for figure in figures(report):
+        for figure in figures:
             if figure.drawn is None:
                 continue
             title = {"text": figure.title, "y": 0.98, "yanchor": "top"}  # above all legends

@@ -47,6 +47,18 @@ function link() {
   }
 }
 
+// A table that is wider than the page says so, and shows at its edge where it is cut.
+function fit() {
+  for (const table of document.querySelectorAll(".scroll")) {
+    const hidden = table.scrollWidth - table.clientWidth;
+    table.parentElement.classList.toggle("wide", hidden > 1);
+    table.classList.toggle("cut", hidden - table.scrollLeft > 1);
+  }
+}
+
 draw();
 link();
+fit();
+addEventListener("resize", fit);
+for (const table of document.querySelectorAll(".scroll")) table.addEventListener("scroll", fit);
 dark.addEventListener("change", draw);

@@ -24,7 +24,7 @@ from moo_bnas.report.trade_off import (
 )
 from moo_bnas.results.points import Report
 from moo_bnas.results.provenance import Trainings
-from moo_bnas.units import duration
+from moo_bnas.units import count, duration
 
 _HERE = Path(__file__).parent
 # Browsers enforce this policy: the page may load nothing from elsewhere.
@@ -40,9 +40,9 @@ def pareto_page(report: Report) -> str:
 <h1>{escape(front_title(report))}</h1>
 <p class="about">{escape(front_note(report))}</p>
 </header>
-<main class="alone">{_figure(figure)}</main>
+<main class="alone">{figure_html(figure)}</main>
 """
-    return _document(f"{report.study}: Pareto front", body, [figure])
+    return document(f"{report.study}: Pareto front", body, [figure])
 
 
 def page(report: Report) -> str:
@@ -69,7 +69,7 @@ def page(report: Report) -> str:
 {_section(drawn[table_figure_name(report)]) if report.has_widths else ""}
 <section aria-labelledby="convergence-title">
 <h2 id="convergence-title">Convergence</h2>
-<div class="pair">{"".join(_figure(f) for f in pair)}</div>
+<div class="pair">{"".join(figure_html(f) for f in pair)}</div>
 </section>
 {_section(drawn["channels"]) if report.has_widths else ""}
 {_section(drawn["importance"])}
@@ -79,11 +79,17 @@ def page(report: Report) -> str:
 </section>
 </main>
 """
-    return _document(f"{report.study}: report", body, list(drawn.values()))
+    return document(f"{report.study}: report", body, list(drawn.values()))
 
 
-def _document(title: str, body: str, drawn: Sequence[Figure]) -> str:
-    """A page with the figures that its body has places for."""
+def document(title: str, body: str, drawn: Sequence[Figure]) -> str:
+    """A page of HTML.
+
+    Args:
+        title: Its title.
+        body: HTML with a place (`figure_html`) for each figure.
+        drawn: The figures.
+    """
     from plotly.offline import get_plotlyjs
 
     data = "".join(_data(f) for f in drawn)
@@ -113,13 +119,15 @@ def _read(name: str) -> str:
 
 def _about(report: Report) -> str:
     search = report.definition.search
-    total = search.candidates
+    total = count(search.candidates, "candidate")
     failed = f", {report.failed} failed" if report.failed else ""
-    finally_ = f", {len(report.finals)} networks finally trained" if report.is_trained else ""
+    finally_ = (
+        f", {count(len(report.finals), 'network')} finally trained" if report.is_trained else ""
+    )
     state = "finished" if report.making.finished else "not finished"
     return (
         f"{report.definition.title}, {report.mode} search, "
-        f"{state}: {len(report.search)} of up to {total} candidates evaluated{failed}{finally_}."
+        f"{state}: {len(report.search)} of up to {total} evaluated{failed}{finally_}."
     )
 
 
@@ -127,11 +135,12 @@ def _section(figure: Figure) -> str:
     title = f"{figure.name}-title"
     return (
         f'<section aria-labelledby="{title}"><h2 id="{title}">{escape(figure.title)}</h2>'
-        f"{_figure(figure)}</section>"
+        f"{figure_html(figure)}</section>"
     )
 
 
-def _figure(figure: Figure) -> str:
+def figure_html(figure: Figure) -> str:
+    """The place of a figure in a page, with its caption."""
     caption = escape(figure.caption)
     described = f"{figure.title}: {figure.caption} {figure.values}".strip()
     if figure.drawn is None:
@@ -157,22 +166,23 @@ def _networks(report: Report) -> str:
         searched = row.precision == "binary" and not row.is_uniform
         kind = f'class="{"searched" if searched else ""}" tabindex="0"'
         lines.append((cells(report, row), f'{kind} data-network="{network_key(row)}"'))
-    return _html_table("networks", header(report), lines)
+    return html_table("networks", header(report), lines)
 
 
-def _html_table(
-    label: str, header: Sequence[str], body: Sequence[tuple[Sequence[str], str]]
-) -> str:
+def html_table(label: str, header: Sequence[str], body: Sequence[tuple[Sequence[str], str]]) -> str:
     """A table with its own scroll bar; each row of the body comes with its attributes."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+    # No title is broken within a word such as `top-1`.
+    titles = [escape(name).replace("-", "\N{NON-BREAKING HYPHEN}") for name in header]
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
     lines = []
     for (first, *others), attributes in body:
         values = "".join(f"<td>{escape(value)}</td>" for value in others)
         lines.append(f'<tr {attributes}><th scope="row">{escape(first)}</th>{values}</tr>')
     return (
+        '<div><p class="wider">Scroll sideways to see all columns.</p>'
         f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">'
         f'<table class="{label}"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
+        f"<tbody>{''.join(lines)}</tbody></table></div></div>"
     )
 
 
@@ -222,7 +232,7 @@ def _making(report: Report) -> str:
         for title, text in recipes.items()
     )
     return (
-        f"<dl>{described}</dl><h3>Training runs</h3>{_html_table('trainings', header, body)}"
+        f"<dl>{described}</dl><h3>Training runs</h3>{html_table('trainings', header, body)}"
         f'<p class="note">{escape(_copies(trainings))}</p>{failures}{details}'
     )
 

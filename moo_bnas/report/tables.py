@@ -15,7 +15,7 @@ from moo_bnas.results.naming import called
 from moo_bnas.results.points import Point, Report
 from moo_bnas.results.repeats import Confirmed
 from moo_bnas.subject import AnyCost
-from moo_bnas.units import counted
+from moo_bnas.units import count
 
 MISSING = "\N{EN DASH}"
 
@@ -27,8 +27,10 @@ class Row:
     Attributes:
         model: Name of the network.
         precision: `binary` or `full`.
-        ratios: Expansion ratio of each gene.
-        widths: Channels of each gene.
+        ratios: Value of each gene: expansion ratios, then bits of activations where it has some.
+        widths: Channels of each gene that is a width.
+        bits: Bits of each gene that is bits of activations.
+        is_uniform: Whether all widths have one ratio, and all bits are the same.
         costs: All costs of the network, by name.
         cost: The cost that the search weighs accuracy against.
         speedup: `cost` of the full-precision 1x network over `cost` of this network; None in a
@@ -49,6 +51,8 @@ class Row:
     precision: Precision
     ratios: tuple[float, ...]
     widths: tuple[int, ...]
+    bits: tuple[int, ...]
+    is_uniform: bool
     costs: Mapping[str, float]
     cost: float
     speedup: float | None
@@ -59,11 +63,6 @@ class Row:
     confirmed: Confirmed | None
     final_top1: float | None
     final_top5: float | None
-
-    @property
-    def is_uniform(self) -> bool:
-        """Whether all genes have one ratio."""
-        return bool(self.widths) and len(set(self.ratios)) == 1
 
 
 def rows(report: Report) -> list[Row]:
@@ -76,14 +75,14 @@ def rows(report: Report) -> list[Row]:
     validated = {(p.ratios, p.precision): p for p in report.points}
     tested = {(f.ratios, f.precision): f for f in report.finals}
     marked = marks(report)
-    one = (1.0,) * len(space.genes)
+    one = space.of_ratio(1.0)
     twin = subject.costs_of(one, "full") if report.has_widths else {}
 
     def row(ratios: tuple[float, ...], precision: Precision) -> Row:
         point, final = validated.get((ratios, precision)), tested.get((ratios, precision))
         costs = subject.costs_of(ratios, precision)
         trial = None if point is None else point.trial
-        name = called(ratios, precision, trial) if report.has_widths else f"trial {trial}"
+        name = called(space, ratios, precision, trial) if report.has_widths else f"trial {trial}"
         speedups = {n: twin[n] / costs[n] for n in twin}
         own = [mark for p, mark in marked if (p.ratios, p.precision) == (ratios, precision)]
         return Row(
@@ -91,6 +90,8 @@ def rows(report: Report) -> list[Row]:
             precision=precision,
             ratios=ratios,
             widths=subject.widths_of(ratios),
+            bits=subject.bits_of(ratios) if precision == "binary" else (),
+            is_uniform=report.has_widths and space.is_uniform(ratios),
             costs=costs,
             cost=costs[report.cost.name],
             speedup=speedups.get(report.cost.name),
@@ -103,11 +104,10 @@ def rows(report: Report) -> list[Row]:
             final_top5=None if final is None else final.top5,
         )
 
-    uniform = [(r,) * len(space.genes) for r in space.ratios]
     listed: list[tuple[tuple[float, ...], Precision]] = []
     if report.has_widths:
         listed.append((one, "full"))
-    listed += [(ratios, "binary") for ratios in uniform]
+    listed += [(ratios, "binary") for ratios in space.uniforms()]
     chosen = {(p.ratios, p.precision) for p, _ in marked} | set(report.confirmed) | set(tested)
     others = [row(ratios, precision) for ratios, precision in chosen - set(listed)]
     return [
@@ -228,7 +228,7 @@ def inheriting(report: Report) -> str:
         return "binary networks were scored with the weights of a parent, without training."
     return (
         "binary networks inherited the weights of a parent; full precision began from scratch, and "
-        f"also had {counted(epochs, 'epoch')}."
+        f"also had {count(epochs, 'epoch')}."
     )
 
 
@@ -316,7 +316,8 @@ def _tex(text: str) -> str:
 def as_table_csv(report: Report) -> str:
     """The table with all digits; ratios and widths joined by spaces, missing values empty."""
     first, *others = [cost.name for cost in costs_of(report)]
-    columns = [*("model", "precision", "ratios", "widths", first, "speedup"), *others]
+    bits = ["bits"] * bool(report.space.bit_genes)
+    columns = [*("model", "precision", "ratios", "widths", *bits, first, "speedup"), *others]
     columns += ["measured_speedup"] * measures_beside(report)
     columns += ["search_top1", "final_top1", "final_top5"]
     columns += ["estimate", "estimate_sd"]
@@ -328,6 +329,7 @@ def as_table_csv(report: Report) -> str:
     for row in rows(report):
         ratios = _listing(row.ratios)
         joined = {"ratios": ratios, "values": ratios, "widths": _listing(row.widths)}
+        joined["bits"] = _listing(row.bits)
         writer.writerow({**asdict(row), **row.costs, **joined})
     return text.getvalue()
 

@@ -38,7 +38,7 @@ def as_table(report: Report) -> str:
             report.confirmed_as(p),
         )
         costs = _amounts(report, p.costs)
-        lines.append([name, *accuracies, *costs, f"{p.fitness:.2f}", _shortly(p)])
+        lines.append([name, *accuracies, *costs, f"{p.fitness:.2f}", _shortly(report, p)])
     known = {(p.ratios, p.precision) for _, p in shown}
     for row in rows(report):
         if row.final_top1 is not None and (row.ratios, row.precision) not in known:
@@ -46,7 +46,7 @@ def as_table(report: Report) -> str:
                 report, row.search_top1, row.final_top1, estimated(row), row.confirmed
             )
             costs = _amounts(report, row.costs)
-            lines.append([row.model, *accuracies, *costs, "-", _shortly(row)])
+            lines.append([row.model, *accuracies, *costs, "-", _shortly(report, row)])
     return "\n".join([_aligned(lines), *map(one_line, _remarks(report))])
 
 
@@ -59,7 +59,7 @@ def _shown(report: Report) -> list[_Network]:
     named = {p.trial: (f"trial {p.trial}{_marked(report, p)}", p) for p in searched}
     return [
         *named.values(),
-        *((called(p.ratios, p.precision, None), p) for p in report.references),
+        *((called(report.space, p.ratios, p.precision, None), p) for p in report.references),
     ]
 
 
@@ -134,7 +134,9 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _shortly(network: Point | Row) -> str:
-    ratios = network.ratios
-    uniform = bool(network.widths) and len(set(ratios)) == 1
-    return f"all {ratios[0]:g}" if uniform else " ".join(f"{r:g}" for r in ratios)
+def _shortly(report: Report, network: Point | Row) -> str:
+    values = network.ratios
+    if not (report.has_widths and report.space.is_uniform(values)):
+        return " ".join(f"{v:g}" for v in values)
+    bits = f", bits {network.bits[0]}" if network.bits else ""
+    return f"all {values[0]:g}{bits}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from html import escape
+from typing import TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
@@ -31,7 +32,12 @@ from moo_bnas.report.style import (
 from moo_bnas.report.tables import Row, estimated, inheriting, rows
 from moo_bnas.results.points import Point, Report
 from moo_bnas.subject import AnyCost
-from moo_bnas.units import counted
+from moo_bnas.units import count
+
+_SYMBOLS = {1: "square", 2: "triangle-down", 3: "cross", 4: "pentagon"}
+"""Symbols of uniform networks, by bits per activation."""
+
+_Uniform = TypeVar("_Uniform", Point, Row)
 
 
 def front_title(report: Report) -> str:
@@ -59,7 +65,7 @@ def _measured(report: Report, of: str = "", images: str = "") -> str:
     recipe = report.definition.recipe
     if recipe is None:
         return "accuracy as the evaluator found it"
-    return f"{of}accuracy{images} after {counted(recipe.epochs, 'epoch')}"
+    return f"{of}accuracy{images} after {count(recipe.epochs, 'epoch')}"
 
 
 def front_figure(report: Report) -> Figure:
@@ -100,16 +106,17 @@ def _draw_front(report: Report) -> go.Figure:
     twin = [p for p in report.references if p.precision == "full"]
     _add_tested(drawn, report, tested)
     _add(drawn, report, "evaluated", others, {"color": GREY, "size": 7, "opacity": 0.55})
-    _add(
-        drawn,
-        report,
-        "uniform widening",
-        uniform,
-        {"color": ORANGE, "size": 11, "symbol": "square"},
-        line={"color": ORANGE, "width": 1.5, "dash": "dot"},
-        labels=[f"{p.ratios[0]:g}x" for p in uniform],
-        bars=True,
-    )
+    for of_bits, alike in _by_bits(uniform):
+        _add(
+            drawn,
+            report,
+            f"uniform widening{of_bits}",
+            alike,
+            {"color": ORANGE, "size": 11, "symbol": _SYMBOLS[_bits(alike[0])]},
+            line={"color": ORANGE, "width": 1.5, "dash": "dot"},
+            labels=[f"{p.ratios[0]:g}x" for p in alike],
+            bars=True,
+        )
     _add(drawn, report, "full precision 1x", twin, {"color": RED, "size": 13, "symbol": "diamond"})
     _add(
         drawn,
@@ -149,7 +156,10 @@ def table_figure(report: Report) -> Figure:
     drawn = empty("accuracy (%)", axis_title(report.cost))
     binary = [r for r in listed if r.precision == "binary"]
     kinds = (
-        ("uniform", ORANGE, "square", [r for r in binary if r.is_uniform]),
+        *(
+            (f"uniform{of_bits}", ORANGE, _SYMBOLS[_bits(alike[0])], alike)
+            for of_bits, alike in _by_bits([r for r in binary if r.is_uniform])
+        ),
         ("searched", BLUE, "circle", [r for r in binary if not r.is_uniform]),
         ("full precision", RED, "diamond", [r for r in listed if r.precision == "full"]),
     )
@@ -169,7 +179,7 @@ def table_figure(report: Report) -> Figure:
                     x=[r.cost for r, _ in known],
                     y=errors([top1 for _, top1 in known]).tolist(),
                     customdata=[network_key(r) for r, _ in known],
-                    mode="lines+markers" if kind == "uniform" else "markers",
+                    mode="lines+markers" if color == ORANGE else "markers",
                     line={"color": color, "dash": dash, "width": 1.5},
                     marker={"color": color, "symbol": symbol + end, "size": 11},
                     hovertext=[f"<b>{escape(r.model)}</b><br>{top1:.2f} %" for r, top1 in known],
@@ -220,6 +230,7 @@ def hover(point: Point, costs: Iterable[AnyCost]) -> str:
     ratios = ", ".join(f"{r:g}" for r in point.ratios)
     widths = ", ".join(str(w) for w in point.widths)
     genes = [f"ratios {ratios}", f"widths {widths}"] if widths else [f"values {ratios}"]
+    genes += [f"bits {', '.join(map(str, point.bits))}"] if point.bits else []
     precision = f", {point.precision}" if widths else ""
     estimate = [f"estimate {estimated(point)} %"] if estimated(point) else []
     return "<br>".join(
@@ -231,6 +242,21 @@ def hover(point: Point, costs: Iterable[AnyCost]) -> str:
             *genes,
         ]
     )
+
+
+def _by_bits(uniform: Sequence[_Uniform]) -> list[tuple[str, list[_Uniform]]]:
+    """Uniform networks by their bits per activation, with these in words where they are genes."""
+    found: dict[int, list[_Uniform]] = {}
+    for network in uniform:
+        found.setdefault(_bits(network), []).append(network)
+    return [
+        (f", {bits} bit{'s' * (bits > 1)}" if alike[0].bits else "", alike)
+        for bits, alike in sorted(found.items())
+    ]
+
+
+def _bits(uniform: Point | Row) -> int:
+    return uniform.bits[0] if uniform.bits else 1
 
 
 def network_key(network: Point | Row) -> str:

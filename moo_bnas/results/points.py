@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from moo_bnas.definition import Definition, stored_definition
 from moo_bnas.errors import StorageError
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.estimates import Estimate
 from moo_bnas.evolution.scoring import fitness, front, knee
-from moo_bnas.evolution.space import Genotype
+from moo_bnas.evolution.space import Genotype, SearchSpace
 from moo_bnas.results.convergence import Step, convergence
 from moo_bnas.results.estimates import believed, measured_elsewhere
 from moo_bnas.results.provenance import Making, making
 from moo_bnas.results.repeats import Confirmed, Network, confirmed
 from moo_bnas.results.score import score_of
-from moo_bnas.storage import (
-    Storage,
-    Study,
-    Trial,
-    baselines_of,
-    confirm_of,
-    final_of,
-    parent_of,
-)
+from moo_bnas.storage import Storage, Study, Trial, baselines_of, confirm_of, final_of, parent_of
 from moo_bnas.subject import AnyCost
 
 
@@ -37,8 +30,8 @@ class Point:
         kind: `search`, `baseline` for the uniform and full-precision networks, or `confirm` for a
             repeat of one of these with another seed.
         precision: `binary` or `full`.
-        ratios: Expansion ratios, one per gene; in a space of its own, values.
-        widths: Channels, one per gene; empty in a space of its own.
+        ratios: Value of each gene: expansion ratios, then bits; or those of a space of its own.
+        widths: Channels, one per gene of a width; empty in a space of its own.
         accuracy: Top-1 accuracy in percent, on the validation split.
         costs: All that the network costs, by name (see `networks.cost.COSTS`).
         cost: The one of these costs that the search weighs accuracy against.
@@ -48,6 +41,7 @@ class Point:
             percent; None where there is none (full precision, or too few evaluations).
         estimate_sd: Standard deviation of the estimate, in percent; None where there is none.
         on_measured_front: Whether no search point is better in measured accuracy and cost.
+        bits: Bits of activations, one per gene of such.
     """
 
     trial: int
@@ -63,6 +57,7 @@ class Point:
     estimate: float | None = None
     estimate_sd: float | None = None
     on_measured_front: bool = False
+    bits: tuple[int, ...] = ()
 
     @property
     def believed(self) -> float:
@@ -161,6 +156,11 @@ class Report:
     def cost(self) -> AnyCost:
         """What the search weighs accuracy against."""
         return self.definition.cost
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The space that was searched."""
+        return self.definition.make_space()
 
     @property
     def has_widths(self) -> bool:
@@ -333,6 +333,7 @@ class _Scale:
             precision=trial.precision,
             ratios=ratios,
             widths=subject.widths_of(ratios),
+            bits=subject.bits_of(ratios) if trial.precision == "binary" else (),
             accuracy=accuracy,
             costs=costs,
             cost=cost,

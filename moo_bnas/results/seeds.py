@@ -10,6 +10,7 @@ from typing import Any
 from moo_bnas.evolution.scoring import front
 from moo_bnas.results.points import Point, Report
 from moo_bnas.subject import AnyCost
+from moo_bnas.units import count
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Seeds:
     @property
     def standard_error(self) -> float | None:
         """The standard error of the mean; None of a single run."""
-        count = len(self.scores)
-        return None if count < 2 else stdev(self.scores.values()) / count**0.5
+        runs = len(self.scores)
+        return None if runs < 2 else stdev(self.scores.values()) / runs**0.5
 
     def as_document(self) -> dict[str, Any]:
         """What `seeds.json` holds."""
@@ -71,7 +72,7 @@ class Seeds:
         error = "" if self.standard_error is None else f" ± {self.standard_error:.4f}"
         lines = [f"{name:<24} {score:.4f}" for name, score in self.scores.items()]
         lines.append(f"{'mean ' + self.score_name:<24} {self.mean:.4f}{error}")
-        lines.append(f"joint front of {len(self.front)} networks")
+        lines.append(f"joint front of {count(len(self.front), 'network')}")
         for study, point in self.front:
             ratios = " ".join(f"{r:g}" for r in point.ratios)
             estimate = ""

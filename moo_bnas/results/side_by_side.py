@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from moo_bnas.errors import DefinitionError
+from moo_bnas.errors import DefinitionError, StorageError
 from moo_bnas.evolution.scoring import fitness, front, hypervolume
 from moo_bnas.networks.latency import LATENCY
-from moo_bnas.overrides import keys_of
+from moo_bnas.overrides import flat_keys_of
+from moo_bnas.results.naming import sized
 from moo_bnas.results.points import Point, Report
 from moo_bnas.results.seeds import joined
 
@@ -39,12 +41,19 @@ def side_by_side(reports: Sequence[Report]) -> SideBySide:
     Where they weigh accuracy against different costs, all of them are compared by each.
 
     Args:
-        reports: A report of each run, of which each has finished candidates.
+        reports: A report of each run.
 
     Raises:
         DefinitionError: If they search other networks or spaces, or on other data.
+        StorageError: If one has no finished candidate.
     """
     first, *others = reports
+    for report in reports:
+        if not report.search:
+            raise StorageError(
+                f"the run {report.study!r} has no finished candidate to compare; see `moo-bnas "
+                "status`"
+            )
     for other in others:
         for key in ("network", "space", "data"):
             if getattr(first.definition, key) != getattr(other.definition, key):
@@ -62,11 +71,11 @@ def side_by_side(reports: Sequence[Report]) -> SideBySide:
     for report in reports:
         leaders.setdefault(report.cost.name, report)
     for leader in leaders.values():
-        weighed = [_weighed(report, leader) for report in reports]
-        whose = [study for study, _ in joined(weighed).front]
+        by_leader = [weighed(report, leader) for report in reports]
+        whose = [study for study, _ in joined(by_leader).front]
         joints.append(tuple(whose.count(r.study) for r in reports))
         by = f" by {leader.cost.title}" if len(leaders) > 1 else ""
-        for own, report, count in zip(results, weighed, joints[-1], strict=True):
+        for own, report, count in zip(results, by_leader, joints[-1], strict=True):
             own |= {f"{k}{by}": v for k, v in _results(report, leader, first).items()}
             own[f"in the joint front{by}"] = str(count)
     titles = dict.fromkeys(title for each in results for title in each)
@@ -78,18 +87,23 @@ def side_by_side(reports: Sequence[Report]) -> SideBySide:
     )
 
 
+def as_text(value: object) -> str:
+    """A value of `SideBySide.differences` for people."""
+    return "-" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
 def _told(report: Report) -> dict[str, Any]:
-    told: dict[str, Any] = {"mode": report.mode, "seed": report.making.seed}
-    for section, options in keys_of(report.definition).items():
-        if isinstance(options, dict):
-            told |= {f"{section}.{key}": value for key, value in options.items()}
-        elif section not in ("name", "description"):
-            told[section] = options
-    return told
+    own = {"mode": report.mode, "seed": report.making.seed}
+    return own | flat_keys_of(report.definition)
 
 
-def _weighed(report: Report, leader: Report) -> Report:
-    """The report as if its search had weighed accuracy against the cost of another one."""
+def weighed(report: Report, leader: Report) -> Report:
+    """The report as if its search had weighed accuracy against the cost of another one.
+
+    Args:
+        report: Report to change.
+        leader: Report of the run whose cost counts.
+    """
     definition = leader.definition
     same_table = report.definition.latency == definition.latency
     if report.cost.name == leader.cost.name and (report.cost.name != LATENCY or same_table):
@@ -123,12 +137,14 @@ def _results(report: Report, leader: Report, first: Report) -> dict[str, str]:
         "fittest": _shortly(report, fittest),
         "most accurate": _shortly(report, max(points, key=lambda p: (p.accuracy, -p.cost))),
     }
-    for rival in _weighed(first, leader).references:
+    for rival in weighed(first, leader).references:
         if rival.precision == "binary":
             within = [p for p in points if p.cost <= rival.cost]
             if within:
                 best_within = max(within, key=lambda p: (p.accuracy, -p.cost))
-                found[f"within uniform {rival.ratios[0]:g}x"] = _shortly(report, best_within)
+                found[f"within uniform {sized(first.space, rival.ratios)}"] = _shortly(
+                    report, best_within
+                )
     return found
 
 

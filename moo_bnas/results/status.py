@@ -24,7 +24,7 @@ from moo_bnas.storage import (
     parent_of,
     training_of,
 )
-from moo_bnas.units import counted, duration
+from moo_bnas.units import count, duration
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ def parent_progress(storage: Storage, study: Study) -> str:
     if parent.attributes["finished"]:
         return "parent trained"
     epochs = (parent.attributes.get(TRAINING) or {}).get("progress", 0)
-    return f"parent {epochs} of {counted(recipe.epochs if recipe else 0, 'epoch')}"
+    return f"parent {epochs} of {count(recipe.epochs if recipe else 0, 'epoch')}"
 
 
 def _epochs(storage: Storage, final: Study) -> list[int]:

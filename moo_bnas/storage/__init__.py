@@ -59,6 +59,7 @@ from __future__ import annotations
 from optuna.storages import RDBStorage
 
 from moo_bnas.storage.claims import Claims
+from moo_bnas.storage.dashboard import Dashboard
 from moo_bnas.storage.database import Database
 from moo_bnas.storage.deletions import Deletions
 from moo_bnas.storage.leases import Leases
@@ -157,6 +158,7 @@ class Storage:
         workers: The workers that have joined.
         leases: Which driver holds which study.
         deletions: What goes with a run that is deleted.
+        dashboard: What optuna-dashboard shows beside trials.
 
     Raises:
         StorageError: If it cannot be opened, or holds no run and `create` is not set.
@@ -173,6 +175,7 @@ class Storage:
         self.claims = Claims(database, self.workers)
         self.leases = Leases(database)
         self.deletions = Deletions(database)
+        self.dashboard = Dashboard(database)
 
     @property
     def optuna(self) -> RDBStorage:

@@ -86,6 +86,11 @@ class Artifacts:
             ) from error
         return artifact
 
+    @property
+    def optuna(self) -> Any:
+        """The same store as an object of Optuna."""
+        return self._store
+
     def get(self, artifact: Artifact) -> bytes:
         """The bytes of an artifact.
 

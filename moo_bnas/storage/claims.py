@@ -239,6 +239,8 @@ class Claims:
                     for i, v in enumerate(values)
                 ],
             )
+            if len(values) == 1:  # of several, Optuna has no plots of intermediate values
+                self._add_steps(connection, this, evaluation.accuracy_per_epoch)
             connection.execute(self._keep_result, {"held": token, "found": json.dumps(found)})
             connection.execute(self._count, {"by": worker})
         return True
@@ -298,6 +300,24 @@ class Claims:
                     losses = row.losses + 1
                     lost += self._move.give_back(connection, row.trial_id, row.token, losses=losses)
         return lost
+
+    def _add_steps(
+        self, connection: Connection, trial_id: int, accuracies: Sequence[float]
+    ) -> None:
+        """Adds the accuracy after each epoch, which Optuna plots as intermediate values."""
+        if accuracies:
+            connection.execute(
+                insert(self._db.trial_steps),
+                [
+                    {
+                        "trial_id": trial_id,
+                        "step": epoch,
+                        "intermediate_value": accuracy,
+                        "intermediate_value_type": "FINITE",
+                    }
+                    for epoch, accuracy in enumerate(accuracies, start=1)
+                ],
+            )
 
     def _fail(self, connection: Connection, claim: Claim, reason: str) -> bool:
         """Fails the trial, unless this very claim has failed it before."""

@@ -103,6 +103,7 @@ class Database:
         self.trials: Table = optuna_tables["trials"]
         self.trial_params: Table = optuna_tables["trial_params"]
         self.trial_values: Table = optuna_tables["trial_values"]
+        self.trial_steps: Table = optuna_tables["trial_intermediate_values"]
         self.trial_attributes: Table = optuna_tables["trial_user_attributes"]
         self.studies: Table = optuna_tables["studies"]
         self.study_attributes: Table = optuna_tables["study_user_attributes"]

@@ -24,6 +24,10 @@ _OPTUNAS = {
     "trials": ("trial_id", "number", "study_id", "state", "datetime_start", "datetime_complete"),
     "trial_params": ("trial_id", "param_name", "param_value", "distribution_json"),
     "trial_values": ("trial_id", "objective", "value", "value_type"),
+    "trial_intermediate_values": (
+        *("trial_id", "step"),
+        *("intermediate_value", "intermediate_value_type"),
+    ),
     "trial_user_attributes": ("trial_id", "key", "value_json"),
 }
 """Optuna's tables and columns that moo-bnas reads and writes by itself."""

@@ -129,7 +129,7 @@ class Evaluator:
     def train_parent(
         self, checkpoint: bytes | None, keep: Keep, should_stop: Callable[[], bool]
     ) -> tuple[Evaluation, bytes]:
-        """Trains the parent: the uniform network of the greatest ratio, by its own recipe.
+        """Trains the parent: the network of the greatest ratios and bits, by its own recipe.
 
         Args:
             checkpoint: State to continue from; None: train from the beginning.
@@ -146,7 +146,7 @@ class Evaluator:
         recipe = self._definition.parent
         if recipe is None:
             raise DefinitionError(f"definition {self._definition.name} has no [parent]; add one")
-        top = self._space.uniform(self._space.ratios[-1])
+        top = self._space.largest
         seed = candidate_seed(recipe.seed, top)
 
         def train() -> tuple[Evaluation, bytes]:
@@ -278,7 +278,7 @@ class Evaluator:
             binarizer=definition.network_options().binarizer,
             precision=precision,
             ratios=self._space.decode(genotype),
-            widths=widths,
+            widths=widths[: len(widths) - network.bit_genes],
             layers=tuple(Layer.of(spec) for spec in network.layers(widths, precision)),
             own_module=network.module is not None,
             image=Image(

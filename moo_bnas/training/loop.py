@@ -222,11 +222,14 @@ def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     """The learning rate of a step, counted from 0, as a share of its peak.
 
     `one_cycle` rises linearly over the first `warmup` of all steps, then falls as half a cosine
-    towards 0 (Smith and Topin 2018, with a cosine). `steps` falls to a tenth at each milestone.
+    towards 0 (Smith and Topin 2018, with a cosine). `steps` falls to a tenth at each milestone,
+    `linear` as a line towards 0.
     """
     if recipe.schedule == "steps":
         return 0.1 ** sum(step >= epoch * steps_per_epoch for epoch in recipe.milestones)
     steps = recipe.epochs * steps_per_epoch
+    if recipe.schedule == "linear":
+        return 1 - step / steps
     rise = recipe.warmup * steps
     if step < rise:
         return (step + 1) / (rise + 1)

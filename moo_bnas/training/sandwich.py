@@ -36,9 +36,14 @@ class Sandwich:
 
     def draw(self, steps: int, random: torch.Generator) -> list[list[Genotype]]:
         """The networks of each step of an epoch."""
-        genes, ratios = len(self._space.genes), len(self._space.ratios)
-        drawn = torch.randint(0, ratios, (steps, _RANDOM, genes), generator=random).tolist()
-        return [[(0,) * genes, *(tuple(row) for row in rows)] for rows in drawn]
+        space = self._space
+        shape = (steps, _RANDOM, len(space.genes) - space.bit_genes)
+        drawn = torch.randint(0, len(space.ratios), shape, generator=random)
+        if space.bit_genes:
+            shape = (steps, _RANDOM, space.bit_genes)
+            bits = torch.randint(0, len(space.bits), shape, generator=random)
+            drawn = torch.cat([drawn, bits], dim=2)
+        return [[space.smallest, *(tuple(row) for row in rows)] for rows in drawn.tolist()]
 
     def logits(
         self, genotype: Genotype, widest: nn.Module, inputs: Tensor, progress: float

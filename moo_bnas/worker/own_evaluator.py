@@ -127,7 +127,8 @@ class OwnEvaluator:
         values = subject.space.named(genotype)
         layers: tuple[LayerSpec, ...] = ()
         if isinstance(subject, Widths):
-            widths = subject.widths_of(tuple(values.values()))
+            own = tuple(values.values())
+            widths = (*subject.widths_of(own), *subject.bits_of(own))
             layers = tuple(subject.network.layers(widths, "binary"))
         self.load("search")
         return Task(

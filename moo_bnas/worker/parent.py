@@ -13,7 +13,7 @@ from moo_bnas.evaluation import PRECISIONS, Evaluation, Keep
 from moo_bnas.storage import TRAINING, Claim, Storage, Study, parent_of
 from moo_bnas.storage.artifacts import Artifacts
 from moo_bnas.storage.checkpoints import Checkpoints
-from moo_bnas.units import counted
+from moo_bnas.units import count
 from moo_bnas.worker.evaluates import TrainsParent
 
 CHECKPOINT_SECONDS = 60.0
@@ -91,7 +91,7 @@ class Parent:
             if time.monotonic() - saved >= CHECKPOINT_SECONDS:
                 self._checkpoints.save(make(), len(losses))
                 saved = reported = time.monotonic()
-                log.info("the parent has trained %s", counted(len(losses), "epoch"))
+                log.info("the parent has trained %s", count(len(losses), "epoch"))
             elif time.monotonic() - reported >= _REPORT_SECONDS:
                 self._checkpoints.report(len(losses))
                 reported = time.monotonic()

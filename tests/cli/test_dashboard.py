@@ -17,6 +17,7 @@ from tests.cli.conftest import LOCAL
 from tests.conftest import Cli
 
 
+@pytest.mark.slow
 def test_the_dashboard_serves_the_studies_and_warns(
     tmp_path: Path, tiny_path: Path, cli: Cli
 ) -> None:
@@ -36,6 +37,11 @@ def test_the_dashboard_serves_the_studies_and_warns(
     with urllib.request.urlopen(f"{address[0]}/api/studies") as answer:
         studies = json.load(answer)["study_summaries"]
     assert {s["study_name"] for s in studies} == {"tiny-pareto-s0", "tiny-pareto-s0.baselines"}
+    (run,) = [s["study_id"] for s in studies if s["study_name"] == "tiny-pareto-s0"]
+    with urllib.request.urlopen(f"{address[0]}/api/studies/{run}") as answer:
+        shown_of_it = json.load(answer)
+    assert "| Model | FLOPs |" in shown_of_it["note"]["body"]
+    assert [figure["id"] for figure in shown_of_it["plotly_graph_objects"]] == ["front"]
     # A page of another site that makes its own name point here: its scripts get nothing.
     rebound = urllib.request.Request(f"{address[0]}/api/studies", headers={"Host": "evil.example"})
     with pytest.raises(urllib.error.HTTPError, match="421"):

@@ -22,6 +22,9 @@ def test_a_definition_is_shown_and_copied(cli: Cli, tmp_path: Path) -> None:
     assert cli("definitions", "--show", "digits").stdout == shipped()["digits"].read_text()
     done = cli("new", "mine.toml", "--from", "digits")
     assert done.stdout == "written: mine.toml; change it, then: moo-bnas run mine.toml\n"
+    images = cli("new", "images.toml").stdout.splitlines()
+    assert "it needs your images as mine/train/<class>/<image> below --data-root" in images[0]
+    assert images[2] == "  moo-bnas run images.toml --data-root FOLDER"
     mine, digits = load_definition(str(tmp_path / "mine.toml")), load_definition("digits")
     assert mine == digits.model_copy(update={"name": "mine"})
     (tmp_path / "mine.toml").write_text("precious")

@@ -25,6 +25,7 @@ from tests.driving import search_driver
 from tests.fakes import fake_worker
 
 
+@pytest.mark.slow
 def test_a_report_whose_images_cannot_be_drawn_is_written_without_them(
     cli: Cli, tmp_path: Path, tiny: Definition
 ) -> None:
@@ -40,6 +41,7 @@ def test_a_report_whose_images_cannot_be_drawn_is_written_without_them(
     assert len(list((tmp_path / "runs" / "s").iterdir())) == 7
 
 
+@pytest.mark.slow
 def test_a_report_of_a_run_without_a_finished_candidate_says_so(
     tmp_path: Path, tiny_path: Path, cli: Cli
 ) -> None:

@@ -83,6 +83,7 @@ def test_a_run_from_beginning_to_end(cli: Cli, tmp_path: Path, tiny_path: Path) 
     assert unnamed.stdout.startswith("tiny-scalar-s0 (scalar): finished")
 
 
+@pytest.mark.slow
 def test_confirm_is_added_to_a_finished_run_and_compares_with_uniform_networks(
     cli: Cli, tmp_path: Path, tiny_path: Path
 ) -> None:
@@ -212,6 +213,7 @@ def test_a_run_that_has_lost_its_data_ends_with_one_line(
     assert counts == {"complete": 0, "running": 0, "waiting": 6, "fail": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_several_seeds_are_run_and_summed_up(cli: Cli, tmp_path: Path, tiny_path: Path) -> None:
     options = ("--generations", "1", "--mode", "scalar", "--schedule", "steady")

@@ -13,6 +13,7 @@ from moo_bnas.definition import Definition
 from moo_bnas.driver.run import open_run
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.overrides import with_keys
+from moo_bnas.processes import here
 from moo_bnas.storage import Storage
 from tests.conftest import Cli
 from tests.driving import search_driver
@@ -36,7 +37,10 @@ def storage(tmp_path: Path, tiny: Definition) -> Storage:
     return storage
 
 
-def test_runs_are_listed_compared_and_deleted(cli: Cli, storage: Storage) -> None:
+@pytest.mark.slow
+def test_runs_are_listed_compared_reported_and_deleted(
+    cli: Cli, storage: Storage, tmp_path: Path
+) -> None:
     assert storage.leases.take(storage.studies.open("c"), "token", "box/1", 7, 600.0, None)
     header, *lines = cli("runs").stdout.splitlines()
     assert header.split("  ")[0] == "run"
@@ -64,6 +68,18 @@ def test_runs_are_listed_compared_and_deleted(cli: Cli, storage: Storage) -> Non
     first, second = map(float, document["results"]["hypervolume"])
     assert second > first
     assert document["joint"][1] > 0
+
+    written = cli("report", "--study-name", "a", "--study-name", "b", "--study-name", "a")
+    assert written.stdout == "written: runs/a+b/report.html\n", written.stderr
+    assert "<h1>2 runs: a, b</h1>" in (tmp_path / "runs/a+b/report.html").read_text()
+
+    host, pid = here()
+    assert storage.leases.take(storage.studies.open("b"), "token", host, pid, 600.0, None)
+    held = cli("delete", "b")
+    assert held.returncode == 1
+    assert f"study 'b' is driven by process {pid} on " in held.stderr
+    assert "[y/N]" not in held.stderr  # nobody is asked for nothing
+    storage.leases.release(storage.studies.open("b"), "token")
 
     kept = cli("delete", "b")  # standard input is closed: nobody says yes
     assert kept.returncode == 130

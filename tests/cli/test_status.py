@@ -40,6 +40,7 @@ def test_watching_a_study_that_is_deleted_ends_with_a_line_of_its_own(
     assert ended.stdout.endswith("workers      0 at work\n")
 
 
+@pytest.mark.slow
 def test_status_shows_who_works_at_what_speed_until_the_run_is_over(
     tmp_path: Path, tiny_path: Path, cli: Cli
 ) -> None:

@@ -15,6 +15,7 @@ from tests.conftest import Cli, start_cli
 from tests.data.trees import plant
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_all_workers_of_a_run_need_the_same_data(
     cli: Cli, folder_path: Path, tmp_path: Path

@@ -36,7 +36,7 @@ def test_epochs_that_are_shortened_keep_their_milestones_in_proportion() -> None
     assert paper.lasting(20).milestones == (6, 12, 18)
     assert paper.lasting(3).milestones == (1, 2)  # 0.9, 1.8 and 2.7, which rounds to the end
     assert paper.lasting(200) == paper
-    with pytest.raises(DefinitionError, match="got 1 epochs, too few for milestones"):
+    with pytest.raises(DefinitionError, match="got 1 epoch, too few for milestones"):
         paper.lasting(1)
 
 

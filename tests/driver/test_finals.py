@@ -209,7 +209,7 @@ def test_a_worker_of_a_search_that_cannot_train_final_networks_continues_without
             WorkerOptions(only_final=True),
         )
     progress = progress_of(finals, chosen, alive=1)
-    assert progress.line() == "0/1 networks trained; 1 workers"
+    assert progress.line() == "0/1 network trained; 1 worker"
 
 
 def test_a_project_that_was_moved_finds_its_models(definition: Definition, tmp_path: Path) -> None:

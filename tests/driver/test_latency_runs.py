@@ -221,6 +221,8 @@ def test_the_command_takes_a_table_and_refuses_what_does_not_fit(cli: Cli, tmp_p
     wider = make_definition(tmp_path, TINY.replace("base_width = 4", "base_width = 8"))
     other = fake_table(wider.make_network(), wider.make_space())
     (tmp_path / "other.json").write_bytes(to_bytes(other))
+    renamed = fake_table(network, space).model_copy(update={"network": "two_convs"})
+    (tmp_path / "renamed.json").write_bytes(to_bytes(renamed))
     (tmp_path / "own.toml").write_text(
         'latency = "t.json"\n' + TINY.replace("[search]", '[search]\ncost = "latency"')
     )
@@ -233,6 +235,10 @@ def test_the_command_takes_a_table_and_refuses_what_does_not_fit(cli: Cli, tmp_p
         (("tiny.toml", "--max-latency", "1ms"), "a limit on it, without a latency table"),
         (("tiny.toml", "--latency-table", "none"), "cannot read the latency table none: No such"),
         (("tiny.toml", "--latency-table", "other.json"), "lacks conv1 from 1 to 1 channels"),
+        (
+            ("tiny.toml", "--latency-table", "renamed.json"),
+            "got a latency table of two_convs for vgg_small; measure vgg_small with",
+        ),
         (("own.toml", "--max-latency", "0.1us"), "the limit on latency_ms is 0.0001 ms, but the"),
     ):
         done = cli("run", *options)

@@ -54,6 +54,7 @@ def test_progress_forgives_deaths(tmp_path: Path) -> None:
     assert not workers._processes
 
 
+@pytest.mark.slow
 def test_the_password_is_not_on_the_command_line(tmp_path: Path) -> None:
     workers = _worker("postgresql://me:secret@host/db", tmp_path)
     workers.start()

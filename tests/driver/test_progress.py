@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from moo_bnas.driver.display import Display, _bar
-from moo_bnas.driver.progress import Progress
+from moo_bnas.driver.progress import FinalProgress, Progress, Unfinished
 
 PROGRESS = Progress(
     generation=2,
@@ -48,6 +48,15 @@ def test_without_a_terminal_a_line_is_printed_for_each_generation(
     ]
 
 
+def test_colours_that_are_wished_for_make_no_terminal_of_a_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a notebook
+    with Display() as display:
+        display.show(PROGRESS)
+    assert capsys.readouterr().err == PROGRESS.line() + "\n"
+
+
 def test_in_a_terminal_a_bar_stands_beside_it() -> None:
     screen = Console(file=io.StringIO(), force_terminal=True, width=140)
     screen.print(_bar(PROGRESS))
@@ -55,3 +64,13 @@ def test_in_a_terminal_a_bar_stands_beside_it() -> None:
     drawn = screen.file.getvalue()
     assert "━" in drawn
     assert "25/120 evaluated" in drawn
+
+
+def test_a_line_says_how_far_final_training_runs_are() -> None:
+    running = Unfinished("uniform 2x", "running", (2.0, 1.0), 3.0)
+    alone = FinalProgress((running,), networks=2, epochs=4, workers=1)
+    waiting = Unfinished("trial 3", "waiting", (), 0.0)
+    both = replace(alone, unfinished=(running, waiting), networks=3)
+    assert both.line() == "1/3 networks trained; uniform 2x: epoch 2/4, loss 1.000; 1 worker"
+    assert (both.done, both.total) == (6, 12)
+    assert alone.line().endswith("1 worker; 3 s left")

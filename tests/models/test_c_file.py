@@ -19,7 +19,7 @@ from moo_bnas.models.model_file import Model
 from moo_bnas.models.packed import pack, reference
 from tests.binarizers import ONE_BIT
 from tests.models.fast.networks import images, network
-from tests.models.fast.test_network import RESNET, VGG
+from tests.models.fast.test_network import RESNET, RESNET_BITS, VGG, VGG_BITS
 from tests.models.trained import assert_same, digits_images, inputs_of, trained
 
 GCC = shutil.which("gcc")
@@ -132,6 +132,19 @@ def test_every_binarizer_and_an_odd_size(binarizer: str, tmp_path: Path) -> None
         x = images(model, 2)
         logits = _logits(model, x, tmp_path, kind, ["-march=native"] if X86 else [])
         assert np.array_equal(logits, reference(model, "it")(x))
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("kind", "widths", "bits"), [("vgg_small", VGG, VGG_BITS), ("resnet18", RESNET, RESNET_BITS)]
+)
+def test_several_bits(
+    kind: str, widths: tuple[int, ...], bits: tuple[int, ...], tmp_path: Path
+) -> None:
+    model = network(kind, widths, bits=bits)
+    x = images(model, 2)
+    logits = _logits(model, x, tmp_path, kind, ["-march=native"] if X86 else [])
+    assert np.array_equal(logits, reference(model, "it")(x))
 
 
 @needs_gcc

@@ -15,14 +15,14 @@ from moo_bnas.models.model_file import Model, read_model, to_bytes
 from moo_bnas.models.packed import reference
 from moo_bnas.models.writing import export
 from tests.binarizers import SHIPPED
-from tests.models.trained import Case, assert_same, inputs_of, train
+from tests.models.trained import SMALL, Case, assert_same, inputs_of, train
 
 
 @cache
 def _with_negative_multipliers(binarizer: str, network: str) -> Model:
     """A network in which half of the multipliers of batch norms are negative."""
-    stem = "small" if network == "resnet18" else None
-    model = train(Case(network, binarizer, 4, stem=stem), epochs=1)
+    options = SMALL if network == "resnet18" else {}
+    model = train(Case(network, binarizer, 4, options=options), epochs=1)
     random, arrays = np.random.default_rng(0), dict(model.arrays)
     for layer in model.card.layers:
         if layer.kind == "batch_norm":

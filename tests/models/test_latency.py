@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.models.latency import check, measure, processor, runtime
 from moo_bnas.networks import make_network
+from moo_bnas.networks.bits import with_bits
 from moo_bnas.networks.latency import LatencyTable, LayerTimes, read_table
 from moo_bnas.networks.layers import ImageShape
 from tests.conftest import TINY, Cli
@@ -44,6 +46,15 @@ def test_kernels_are_timed_step_by_step() -> None:
     assert checked.measured > 0
 
 
+def test_networks_of_two_bits_have_tables_of_their_own() -> None:
+    two = with_bits(NETWORK, 2)
+    table = measure(two, SPACE, "dorefa", runtime())
+    assert table.binary["conv2"].shape == "conv 3x3/1 pad 1 to 8x8 binary 2 bits"
+    assert table.cost().of(two, NETWORK.base_widths) > 0
+    with pytest.raises(DefinitionError, match="has act1 as .* 2 bits, and the network as"):
+        table.cost().of(NETWORK, NETWORK.base_widths)
+
+
 def test_without_numba_the_numpy_reference_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "moo_bnas.models.fast.processor", None)
     table = measure(NETWORK, SPACE, "dorefa", runtime())
@@ -68,6 +79,7 @@ def test_every_pair_of_widths_is_measured_also_of_sums_of_branches() -> None:
     assert checked.predicted == table.cost().of(network, widths) > 0
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_table_and_checks_it(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "one.toml").write_text(TINY.replace("[0.25, 0.5, 1, 2]", "[1]"))
     done = cli("latency", "one.toml", "--out", "there/table.json", "--check", "2")

@@ -42,7 +42,8 @@ def test_the_file_takes_what_the_cost_model_says_and_what_is_counted_beside(mode
     per_channel = encoding_of(model.card, "model").scales == "channel"
     assert counted.scales == 4 * sum(layer.out_channels if per_channel else 1 for layer in binary)
     channels = sum(layer.out_channels for layer in layers if layer.kind == "batch_norm")
-    assert counted.batch_norm == 2 * 4 * channels
+    beside = sum(layer.out_channels for layer in layers if layer.kind in ("prelu", "bias"))
+    assert counted.batch_norm == 4 * (2 * channels + beside)
     # Safetensors: 8 bytes of length, and so many of header.
     assert counted.header == 8 + int.from_bytes(content[:8], "little")
     assert counted.total == len(content)

@@ -50,10 +50,10 @@ def test_sums_by_hand() -> None:
     weights = words(np.array([[[[1, 0, 1], [0, 1, 0], [1, 0, 1]]]], np.bool_))
     layer = _conv(1, 1, kernel=3, stride=2, padding=1)
     # It sees +1 on 1, -1 on 0, -1 on 1, +1 on 1; where 0 is -1 that adds +1.
-    assert binary_sums(Bits(ones, (0, 1)), weights, layer).tolist() == [[[[1]]]]
-    assert binary_sums(Bits(ones, (-1, 1)), weights, layer).tolist() == [[[[2]]]]
+    assert binary_sums(Bits((ones,), (0, 1)), weights, layer).tolist() == [[[[1]]]]
+    assert binary_sums(Bits((ones,), (-1, 1)), weights, layer).tolist() == [[[[2]]]]
     # 1.5 + 0.5 - 1.5 + 1.5
-    assert binary_sums(Bits(ones, (-0.5, 1.5)), weights, layer).tolist() == [[[[2]]]]
+    assert binary_sums(Bits((ones,), (-0.5, 1.5)), weights, layer).tolist() == [[[[2]]]]
 
 
 @settings(deadline=None)
@@ -66,7 +66,9 @@ def test_sums_by_hand() -> None:
     kernel=st.sampled_from([1, 3]),
     stride=st.sampled_from([1, 2]),
     padding=st.sampled_from([0, 1]),
-    levels=st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (-0.5, 1.5)]),
+    levels=st.sampled_from(
+        [(0.0, 1.0), (-1.0, 1.0), (-0.5, 1.5), (0.0, 1.0, 2.0, 3.0), (-1.5, -0.5, 0.5, 1.5)]
+    ),
 )
 def test_sums_of_any_convolution_are_the_exact_ones(
     seed: int,
@@ -77,10 +79,11 @@ def test_sums_of_any_convolution_are_the_exact_ones(
     kernel: int,
     stride: int,
     padding: int,
-    levels: tuple[float, float],
+    levels: tuple[float, ...],
 ) -> None:
     random = np.random.default_rng(seed)
-    x = Bits(random.random((n, c_in, size, size)) < random.random(), levels)
+    planes = len(levels).bit_length() - 1
+    x = Bits(tuple(random.random((planes, n, c_in, size, size)) < random.random()), levels)
     positive = random.random((c_out, c_in, kernel, kernel)) < random.random()
     sums = binary_sums(x, words(positive), _conv(c_in, c_out, kernel, stride, padding))
     expected = functional.conv2d(
@@ -100,7 +103,7 @@ def test_integer_layers_equal_the_networks_given_equal_bits(model: Model) -> Non
 
     def compare(name: str, module: nn.Module, x: Tensor, out: Tensor) -> None:
         assert set(np.unique(x.numpy())) <= {low, high}
-        bits = Bits(x.numpy() == high, (low, high))
+        bits = Bits((x.numpy() == high,), (low, high))
         sums = binary_sums(bits, packed._arrays[f"{name}.words"], layers[name])
         assert isinstance(module, BinaryConv2d)
         latent, scale = ONE_BIT[model.card.binarizer].weights(module.weight)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from moo_bnas.data import Digits
 from moo_bnas.evaluation import Precision
 from moo_bnas.models.model_file import Card, Image, Layer, Model
 from moo_bnas.networks import make_network
+from moo_bnas.networks.bits import with_bit_genes
 from moo_bnas.networks.cost import flops, memory_bits
 from moo_bnas.networks.module import Activation, build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.device_data import to_device
 from moo_bnas.training.loop import Training
-from tests.binarizers import ONE_BIT
 
 
 @dataclass(frozen=True)
@@ -31,32 +32,52 @@ class Case:
     binarizer: str
     base_width: int
     precision: Precision = "binary"
-    stem: str | None = None
-    downsampling: str | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
     widths: tuple[int, ...] | None = None
+    bits: tuple[int, ...] = ()
 
+
+SMALL: dict[str, object] = {"stem": "small"}
+TRAITS: dict[str, object] = {
+    "block": ("norm", "prelu", "pool"),
+    "last": "hardtanh",
+    "classifier_bias": True,
+}
 
 CASES = {
     "vgg_small dorefa": Case("vgg_small", "dorefa", 8),
     # Neither channels nor weights fill bytes.
     "vgg_small sign": Case("vgg_small", "sign", 8, widths=(7, 9, 11, 13, 5, 15)),
     "vgg_small full": Case("vgg_small", "dorefa", 4, "full"),
-    "resnet18 dorefa": Case("resnet18", "dorefa", 4, stem="imagenet"),
-    "resnet18 small dorefa": Case("resnet18", "dorefa", 4, stem="small"),
+    "vgg_small traits": Case("vgg_small", "sign", 8, options=TRAITS, widths=(7, 9, 11, 13, 5, 15)),
+    "resnet18 dorefa": Case("resnet18", "dorefa", 4, options={"stem": "imagenet"}),
+    "resnet18 small dorefa": Case("resnet18", "dorefa", 4, options=SMALL),
     "resnet18 small sign": Case(
-        "resnet18", "sign", 4, stem="small", widths=(5, 9, 11, 13, 3, 4, 5, 6, 7, 8, 9, 10)
+        "resnet18", "sign", 4, options=SMALL, widths=(5, 9, 11, 13, 3, 4, 5, 6, 7, 8, 9, 10)
     ),
     "vgg_small per_channel": Case("vgg_small", "per_channel", 8, widths=(7, 9, 11, 13, 5, 15)),
-    "resnet18 small per_channel": Case("resnet18", "per_channel", 4, stem="small"),
-    "resnet18 small real bireal": Case("resnet18", "bireal", 4, stem="small", downsampling="real"),
+    "resnet18 small per_channel": Case("resnet18", "per_channel", 4, options=SMALL),
+    "resnet18 small real bireal": Case(
+        "resnet18", "bireal", 4, options=SMALL | {"downsampling": "real", "shortcuts": "conv"}
+    ),
     "vgg_small uneven": Case("vgg_small", "uneven", 8),
 }
+
+MORE_BITS = {
+    "vgg_small bits": Case(
+        "vgg_small", "dorefa", 8, widths=(7, 9, 11, 13, 5, 15), bits=(2, 1, 3, 2, 4)
+    ),
+    "resnet18 small bits": Case(
+        "resnet18", "quarters", 4, options=SMALL, bits=(2, 1) * 4 + (1, 3) * 4
+    ),
+}
+"""Networks whose activations have several bits, of which tests of their own check more."""
 
 
 @cache
 def trained(name: str) -> Model:
     """The network of a case, trained on digits for three epochs, with its card."""
-    return train(CASES[name])
+    return train((CASES | MORE_BITS)[name])
 
 
 def train(case: Case, epochs: int = 3) -> Model:
@@ -68,10 +89,11 @@ def train(case: Case, epochs: int = 3) -> Model:
         case.network,
         digits.shape,
         base_width=case.base_width,
-        stem=case.stem,
-        downsampling=case.downsampling,
+        **case.options,
     )
     widths = case.widths or network.base_widths
+    if case.bits:
+        network, widths = with_bit_genes(network, shared=False), widths + case.bits
     specs = network.layers(widths, case.precision)
     loaded = digits.load(Path(), 0, "final")
     data = to_device(loaded, 8, torch.device("cpu"))
@@ -140,9 +162,11 @@ def assert_same(model: Model, logits: NDArray[np.float32]) -> None:
     """
     near = np.zeros(len(logits), np.bool_)
 
-    def look(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        distance = (inputs[0] - ONE_BIT[model.card.binarizer].encoding.thresholds[0]).abs()
-        near[:] |= (distance < 2e-6).flatten(1).any(dim=1).numpy()
+    def look(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        assert isinstance(module, Activation)
+        for threshold in module.binarizer.encoding.thresholds:
+            distance = (inputs[0] - threshold).abs()
+            near[:] |= (distance < 2e-6).flatten(1).any(dim=1).numpy()
 
     network = restore(model)
     for module in network.modules():

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.networks.autograd import binarize_activation, binarize_weight, sign
-from moo_bnas.networks.binarizers import BINARIZERS, Encoding, check_binarizer
-from tests.binarizers import ONE_BIT, TWO_BITS
+from moo_bnas.networks.binarizers import BINARIZERS, Binarizer, Encoding, check_binarizer
+from moo_bnas.networks.module import Activation, BinaryConv2d
+from tests.binarizers import ONE_BIT, QUARTERS, SHIPPED
 
 FLOATS = st.floats(-4, 4, width=32)
 START = torch.zeros(())
@@ -59,12 +60,6 @@ def _uneven(x: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(x > 0.5, 1.5, -0.5), ((x > -0.5) & (x < 1.5)).float()
 
 
-def _two_bits(x: Tensor) -> tuple[Tensor, Tensor]:
-    # The nearest quarter in 0 to 3 quarters; halfway, the lower one.
-    level = torch.ceil(torch.clip(x, 0, 0.75) * 4 - 0.5).clip(0, 3) / 4
-    return level, ((x > 0) & (x < 0.75)).float()
-
-
 @pytest.mark.parametrize(
     ("name", "reference"),
     [
@@ -72,7 +67,6 @@ def _two_bits(x: Tensor) -> tuple[Tensor, Tensor]:
         ("sign", _sign),
         ("per_channel", _per_channel),
         ("uneven", _uneven),
-        ("two_bits", _two_bits),
     ],
 )
 def test_activations_and_their_gradient(name: str, reference: object) -> None:
@@ -88,10 +82,10 @@ def test_activations_and_their_gradient(name: str, reference: object) -> None:
     assert torch.equal(x.grad, gradient)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", [*ONE_BIT, "two_bits"])
-def test_channels_last_is_kept(name: str) -> None:
+@pytest.mark.parametrize("binarizer", [*ONE_BIT.values(), QUARTERS.of_bits(2)])
+def test_channels_last_is_kept(binarizer: Binarizer) -> None:
     x = torch.randn(2, 8, 4, 4).to(memory_format=torch.channels_last)
-    out = binarize_activation(x, BINARIZERS[name], START)
+    out = binarize_activation(x, binarizer, START)
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -124,8 +118,48 @@ def test_levels_that_make_no_encoding_are_refused(
 
 def test_bits_per_activation() -> None:
     assert {b.encoding.bits for b in ONE_BIT.values()} == {1}
-    assert TWO_BITS.encoding.bits == 2
-    assert TWO_BITS.encoding.step == 0.25
+    assert all(b.of_bits(1) is b and b.evaluated is b for b in ONE_BIT.values())
+    two = QUARTERS.of_bits(2).encoding
+    assert (two.bits, two.step) == (2, 0.25)
+    assert two.levels == (0.0, 0.25, 0.5, 0.75)
+    assert two.thresholds == (0.125, 0.375, 0.625)
+    assert QUARTERS.of_bits(2).evaluated.encoding.levels == (0.0, 1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "dorefa"])
+def test_binarizers_of_one_bit_refuse_more(name: str) -> None:
+    with pytest.raises(DefinitionError, match=f"activation_bits 2 with binarizer {name}, which"):
+        BINARIZERS[name].of_bits(2)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_activations_of_more_bits_and_their_gradient(bits: int) -> None:
+    # Zhou et al. 2016, Eq. 5, with halves rounded down as with 1 bit; gradient where 0 < x < 1.
+    last = 2**bits - 1
+    halves = (torch.arange(last) + 0.5) / last
+    x = torch.cat([halves, torch.linspace(-1, 2, 997), torch.tensor([0.0, 1.0])]).requires_grad_()
+    out = binarize_activation(x, BINARIZERS["dorefa"].of_bits(bits), START)
+    upstream = torch.linspace(-2, 2, len(x))
+    out.backward(upstream)  # type: ignore[no-untyped-call]
+    expected = torch.ceil(torch.clip(x.detach().double(), 0, 1) * last - 0.5).clip(0) / last
+    expected[:last] = torch.arange(last) / last
+    torch.testing.assert_close(out.double(), expected, rtol=0, atol=1e-7)
+    assert len(set(out.tolist())) == 2**bits
+    inside = (x.detach() > 0) & (x.detach() < 1)
+    assert torch.equal(x.grad, upstream * inside)  # type: ignore[arg-type]
+
+
+def test_what_is_evaluated_is_what_was_trained() -> None:
+    torch.manual_seed(0)
+    trained = BINARIZERS["dorefa"].of_bits(2)
+    w, x = torch.randn(5, 3, 3, 3), torch.rand(2, 3, 6, 6)
+    conv = BinaryConv2d(3, 5, 3, binarizer=trained)
+    conv.weight.data.copy_(w)
+    act = Activation(trained)
+    in_training = conv.train()(act.train()(x))
+    counts = act.eval()(x)
+    assert set(counts.unique().tolist()) == {0.0, 1.0, 2.0, 3.0}
+    torch.testing.assert_close(conv.eval()(counts), in_training, rtol=1e-5, atol=1e-5)
 
 
 def test_a_name_is_one_of_those_there_are() -> None:

@@ -71,6 +71,25 @@ def test_real_downsampling_costs_64_times_its_binary_convs() -> None:
     assert f"{flops(real, real.base_widths) / 1e6:.2f}" == "168.28"
 
 
+def test_shortcuts_around_each_conv_cost_a_sum_more_per_block() -> None:
+    both = make_network("resnet18", downsampling="real", shortcuts="conv")
+    sums = 2 * (64 * 56**2 + 128 * 28**2 + 256 * 14**2 + 512 * 7**2)
+    real = make_network("resnet18", downsampling="real")
+    difference = flops(both, both.base_widths) - flops(real, real.base_widths)
+    assert difference == sums == 752640
+
+
+def test_a_prelu_and_a_bias_cost_an_operation_per_output() -> None:
+    network = make_network(
+        "vgg_small", block=("prelu", "pool", "norm"), last="prelu", classifier_bias=True
+    )
+    convs = 2 * (128 * 32**2 + 256 * 16**2 + 512 * 8**2)
+    difference = flops(network, network.base_widths) - flops(VGG, VGG.base_widths)
+    assert difference == convs + 512 * 4**2 + 10
+    same = memory_bits(network, network.base_widths) == memory_bits(VGG, VGG.base_widths)
+    assert same  # slopes and biases are left out, as those of batch norms
+
+
 def test_a_vgg_small_counted_by_hand() -> None:
     network = make_network("vgg_small", base_width=2)
     # conv k*k*c_in + 1 per output; binary layers / 64; maps of 32, 32, 16, 16, 8, 8 pixels

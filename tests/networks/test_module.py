@@ -111,6 +111,28 @@ def _photographs(size: int) -> torch.Tensor:
 def test_every_binarizer_starts_balanced_and_lets_gradient_through(
     binarizer: str, network: Network, images: Callable[[int], torch.Tensor], binarizers: int
 ) -> None:
+    _starts_balanced(binarizer, network, images, binarizers)
+
+
+@pytest.mark.parametrize(
+    ("binarizer", "name", "options"),
+    [
+        ("reste", "vgg_small", {"block": ("relu", "norm", "pool"), "last": "none"}),
+        ("bireal", "vgg_small", {"block": ("pool", "norm", "prelu"), "last": "prelu"}),
+        ("dorefa", "vgg_small", {"block": ("norm", "relu", "pool")}),
+        ("bireal", "resnet18", {"stem": "small", "shortcuts": "conv", "downsampling": "real"}),
+    ],
+)
+def test_networks_with_other_traits_start_balanced(
+    binarizer: str, name: str, options: dict[str, object]
+) -> None:
+    network = make_network(name, ImageShape(32, 3, 10), base_width=16, **options)
+    _starts_balanced(binarizer, network, _photographs, 5 if name == "vgg_small" else 16)
+
+
+def _starts_balanced(
+    binarizer: str, network: Network, images: Callable[[int], torch.Tensor], binarizers: int
+) -> None:
     torch.manual_seed(0)
     module = build(network.layers(network.base_widths, "binary"), binarizer).train()
     inputs = images(network.image.size)
@@ -138,8 +160,11 @@ def test_every_binarizer_starts_balanced_and_lets_gradient_through(
         assert gradients[name] > 0.3, name
 
 
-def test_gradient_reaches_the_first_layer_of_a_resnet() -> None:
-    network = make_network("resnet18", ImageShape(32, 3, 10), base_width=8, stem="small")
+@pytest.mark.parametrize("shortcuts", ["block", "conv"])
+def test_gradient_reaches_the_first_layer_of_a_resnet(shortcuts: str) -> None:
+    network = make_network(
+        "resnet18", ImageShape(32, 3, 10), base_width=8, stem="small", shortcuts=shortcuts
+    )
     torch.manual_seed(0)
     module = build(network.layers(network.base_widths, "binary")).train()
     logits = module(torch.randn(16, 3, 32, 32))

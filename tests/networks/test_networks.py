@@ -51,8 +51,74 @@ def test_real_downsampling_reads_real_values() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "second", "end"),
+    [
+        # IR-Net and ReCU; SiMaN; OvSW; ReSTE: as in the code of each
+        (
+            {"block": ["pool", "norm", "hardtanh"], "last": "hardtanh"},
+            ["conv2", "pool2", "bn2", "hardtanh2", "act2"],
+            ["conv6", "pool6", "bn6", "act6", "flatten", "linear"],
+        ),
+        (
+            {"block": ("pool", "norm", "prelu"), "last": "prelu", "classifier_bias": True},
+            ["conv2", "pool2", "bn2", "prelu2", "act2"],
+            ["conv6", "pool6", "bn6", "act6", "flatten", "linear", "bias"],
+        ),
+        (
+            {"block": ["relu", "norm", "pool"], "last": "none"},
+            ["conv2", "relu2", "bn2", "pool2", "act2"],
+            ["conv6", "relu6", "bn6", "pool6", "flatten", "linear"],
+        ),
+    ],
+)
+def test_vgg_small_has_the_traits_of_published_ones(
+    options: dict[str, object], second: list[str], end: list[str]
+) -> None:
+    net = make_network("vgg_small", **options)  # type: ignore[arg-type]
+    specs = net.layers(net.base_widths, "binary")
+    names, kinds = [s.name for s in specs], {s.name: s.kind for s in specs}
+    at = names.index("conv2")
+    assert names[at : at + len(second)] == second
+    assert names[names.index("conv6") :] == end
+    assert kinds.get("act6", "none") == options["last"]
+    assert kinds["act5"] == "binarize"
+
+
+def test_a_shortcut_around_each_conv_adds_tensors_as_wide_as_the_stage() -> None:
+    net = make_network("resnet18", downsampling="real", shortcuts="conv")
+    assert net.genes == ("stage1", "stage2", "stage3", "stage4")
+    layers = {s.name: s for s in net.layers([3, 5, 7, 11], "binary")}
+    for i in range(1, 9):
+        for name in (f"block{i}_add1", f"block{i}_add"):
+            one, other = (layers[n] for n in layers[name].inputs)
+            assert (one.out_channels, one.out_size) == (other.out_channels, other.out_size)
+    assert layers["block3_add1"].inputs == ("block3_bn1", "block3_short_bn")
+    assert layers["block3_add"].inputs == ("block3_bn2", "block3_add1")
+    assert layers["block4_add1"].inputs == ("block4_bn1", "block3_add")
+
+
+@pytest.mark.parametrize(
     ("name", "options", "message"),
     [
+        (
+            "vgg_small",
+            {"block": ["pool"]},
+            r"got the block \['pool'\], expected 'pool' and 'norm' ",
+        ),
+        ("vgg_small", {"block": ["norm", "relu", "pool", "prelu"]}, "at most one of 'relu', 'har"),
+        ("vgg_small", {"block": ["norm", "elu", "pool"]}, "at most one of 'relu', 'har"),
+        ("vgg_small", {"block": 3}, r"got the block \[3\], expected"),
+        (
+            "vgg_small",
+            {"last": "elu"},
+            "got last 'elu', expected one of 'none', 'relu', 'hardtanh'",
+        ),
+        ("vgg_small", {"classifier_bias": "yes"}, "got classifier_bias 'yes', expected one of Fal"),
+        (
+            "resnet18",
+            {"shortcuts": "none"},
+            "got shortcuts 'none', expected one of 'block', 'conv'",
+        ),
         ("lenet", {}, "got network 'lenet', expected one of .*resnet18.*vgg_small"),
         ("vgg_small", {"stem": "small"}, "vgg_small got the option 'stem', expected only"),
         ("vgg_small", {"image": ImageShape(28, 1, 10)}, "got images of 28x28, expected a multiple"),

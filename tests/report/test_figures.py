@@ -50,7 +50,7 @@ def test_the_front_shows_every_point_once_and_marks_what_matters(report: Report)
     assert (axis.type, axis.range[0] > axis.range[1]) == ("log", True)
     assert dict(zip(axis.tickvals, axis.ticktext, strict=True))[5.0] == "95"
     assert front_title(report) == "s: 4 binary networks, 3 on the front"
-    assert "pareto search, 1 failed; validation accuracy after 1 epochs" in front_note(report)
+    assert "pareto search, 1 failed; validation accuracy after 1 epoch" in front_note(report)
 
 
 def test_estimates_are_drawn_with_bars_and_the_measured_front_on_demand(report: Report) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from moo_bnas.errors import ImagesError
+from moo_bnas.report.figures import figures
 from moo_bnas.report.images import write_images
 from moo_bnas.results.points import Report
 
@@ -20,7 +21,7 @@ def test_each_figure_becomes_an_image(report: Report, folder: Path) -> None:
     pytest.importorskip("kaleido", reason="kaleido is not installed")
     if shutil.which("chromium") is None:
         pytest.skip("chromium is not installed")
-    paths = write_images(report, folder, "svg")
+    paths = write_images(figures(report), folder, "svg")
     assert sorted(p.name for p in paths) == [
         *("accuracy-flops.svg", "channels.svg", "convergence-evaluations.svg"),
         *("convergence-time.svg", "front.svg"),
@@ -29,6 +30,8 @@ def test_each_figure_becomes_an_image(report: Report, folder: Path) -> None:
     front = (folder / "front.svg").read_text()
     assert front.startswith("<svg")
     assert "full precision 1x" in front
+    (front_pdf,) = write_images(figures(report)[:1], folder, "pdf")
+    assert front_pdf.read_bytes().startswith(b"%PDF-")
 
 
 def test_without_kaleido_it_says_what_to_install(
@@ -36,7 +39,7 @@ def test_without_kaleido_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "kaleido", None)
     with pytest.raises(ImagesError, match=r"pip install 'moo-bnas\[images\]'"):
-        write_images(report, folder, "png")
+        write_images(figures(report), folder, "png")
     assert list(folder.iterdir()) == []
 
 
@@ -46,7 +49,7 @@ def test_without_a_browser_it_says_what_to_install(
     pytest.importorskip("kaleido", reason="kaleido is not installed")
     monkeypatch.setenv("BROWSER_PATH", "/nowhere/chromium")
     with pytest.raises(ImagesError, match="by Chrome or Chromium, and neither was found; install"):
-        write_images(report, folder, "png")
+        write_images(figures(report), folder, "png")
     assert list(folder.iterdir()) == []
 
 
@@ -56,5 +59,5 @@ def test_a_browser_that_fails_is_reported(
     pytest.importorskip("kaleido", reason="kaleido is not installed")
     monkeypatch.setenv("BROWSER_PATH", "/bin/false")
     with pytest.raises(ImagesError, match="figures failed: The browser seemed to close"):
-        write_images(report, folder, "png")
+        write_images(figures(report), folder, "png")
     assert list(folder.iterdir()) == []

@@ -48,6 +48,7 @@ def test_optuna_reads_the_result_as_an_ordinary_study(
     assert done.datetime_start is not None
     assert done.datetime_complete is not None
     assert done.datetime_complete >= done.datetime_start
+    assert done.intermediate_values == {}  # Optuna takes none where there are several objectives
     assert (waiting.number, waiting.state) == (1, TrialState.WAITING)
     assert loaded.best_trials == [done]
 
@@ -60,6 +61,7 @@ def test_the_value_of_a_scalar_study_is_the_fitness(
     storage.claims.finish(take(storage, study), "w", RESULT, SCORES)
     loaded = optuna.load_study(study_name="s", storage=storage_url)
     assert loaded.best_value == 80.25
+    assert loaded.trials[0].intermediate_values == {1: 80.0, 2: 91.5}  # of which Optuna has plots
     assert loaded.direction.name == "MAXIMIZE"
 
 

@@ -22,14 +22,12 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _data(images: int | None = None) -> DeviceData:
-    """Digits; where images are counted, the network is scored on those that it learns."""
+def _data(images: int) -> DeviceData:
+    """So many digits; the network is scored on those that it learns."""
     loaded = Digits().load(Path(), 0, "search")
     data = to_device(loaded, 8, torch.device("cpu"))
-    if images is not None:
-        some = replace(data.train, rows=data.train.rows[:images])
-        data = replace(data, train=some, scoring=some)
-    return data
+    some = replace(data.train, rows=data.train.rows[:images])
+    return replace(data, train=some, scoring=some)
 
 
 def _network(binarizer: str, base_width: int, seed: int = 0) -> SpecModule:
@@ -40,7 +38,7 @@ def _network(binarizer: str, base_width: int, seed: int = 0) -> SpecModule:
 
 @pytest.mark.parametrize("binarizer", SHIPPED)
 def test_it_resumes_bit_for_bit(binarizer: str) -> None:
-    recipe, data = Recipe(epochs=4, batch_size=64, learning_rate=0.1, shift=1), _data()
+    recipe, data = Recipe(epochs=4, batch_size=64, learning_rate=0.1, shift=1), _data(images=192)
     whole = Training(_network(binarizer, 4), data, recipe, seed=3)
     for _ in range(2):
         whole.run_epoch()

@@ -44,6 +44,7 @@ def _wait_for(pattern: str, folder: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_no_port_of_several_processes_can_be_reached_from_another_machine(
     tmp_path: Path, training: subprocess.Popen[str]
 ) -> None:

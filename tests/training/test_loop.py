@@ -15,6 +15,7 @@ from torch import nn
 
 from moo_bnas.data import Digits, ImageData, Split
 from moo_bnas.data.statistics import channel_sums
+from moo_bnas.definition import load_definition
 from moo_bnas.errors import DivergenceError, Interrupted
 from moo_bnas.evaluation import Precision
 from moo_bnas.networks import make_network
@@ -211,6 +212,26 @@ def test_the_learning_rate_falls_to_a_tenth_at_each_milestone() -> None:
     recipe = Recipe(epochs=4, batch_size=2, learning_rate=0.1, schedule="steps", milestones=(1, 3))
     rates = [rate(recipe, step, 2) for step in range(8)]
     assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_the_learning_rate_falls_as_a_line() -> None:
+    recipe = Recipe(epochs=2, batch_size=2, learning_rate=0.1, schedule="linear")
+    assert [rate(recipe, step, 2) for step in range(4)] == pytest.approx([1, 0.75, 0.5, 0.25])
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "warmup_epochs"),
+    [("reste", 1000, 5), ("recu", 600, 5), ("reste_fast", 300, 5)],
+)
+def test_shipped_recipes_of_binarizers_rise_for_as_long_as_their_papers(
+    name: str, epochs: int, warmup_epochs: int
+) -> None:
+    recipe = load_definition(f"vgg_small_cifar10_{name}").final_recipe()
+    assert recipe.epochs == epochs
+    rates = [rate(recipe, epoch, 1) for epoch in range(epochs)]
+    assert rates.index(max(rates)) == warmup_epochs
+    assert max(rates) == pytest.approx(1, abs=1e-3)
+    assert rates[epochs // 2] == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("batch_size", [2, 128, 5000])

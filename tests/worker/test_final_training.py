@@ -98,6 +98,7 @@ def test_after_a_kill_another_worker_ends_with_bitwise_the_same_model(
     assert finals.artifacts.get(found.kept) == model
 
 
+@pytest.mark.slow
 def test_a_checkpoint_cut_short_is_told_and_the_training_may_begin_anew(
     finals: Finals, tmp_path: Path
 ) -> None:

@@ -140,6 +140,7 @@ worker.work(storage, "s", evaluator, threading.Event())
 """
 
 
+@pytest.mark.slow
 def test_a_parent_whose_worker_is_killed_goes_on_from_its_checkpoint(
     either: Definition, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -226,6 +227,7 @@ def _search(url: str, definition: Definition, killed: bool) -> list[Trial]:
     return run.storage.trials.read(run.study) + run.storage.trials.read(run.baselines)
 
 
+@pytest.mark.slow
 def test_a_search_that_only_scores_finds_the_same_after_a_kill(path: Path, tmp_path: Path) -> None:
     path.write_text(ONLY_SCORED)
     definition = load_definition(str(path))
@@ -319,6 +321,7 @@ def test_the_parent_is_in_the_fingerprint(heirs: Definition, tiny: Definition) -
         tiny.parent_fingerprint("data")
 
 
+@pytest.mark.slow
 def test_the_commands_train_it_ahead_and_then_search(path: Path, cli: Cli) -> None:
     made = cli("parent", path, "--workers", "1")
     assert made.returncode == 0, made.stderr
@@ -328,7 +331,7 @@ def test_the_commands_train_it_ahead_and_then_search(path: Path, cli: Cli) -> No
     ran = cli("run", path, "--workers", "1", "--generations", "3")
     assert ran.returncode == 0, ran.stderr
     assert "uniform 2x" in ran.stdout
-    assert "full precision began from scratch, and also had 1 epochs" in ran.stdout
+    assert "full precision began from scratch, and also had 1 epoch" in ran.stdout
     none = cli("parent", "digits")
     assert none.returncode == 2
     assert "has no [parent]" in none.stderr

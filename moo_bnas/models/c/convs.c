@@ -1,8 +1,9 @@
 /* Values lie in grids: pixels row by row, with a border of zeros, the channels of each together.
-   Floats have `channels` numbers per pixel, bits whole words of 64. */
+   Floats have `channels` numbers per pixel, bits whole words of 64. Activations of several bits have
+   a plane for each bit, the lowest first, one after the other. */
 struct grid {
     void *at;
-    int size, border, channels, bytes; /* bytes per pixel */
+    int size, border, channels, bytes, planes; /* bytes per pixel of a plane */
 };
 
 /* A conv. Weights are [block of 32 output channels][element of the window][32]. */
@@ -11,7 +12,8 @@ struct conv {
     const void *weights;
     const unsigned char *classes; /* class of position of each row and column of the output */
     int class_count;
-    const void *thresholds; /* [class][channel], int32_t of sums or float */
+    const void *thresholds; /* [threshold][class][channel], int32_t of sums or float */
+    int threshold_count;    /* of the binarizer */
     const uint32_t *flips;
     double step; /* sum = step * d + lows[class][channel] */
     const double *lows;
@@ -23,9 +25,20 @@ static inline unsigned char *pixel(const struct grid *g, int y, int x) {
     return (unsigned char *)g->at + (size_t)(row + x + g->border) * (size_t)g->bytes;
 }
 
-static void clear(const struct grid *g) {
+static inline size_t plane_bytes(const struct grid *g) {
     const size_t side = (size_t)(g->size + 2 * g->border);
-    memset(g->at, 0, side * side * (size_t)g->bytes);
+    return side * side * (size_t)g->bytes;
+}
+
+static inline struct grid plane_of(const struct grid *g, int plane) {
+    struct grid one = *g;
+    one.at = (unsigned char *)g->at + (size_t)plane * plane_bytes(g);
+    one.planes = 1;
+    return one;
+}
+
+static void clear(const struct grid *g) {
+    memset(g->at, 0, plane_bytes(g) * (size_t)g->planes);
 }
 
 /* A tile: 4 windows x 32 output channels. The last tile may repeat the last window. */
@@ -134,21 +147,47 @@ static void count_windows(const struct conv *c, const struct grid *in, int32_t *
     }
 }
 
-static void put_bits(const struct conv *c, const struct grid *out, const struct tile *t, int block,
-                     unsigned char above[4][32]) {
+/* Changes the digits of each window where its sum passes a threshold. */
+static void add_digits(const struct conv *c, int block, unsigned char above[4][32],
+                       uint32_t digits[4]) {
     for (int i = 0; i < 4; i++) {
         uint32_t mask = 0;
         if (c->pooled)
             for (int o = 0; o < 32; o++)
                 above[i][o] = above[0][o] | above[1][o] | above[2][o] | above[3][o];
         for (int o = 0; o < 32; o++) mask |= (uint32_t)above[i][o] << o;
-        mask ^= c->flips[block];
-        uint64_t *word = (uint64_t *)(void *)pixel(out, t->out_y[i], t->out_x[i]) + block / 2;
-        const int shift = 32 * (block % 2);
-        *word = (*word & ~(UINT64_C(0xffffffff) << shift)) | (uint64_t)mask << shift;
+        digits[i] ^= mask ^ c->flips[block];
         if (c->pooled) return;
     }
 }
+
+static void put_digits(const struct conv *c, const struct grid *out, const struct tile *t,
+                       int block, const uint32_t digits[4]) {
+    for (int i = 0; i < (c->pooled ? 1 : 4); i++) {
+        uint64_t *word = (uint64_t *)(void *)pixel(out, t->out_y[i], t->out_x[i]) + block / 2;
+        const int shift = 32 * (block % 2);
+        *word = (*word & ~(UINT64_C(0xffffffff) << shift)) | (uint64_t)digits[i] << shift;
+    }
+}
+
+/* The planes of a tile: the binary digits of how many thresholds each sum passes. Passed thresholds
+   are the first ones, so digit p is 1 where an odd number of the thresholds 2^p, 2 * 2^p, 3 * 2^p,
+   ... is passed. Sums are int32_t or float, as thresholds are. */
+#define PUT_PLANES(TYPE)                                                                         \
+    for (int plane = 0; plane < out->planes; plane++) {                                          \
+        const struct grid digit = plane_of(out, plane);                                          \
+        uint32_t digits[4] = {0, 0, 0, 0};                                                       \
+        for (int passed = 1 << plane; passed <= c->threshold_count; passed += 1 << plane) {      \
+            unsigned char above[4][32];                                                          \
+            for (int j = 0; j < 4; j++) {                                                        \
+                const int row = (passed - 1) * c->class_count * c->class_count + t.class_[j];    \
+                const TYPE *limits = (const TYPE *)c->thresholds + 32 * (row * c->blocks + block); \
+                for (int o = 0; o < 32; o++) above[j][o] = sums[j][o] > limits[o];               \
+            }                                                                                    \
+            add_digits(c, block, above, digits);                                                 \
+        }                                                                                        \
+        put_digits(c, &digit, &t, block, digits);                                                \
+    }
 
 static void put_floats(const struct conv *c, const struct grid *out, const struct grid *other,
                        const struct tile *t, int block, float sums[4][32]) {
@@ -174,34 +213,37 @@ static void conv_bits(const struct conv *c, const struct grid *in, const struct 
                       const struct grid *other, int32_t *ones) {
     const int words = in->bytes / 8, run = c->kernel * words;
     const size_t row = (size_t)(in->size + 2 * in->border) * (size_t)words;
-    count_windows(c, in, ones);
+    const int windows = 4 * tiles_of(c);
+    for (int p = 0; p < in->planes; p++) {
+        const struct grid plane = plane_of(in, p);
+        count_windows(c, &plane, ones + p * windows);
+    }
     clear(out);
     for (int block = 0; block < c->blocks; block++) {
         const uint64_t *weights = (const uint64_t *)c->weights + (size_t)block * 32 * (size_t)(c->kernel * run);
         for (int i = 0; i < tiles_of(c); i++) {
             struct tile t;
-            uint64_t counts[4][32];
-            tile_at(&t, c, in, i);
-            count_tile(&t, c->kernel, run, row, weights, counts);
-            if (c->thresholds) {
-                unsigned char above[4][32];
-                for (int j = 0; j < 4; j++) {
-                    const int32_t *limits = (const int32_t *)c->thresholds +
-                                            32 * (t.class_[j] * c->blocks + block);
-                    const int32_t less = ones[4 * i + j];
+            int32_t sums[4][32] = {{0}};
+            for (int p = in->planes; p-- > 0;) { /* each plane counts twice the one below */
+                const struct grid plane = plane_of(in, p);
+                uint64_t counts[4][32];
+                tile_at(&t, c, &plane, i);
+                count_tile(&t, c->kernel, run, row, weights, counts);
+                for (int j = 0; j < 4; j++)
                     for (int o = 0; o < 32; o++)
-                        above[j][o] = 2 * (int32_t)counts[j][o] - less > limits[o];
-                }
-                put_bits(c, out, &t, block, above);
+                        sums[j][o] = 2 * (sums[j][o] + (int32_t)counts[j][o]) -
+                                     ones[p * windows + 4 * i + j];
+            }
+            if (c->thresholds) {
+                PUT_PLANES(int32_t)
             } else {
-                float sums[4][32];
+                float scaled[4][32];
                 for (int j = 0; j < 4; j++) {
                     const double *lows = c->lows + 32 * (t.class_[j] * c->blocks + block);
-                    const int32_t less = ones[4 * i + j];
                     for (int o = 0; o < 32; o++)
-                        sums[j][o] = (float)(c->step * (2 * (int32_t)counts[j][o] - less) + lows[o]);
+                        scaled[j][o] = (float)(c->step * sums[j][o] + lows[o]);
                 }
-                put_floats(c, out, other, &t, block, sums);
+                put_floats(c, out, other, &t, block, scaled);
             }
         }
     }
@@ -220,11 +262,7 @@ static void conv_floats(const struct conv *c, const struct grid *in, const struc
             tile_at(&t, c, in, i);
             sum_tile(&t, c->kernel, run, row, weights, sums);
             if (c->thresholds) {
-                unsigned char above[4][32];
-                const float *limits = (const float *)c->thresholds + 32 * block;
-                for (int j = 0; j < 4; j++)
-                    for (int o = 0; o < 32; o++) above[j][o] = sums[j][o] > limits[o];
-                put_bits(c, out, &t, block, above);
+                PUT_PLANES(float)
             } else {
                 put_floats(c, out, other, &t, block, sums);
             }

@@ -10,19 +10,30 @@ static void load(const float *image, const struct grid *out) {
         FLOATS(out)[c] = image[(c * out->size + y) * out->size + x];
 }
 
-static void binarize(const struct grid *in, const struct grid *out, float threshold) {
-    clear(out);
-    PIXELS(out)
-    for (int c = 0; c < in->channels; c++)
-        ((uint64_t *)(void *)pixel(out, y, x))[c / 64] |= (uint64_t)(FLOATS(in)[c] > threshold) << c % 64;
+static int passed(float value, const float *thresholds, int count) {
+    int found = 0;
+    for (int i = 0; i < count; i++) found += value > thresholds[i];
+    return found;
 }
 
-static void levels(const struct grid *in, const struct grid *out, float threshold, float low,
-                   float high) {
+static void binarize(const struct grid *in, const struct grid *out, const float *thresholds,
+                     int count) {
+    clear(out);
+    for (int plane = 0; plane < out->planes; plane++) {
+        const struct grid digit = plane_of(out, plane);
+        PIXELS(out)
+        for (int c = 0; c < in->channels; c++)
+            ((uint64_t *)(void *)pixel(&digit, y, x))[c / 64] |=
+                (uint64_t)(passed(FLOATS(in)[c], thresholds, count) >> plane & 1) << c % 64;
+    }
+}
+
+static void levels(const struct grid *in, const struct grid *out, const float *thresholds,
+                   int count, const float *values) {
     clear(out);
     PIXELS(out)
     for (int c = 0; c < in->channels; c++)
-        FLOATS(out)[c] = FLOATS(in)[c] > threshold ? high : low;
+        FLOATS(out)[c] = values[passed(FLOATS(in)[c], thresholds, count)];
 }
 
 static void max_pool(const struct grid *in, const struct grid *out, int kernel, int stride,
@@ -53,6 +64,29 @@ static void relu(const struct grid *in, const struct grid *out) {
     PIXELS(out)
     for (int c = 0; c < out->channels; c++)
         FLOATS(out)[c] = FLOATS(in)[c] > 0 ? FLOATS(in)[c] : 0;
+}
+
+static void hardtanh(const struct grid *in, const struct grid *out) {
+    clear(out);
+    PIXELS(out)
+    for (int c = 0; c < out->channels; c++) {
+        const float given = FLOATS(in)[c];
+        FLOATS(out)[c] = given < -1 ? -1 : given > 1 ? 1 : given;
+    }
+}
+
+static void prelu(const struct grid *in, const struct grid *out, const float *slope) {
+    clear(out);
+    PIXELS(out)
+    for (int c = 0; c < out->channels; c++) {
+        const float given = FLOATS(in)[c];
+        FLOATS(out)[c] = given > 0 ? given : given * slope[c];
+    }
+}
+
+static void bias(const struct grid *in, const struct grid *out, const float *offset) {
+    PIXELS(out)
+    for (int c = 0; c < out->channels; c++) FLOATS(out)[c] = FLOATS(in)[c] + offset[c];
 }
 
 static void add(const struct grid *in, const struct grid *other, const struct grid *out) {

@@ -16,14 +16,19 @@ from moo_bnas.models.fast.vectors import (
     doubles_at,
     float_masks,
     float_sums,
+    floats_above,
     floats_at,
     halves_at,
     indices_at,
+    integers_above,
     integers_at,
     kernel,
     ones_of,
     words_at,
 )
+
+_SECOND = 8 * WINDOWS * CHANNELS
+"""Bytes of the first half of `scratch`: the integers of a tile."""
 
 
 @kernel
@@ -76,23 +81,55 @@ _counts = _vector_counts if PATH.bytes else _loop_counts
 
 
 @kernel
+def _window_ones(s, plane):
+    """Address of the ones of the windows of a plane."""
+    return s.window_ones + 8 * WINDOWS * s.tile_count * plane
+
+
+@kernel
 def _count_ones(s):
-    """Ones of the windows of all tiles."""
-    words, per_pixel = words_at(s.source), s.source_bytes // 8
-    of_pixel, of_window = indices_at(s.pixel_ones), integers_at(s.window_ones)
-    for pixel in range((s.source_size + 2 * s.source_border) ** 2):
-        total = 0
-        for i in range(per_pixel):
-            total += ones_of(words[pixel * per_pixel + i])
-        of_pixel[pixel] = total
+    """Ones of the windows of all tiles, in each plane."""
+    per_pixel, of_pixel = s.source_bytes // 8, indices_at(s.pixel_ones)
     places = integers_at(s.places)
-    for t in range(s.tile_count):
-        tile = indices_at(s.tiles + 4 * TILE * t)
-        for i in range(WINDOWS):
+    for plane in range(s.source_planes):
+        words = words_at(s.source + plane * s.source_plane)
+        of_window = integers_at(_window_ones(s, plane))
+        for pixel in range((s.source_size + 2 * s.source_border) ** 2):
             total = 0
-            for k in range(s.place_count):
-                total += of_pixel[tile[i] + places[k]]
-            of_window[WINDOWS * t + i] = total
+            for i in range(per_pixel):
+                total += ones_of(words[pixel * per_pixel + i])
+            of_pixel[pixel] = total
+        for t in range(s.tile_count):
+            tile = indices_at(s.tiles + 4 * TILE * t)
+            for i in range(WINDOWS):
+                total = 0
+                for k in range(s.place_count):
+                    total += of_pixel[tile[i] + places[k]]
+                of_window[WINDOWS * t + i] = total
+
+
+@kernel
+def _integers(s, t, weights, scratch):
+    """The integers `2 counted - ones` of a tile, added up over the planes: 4 x 32 int64."""
+    x, n, tile = s.source, s.source_bytes, indices_at(s.tiles + 4 * TILE * t)
+    totals, counted = integers_at(scratch), integers_at(scratch + _SECOND)
+    for i in range(WINDOWS * CHANNELS):
+        totals[i] = 0
+    for plane in range(s.source_planes - 1, -1, -1):  # each plane counts twice the one below
+        _counts(
+            x + plane * s.source_plane + tile[0] * n,
+            x + plane * s.source_plane + tile[1] * n,
+            x + plane * s.source_plane + tile[2] * n,
+            x + plane * s.source_plane + tile[3] * n,
+            s.elements,
+            s.element_count,
+            weights,
+            scratch + _SECOND,
+        )
+        ones = integers_at(_window_ones(s, plane) + 8 * WINDOWS * t)
+        for j in range(WINDOWS):
+            for o in range(j * CHANNELS, (j + 1) * CHANNELS):
+                totals[o] = 2 * (totals[o] + counted[o]) - ones[j]
 
 
 @kernel
@@ -110,9 +147,62 @@ def _put(s, masks, tile, block):
 
 
 @kernel
+def _put_planes(s, tile, block, scratch, limits, size):
+    """Writes the planes of a tile: the binary digits of how many thresholds each sum passes.
+
+    Passed thresholds are the first ones, so digit p is 1 where an odd number of the thresholds 2^p,
+    2 * 2^p, 3 * 2^p, ... is passed. Sums are in the first half of `scratch`; numbers have 8 bytes
+    if they are integers, and 4 if floats.
+    """
+    flip, digits = halves_at(s.flips)[block], halves_at(scratch + _SECOND)
+    row, own = size * s.class_size, size * CHANNELS
+    for i in range(WINDOWS * s.out_planes):
+        digits[i] = 0
+    windows = 1 if s.pooled else WINDOWS
+    for passed in range(1, s.threshold_count + 1):
+        at = limits + (passed - 1) * s.threshold_bytes
+        if size == 8:
+            m0 = integers_above(scratch, at + tile[8] * row)
+            m1 = integers_above(scratch + own, at + tile[9] * row)
+            m2 = integers_above(scratch + 2 * own, at + tile[10] * row)
+            m3 = integers_above(scratch + 3 * own, at + tile[11] * row)
+        else:
+            m0 = floats_above(scratch, at)
+            m1 = floats_above(scratch + own, at)
+            m2 = floats_above(scratch + 2 * own, at)
+            m3 = floats_above(scratch + 3 * own, at)
+        if s.pooled:
+            m0 |= m1 | m2 | m3
+        for plane in range(s.out_planes):
+            if passed & ((1 << plane) - 1) == 0:
+                digits[WINDOWS * plane] ^= m0 ^ flip
+                digits[WINDOWS * plane + 1] ^= m1 ^ flip
+                digits[WINDOWS * plane + 2] ^= m2 ^ flip
+                digits[WINDOWS * plane + 3] ^= m3 ^ flip
+    for plane in range(s.out_planes):
+        place = s.out + plane * s.out_plane + 4 * block
+        for i in range(windows):
+            halves_at(place + tile[4 + i] * s.out_bytes)[0] = digits[WINDOWS * plane + i]
+
+
+@kernel
+def _planes_to_planes(s, scratch):
+    """A binary conv where inputs or outputs have several bits."""
+    for block in range(s.blocks):
+        weights = s.weights + block * s.element_count * 8 * CHANNELS
+        limits = s.thresholds + block * 8 * CHANNELS
+        for t in range(s.tile_count):
+            _integers(s, t, weights, scratch)
+            _put_planes(s, indices_at(s.tiles + 4 * TILE * t), block, scratch, limits, 8)
+
+
+@kernel
 def bits_to_bits(s, scratch):
     """A binary conv of bits, whose sums are compared with thresholds."""
     _count_ones(s)
+    if s.source_planes > 1 or s.out_planes > 1:
+        _planes_to_planes(s, scratch)
+        return
     x, n = s.source, s.source_bytes
     row = 8 * s.class_size
     for block in range(s.blocks):
@@ -139,8 +229,33 @@ def bits_to_bits(s, scratch):
 
 
 @kernel
-def floats_to_bits(s):
+def _floats_to_planes(s, scratch):
+    """A full-precision conv whose outputs have several bits."""
+    x, n = s.source, s.source_bytes
+    for block in range(s.blocks):
+        weights = s.weights + block * s.element_count * 4 * CHANNELS
+        limits = s.thresholds + block * 4 * CHANNELS
+        for t in range(s.tile_count):
+            tile = indices_at(s.tiles + 4 * TILE * t)
+            float_sums(
+                x + tile[0] * n,
+                x + tile[1] * n,
+                x + tile[2] * n,
+                x + tile[3] * n,
+                s.elements,
+                s.element_count,
+                weights,
+                scratch,
+            )
+            _put_planes(s, tile, block, scratch, limits, 4)
+
+
+@kernel
+def floats_to_bits(s, scratch):
     """A full-precision conv, whose sums are compared with thresholds."""
+    if s.out_planes > 1:
+        _floats_to_planes(s, scratch)
+        return
     x, n = s.source, s.source_bytes
     for block in range(s.blocks):
         weights = s.weights + block * s.element_count * 4 * CHANNELS
@@ -187,30 +302,18 @@ def _finish(s, sums, tile, block):
 def bits_to_floats(s, scratch):
     """A binary conv of bits, with the float operations of the reference on its sums."""
     _count_ones(s)
-    x, n = s.source, s.source_bytes
-    step, ones = doubles_at(s.step)[0], integers_at(s.window_ones)
-    counted, sums = integers_at(scratch), floats_at(scratch + 8 * WINDOWS * CHANNELS)
+    step = doubles_at(s.step)[0]
+    totals, sums = integers_at(scratch), floats_at(scratch + _SECOND)
     for block in range(s.blocks):
         weights = s.weights + block * s.element_count * 8 * CHANNELS
         lows = s.lows + block * 8 * CHANNELS
         for t in range(s.tile_count):
             tile = indices_at(s.tiles + 4 * TILE * t)
-            _counts(
-                x + tile[0] * n,
-                x + tile[1] * n,
-                x + tile[2] * n,
-                x + tile[3] * n,
-                s.elements,
-                s.element_count,
-                weights,
-                scratch,
-            )
+            _integers(s, t, weights, scratch)
             for j in range(WINDOWS):
-                low = doubles_at(lows + 8 * tile[8 + j] * s.class_size)
-                own, less = j * CHANNELS, ones[WINDOWS * t + j]
+                low, own = doubles_at(lows + 8 * tile[8 + j] * s.class_size), j * CHANNELS
                 for o in range(CHANNELS):
-                    difference = np.float64(2 * counted[own + o] - less)
-                    sums[own + o] = np.float32(step * difference + low[o])
+                    sums[own + o] = np.float32(step * np.float64(totals[own + o]) + low[o])
             _finish(s, sums, tile, block)
 
 

@@ -23,6 +23,7 @@ FLOATS_TO_BITS, FLOATS_TO_FLOATS = int(Op.FLOATS_TO_BITS), int(Op.FLOATS_TO_FLOA
 BINARIZE, MAX_POOL, BATCH_NORM = int(Op.BINARIZE), int(Op.MAX_POOL), int(Op.BATCH_NORM)
 RELU, ADD, MEAN = int(Op.RELU), int(Op.ADD), int(Op.MEAN)
 FLATTEN, LINEAR, LEVELS = int(Op.FLATTEN), int(Op.LINEAR), int(Op.LEVELS)
+HARDTANH, PRELU, BIAS = int(Op.HARDTANH), int(Op.PRELU), int(Op.BIAS)
 
 
 @kernel
@@ -52,18 +53,23 @@ def _load(s, image):
 
 @kernel
 def _binarize(s):
-    threshold, whole = floats_at(s.thresholds)[0], s.channels // CHANNELS
+    """Each plane has a binary digit of how many thresholds are passed; see `convs._put_planes`."""
+    thresholds, whole = floats_at(s.thresholds), s.channels // CHANNELS
     for y in range(s.out_size):
         for x in range(s.out_size):
-            source, out = _source(s, y, x), halves_at(_out(s, y, x))
-            for block in range(whole):
-                out[block] = above(source + 4 * CHANNELS * block, threshold)
+            source = _source(s, y, x)
             rest = floats_at(source + 4 * CHANNELS * whole)
-            if s.channels > CHANNELS * whole:
-                mask = 0
-                for c in range(s.channels - CHANNELS * whole):
-                    mask |= (rest[c] > threshold) << c
-                out[whole] = np.uint32(mask)
+            for plane in range(s.out_planes):
+                out = halves_at(_out(s, y, x) + plane * s.out_plane)
+                for passed in range(1 << plane, s.threshold_count + 1, 1 << plane):
+                    threshold = thresholds[passed - 1]
+                    for block in range(whole):
+                        out[block] ^= above(source + 4 * CHANNELS * block, threshold)
+                    if s.channels > CHANNELS * whole:
+                        mask = 0
+                        for c in range(s.channels - CHANNELS * whole):
+                            mask |= (rest[c] > threshold) << c
+                        out[whole] ^= np.uint32(mask)
 
 
 @kernel
@@ -82,22 +88,48 @@ def _max_pool(s):
 
 
 @kernel
-def _elementwise(s):
+def _levels(s, source, out):
+    thresholds, levels = floats_at(s.thresholds), floats_at(s.levels)
+    for c in range(s.channels):
+        passed = 0
+        for i in range(s.threshold_count):
+            passed += source[c] > thresholds[i]
+        out[c] = levels[passed]
+
+
+@kernel
+def _nonlinear(s):
     for y in range(s.out_size):
         for x in range(s.out_size):
             source, out = floats_at(_source(s, y, x)), floats_at(_out(s, y, x))
             if s.op == RELU:
                 for c in range(s.channels):
                     out[c] = max(source[c], np.float32(0))
-            elif s.op == LEVELS:
-                threshold, levels = floats_at(s.thresholds)[0], floats_at(s.levels)
+            elif s.op == HARDTANH:
                 for c in range(s.channels):
-                    out[c] = levels[1] if source[c] > threshold else levels[0]
+                    out[c] = min(max(source[c], np.float32(-1)), np.float32(1))
+            else:
+                slope = floats_at(s.multiplier)
+                for c in range(s.channels):
+                    out[c] = source[c] if source[c] > 0 else source[c] * slope[c]
+
+
+@kernel
+def _elementwise(s):
+    for y in range(s.out_size):
+        for x in range(s.out_size):
+            source, out = floats_at(_source(s, y, x)), floats_at(_out(s, y, x))
+            if s.op == LEVELS:
+                _levels(s, source, out)
             elif s.op == BATCH_NORM:
                 multiplier, offset = floats_at(s.multiplier), floats_at(s.offset)
                 for c in range(s.channels):
                     product = np.float64(source[c]) * np.float64(multiplier[c])
                     out[c] = np.float32(product + np.float64(offset[c]))
+            elif s.op == BIAS:
+                bias = floats_at(s.offset)
+                for c in range(s.channels):
+                    out[c] = source[c] + bias[c]
             else:
                 place = _pixel(s.other, s.out_size, s.other_border, s.out_bytes, y, x)
                 other = floats_at(place)
@@ -160,7 +192,7 @@ def compute(s, image, scratch):  # noqa: C901  # one branch per kind of step
     elif s.op == BITS_TO_FLOATS:
         bits_to_floats(s, scratch)
     elif s.op == FLOATS_TO_BITS:
-        floats_to_bits(s)
+        floats_to_bits(s, scratch)
     elif s.op == FLOATS_TO_FLOATS:
         floats_to_floats(s, scratch)
     elif s.op == BINARIZE:
@@ -173,6 +205,8 @@ def compute(s, image, scratch):  # noqa: C901  # one branch per kind of step
         _flatten(s)
     elif s.op == LINEAR:
         _linear(s)
+    elif s.op in (RELU, HARDTANH, PRELU):
+        _nonlinear(s)
     else:
         _elementwise(s)
 

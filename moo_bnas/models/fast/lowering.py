@@ -49,12 +49,13 @@ class Program:
             row[name] = self._address(grid)
             row[f"{name}_size"], row[f"{name}_border"] = grid.size, grid.border
             row[f"{name}_bytes"] = grid.bytes
+            row[f"{name}_planes"], row[f"{name}_plane"] = grid.planes, grid.plane
         if step.other is not None:
             row["other"], row["other_border"] = self._address(step.other), step.other.border
         row["in_channels"], row["channels"] = step.source.channels, step.out.channels
         row["pooled"] = step.pooled
         if step.out.bits or step.out.border:
-            row["clear"] = -(-step.out.pixels * step.out.bytes // 8)
+            row["clear"] = -(-step.out.plane * step.out.planes // 8)
         for name, array in arrays.items():
             row[name] = array.ctypes.data
         if step.op in CONVS:
@@ -62,7 +63,11 @@ class Program:
             row["tile_count"] = len(arrays["tiles"])
             row["place_count"] = len(arrays["places"])
             row["pixel_ones"] = self._room(4 * step.source.pixels)
-            row["window_ones"] = self._room(8 * WINDOWS * len(arrays["tiles"]))
+            windows = WINDOWS * len(arrays["tiles"])
+            row["window_ones"] = self._room(8 * windows * step.source.planes)
+        if "thresholds" in arrays:
+            row["threshold_count"] = len(arrays["thresholds"])
+            row["threshold_bytes"] = arrays["thresholds"][0].nbytes
         for name in ("thresholds", "lows"):
             if name in arrays:
                 row["class_size"] = arrays[name].shape[-1]

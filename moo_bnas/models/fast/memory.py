@@ -27,9 +27,9 @@ def places(plan: Plan) -> tuple[Mapping[Grid, int], int]:
     found: dict[Grid, int] = {}
     size = 0
     for i, step in enumerate(plan.steps):
-        need = rounded(step.out.pixels * step.out.bytes)
+        need = rounded(step.out.plane * step.out.planes)
         taken = sorted(
-            (first, first + rounded(grid.pixels * grid.bytes))
+            (first, first + rounded(grid.plane * grid.planes))
             for grid, first in found.items()
             if last[grid] >= i
         )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moo_bnas.models.arrays import is_binary
-from moo_bnas.models.encoding import encoding_of
+from moo_bnas.models.encoding import encodings_of
 from moo_bnas.models.fast import blocks, thresholds
 from moo_bnas.models.fast.program import Op
 from moo_bnas.models.model_file import Arrays, Card, Layer, Model, check_card
@@ -30,10 +30,15 @@ _OPS = {
     "global_average_pool": Op.MEAN,
     "flatten": Op.FLATTEN,
     "linear": Op.LINEAR,
+    "hardtanh": Op.HARDTANH,
+    "prelu": Op.PRELU,
+    "bias": Op.BIAS,
 }
 _ARRAYS = {
     "batch_norm": {"multiplier": "multiplier", "offset": "offset"},
     "linear": {"weight": "weights"},
+    "prelu": {"slope": "multiplier"},
+    "bias": {"bias": "offset"},
 }
 """Names of a layer's arrays in the file and in `program.STEP`."""
 
@@ -47,22 +52,29 @@ class Grid:
         size: Height and width.
         channels: Number of channels.
         border: Width of the border of zeros around it: the padding of convs that read it.
+        planes: Number of bits per activation; each bit has a plane of its own, the lowest first.
     """
 
     bits: bool
     size: int
     channels: int
     border: int = 0
+    planes: int = 1
 
     @property
     def bytes(self) -> int:
-        """Bytes per pixel."""
+        """Bytes per pixel of a plane."""
         return 8 * -(-self.channels // 64) if self.bits else 4 * self.channels
 
     @property
     def pixels(self) -> int:
         """Number of pixels, those of the border included."""
         return (self.size + 2 * self.border) ** 2
+
+    @property
+    def plane(self) -> int:
+        """Bytes of a plane."""
+        return self.pixels * self.bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +124,12 @@ def plan(model: Model, source: str) -> Plan:
     """
     check_card(model.card, source)
     arrays = unpack(model, source)
-    return _Planner(model.card, arrays, encoding_of(model.card, source)).plan()
+    return _Planner(model.card, arrays, encodings_of(model.card, source)).plan()
 
 
 class _Planner:
-    def __init__(self, card: Card, arrays: Arrays, encoding: Encoding) -> None:
-        self._card, self._arrays, self._encoding = card, arrays, encoding
+    def __init__(self, card: Card, arrays: Arrays, encodings: Mapping[int, Encoding]) -> None:
+        self._card, self._arrays, self._encodings = card, arrays, encodings
         self._readers: dict[str, list[Layer]] = {}
         for layer in card.layers:
             for name in layer.inputs:
@@ -156,10 +168,10 @@ class _Planner:
             )
 
     def _binarize(self, layer: Layer) -> None:
-        source = self._floats[layer.inputs[0]]
+        source, encoding = self._floats[layer.inputs[0]], self._encodings[layer.bits]
         arrays = {
-            "thresholds": thresholds.of_binarizer(self._encoding),
-            "levels": np.array(self._encoding.levels, np.float32),
+            "thresholds": thresholds.of_binarizer(encoding),
+            "levels": np.array(encoding.levels, np.float32),
         }
         readers = self._readers.get(layer.name, [])
         if any(is_binary(reader) for reader in readers):
@@ -207,22 +219,24 @@ class _Planner:
         *_, norm, binarize = after
         multiplier, offset = self._of(norm, "multiplier"), self._of(norm, "offset")
         classes: tuple[int, ...] = (0,) * layer.out_size
+        encoding = self._encodings[binarize.bits]
         if with_bits:
             lows, classes = self._lows(layer, source)
             limits, flips = thresholds.of_counts(
-                layer.kernel**2 * layer.in_channels,
+                layer.kernel**2 * layer.in_channels * (2**source.planes - 1),
+                self._encodings[source.planes].step,
                 lows,
                 self._of(layer, "scale"),
                 multiplier,
                 offset,
-                self._encoding,
+                encoding,
             )
             arrays = {
                 "weights": blocks.of_signs(self._of(layer, "signs")),
                 "thresholds": blocks.padded(limits, np.iinfo(np.int64).max),
             }
         else:
-            least, flips = thresholds.of_floats(multiplier, offset, self._encoding)
+            least, flips = thresholds.of_floats(multiplier, offset, encoding)
             arrays = {
                 "weights": blocks.of_floats(self._of(layer, "weight")),
                 "thresholds": blocks.padded(least, np.inf),
@@ -242,10 +256,9 @@ class _Planner:
         arrays = {"scale": np.broadcast_to(scale, (layer.out_channels,))}
         if with_bits:
             lows, classes = self._lows(layer, source)
-            low, high = self._encoding.levels
             arrays["weights"] = blocks.of_signs(self._of(layer, "signs"))
             arrays["lows"] = blocks.padded(lows, 0)
-            arrays["step"] = np.array([high - low], np.float64)
+            arrays["step"] = np.array([self._encodings[source.planes].step], np.float64)
         else:
             part = "signs" if is_binary(layer) else "weight"
             arrays["weights"] = blocks.of_floats(self._of(layer, part).astype(np.float32))
@@ -260,7 +273,7 @@ class _Planner:
 
     def _lows(self, layer: Layer, source: Grid) -> tuple[NDArray[np.float64], tuple[int, ...]]:
         """What the lower level adds to sums, per class of position and channel; the classes."""
-        low = self._encoding.levels[0]
+        low = self._encodings[source.planes].levels[0]
         if low == 0:
             return np.zeros((1, layer.out_channels)), (0,) * layer.out_size
         signs = self._of(layer, "signs").sum(axis=1, dtype=np.int64)
@@ -295,7 +308,8 @@ class _Planner:
         """The grid of a layer's output."""
         convs = [r for r in self._readers.get(layer.name, []) if r.kind == "conv"]
         border = max((conv.padding for conv in convs), default=0)
-        grid = Grid(bits, layer.out_size, layer.out_channels, border)
+        planes = layer.bits if bits else 1
+        grid = Grid(bits, layer.out_size, layer.out_channels, border, planes)
         (self._bits if bits else self._floats)[layer.name] = grid
         return grid
 

@@ -23,13 +23,8 @@ from moo_bnas.models.fast.program import CHANNELS, WINDOWS
 kernel = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """Compiles a function that only compiled functions call."""
 
-_BIT, _I8, _I32, _I64, _F32 = (
-    ir.IntType(1),
-    ir.IntType(8),
-    ir.IntType(32),
-    ir.IntType(64),
-    ir.FloatType(),
-)
+_I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_F32 = ir.FloatType()
 _BYTE_STEPS = 31  # each adds at most 8 to a byte
 
 Sums = list[list[ir.Value]]
@@ -262,17 +257,9 @@ def float_masks(  # type: ignore[no-untyped-def]
         masks = []
         for row in _floats(builder, addresses):
             kind = row[0].type
-            masks.append(
-                _mask(
-                    builder,
-                    [
-                        builder.fcmp_ordered(
-                            ">", total, _at(builder, thresholds, kind, 4 * kind.count * j)
-                        )
-                        for j, total in enumerate(row)
-                    ],
-                )
-            )
+            limits = [_at(builder, thresholds, kind, 4 * kind.count * j) for j in range(len(row))]
+            flags = [builder.fcmp_ordered(">", *pair) for pair in zip(row, limits, strict=True)]
+            masks.append(_mask(builder, flags))
         return _tuple(context, builder, masks)
 
     return _MASKS(*_ADDRESSES, types.int64), emit
@@ -306,6 +293,29 @@ def above(_typing, address, threshold):  # type: ignore[no-untyped-def]
         return _mask(builder, [flags])
 
     return types.uint32(types.int64, types.float32), emit
+
+
+def _above_all(kind: ir.Type) -> Any:
+    def typed(_typing: Any, values: Any, limits: Any) -> Any:
+        def emit(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
+            size, compare = (4, builder.fcmp_ordered) if kind == _F32 else (8, builder.icmp_signed)
+            some = ir.VectorType(kind, max(PATH.bytes, 16) // size)
+            return _mask(
+                builder,
+                [
+                    compare(">", *(_at(builder, a, some, i * size) for a in args))
+                    for i in range(0, CHANNELS, some.count)
+                ],
+            )
+
+        return types.uint32(types.int64, types.int64), emit
+
+    return intrinsic(typed)
+
+
+integers_above = _above_all(_I64)
+floats_above = _above_all(_F32)
+"""Which of the 32 numbers at an address are above those at another one, as a mask."""
 
 
 @intrinsic

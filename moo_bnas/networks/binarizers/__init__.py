@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.networks.binarizers.binarizer import Binarizer, Encoding
-from moo_bnas.networks.binarizers.fixed import BIREAL, DOREFA, SIGN, XNOR
+from moo_bnas.networks.binarizers.fixed import BIREAL, DOREFA, OVSW, PCNN, SIGN, XNOR
 from moo_bnas.networks.binarizers.scheduled import IRNET, RECU, RESTE
 
 __all__ = ["BINARIZERS", "Binarizer", "Encoding", "check_binarizer"]
 
-BINARIZERS = {b.name: b for b in (DOREFA, SIGN, BIREAL, XNOR, IRNET, RESTE, RECU)}
+BINARIZERS = {b.name: b for b in (DOREFA, SIGN, BIREAL, XNOR, IRNET, RESTE, RECU, PCNN, OVSW)}
 
 
 def check_binarizer(name: str) -> str:

@@ -20,6 +20,12 @@ Progress is the share of training that is done, from 0 to below 1, as a scalar t
 of the input; it is constant within an epoch. The constants of the binarizer are passed by name.
 """
 
+FILTER = (1, 2, 3)
+"""Dimensions of one filter in the weights of a conv."""
+
+_LEAST_DEVIATION = 1e-6
+"""Keeps a filter of equal weights, or of one weight, from being divided by 0."""
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -62,6 +68,15 @@ class Encoding:
         """Difference between two neighbouring levels."""
         return (self.levels[-1] - self.levels[0]) / (len(self.levels) - 1)
 
+    def of_bits(self, bits: int) -> Encoding:
+        """As many equally spaced levels from the lowest to the highest, thresholds in between."""
+        low, high, last = self.levels[0], self.levels[-1], 2**bits - 1
+        return replace(
+            self,
+            levels=tuple(low + (high - low) * i / last for i in range(last + 1)),
+            thresholds=tuple(low + (high - low) * (i + 0.5) / last for i in range(last)),
+        )
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -95,6 +110,7 @@ class Binarizer:
         weight_gradient: Gradient of the weights, given that of the scaled signs; None: the same.
         constants: What the gradients depend on, by name. Values do not: a file of a network needs
             no constants.
+        has_more_bits: Whether activations may have more bits than 1; the lowest level is then 0.
     """
 
     name: str
@@ -104,6 +120,40 @@ class Binarizer:
     activation_gradient: Gradient | None = None
     weight_gradient: Gradient | None = None
     constants: Mapping[str, Constant] = field(default_factory=dict)
+    has_more_bits: bool = False
+
+    def of_bits(self, bits: int) -> Binarizer:
+        """This binarizer with so many bits per activation.
+
+        Raises:
+            DefinitionError: If it has 1 bit only.
+        """
+        if bits == self.encoding.bits:
+            return self
+        if not self.has_more_bits:
+            raise DefinitionError(
+                f"got activation_bits {bits} with binarizer {self.name}, which has 1 bit; leave "
+                "activation_bits out, or choose binarizer dorefa"
+            )
+        return replace(self, encoding=self.encoding.of_bits(bits))
+
+    @cached_property
+    def evaluated(self) -> Binarizer:
+        """What it is in evaluation: the same, in numbers that make all sums exact.
+
+        With 1 bit it is itself. With more the levels are 0, 1, 2, ..., and the scales of weights
+        include the step between the levels.
+        """
+        if self.encoding.bits == 1:
+            return self
+        step = self.encoding.step
+
+        def weights(w: Tensor) -> tuple[Tensor, Tensor]:
+            latent, scale = self.weights(w)
+            return latent, scale * step
+
+        levels = tuple(float(i) for i in range(len(self.encoding.levels)))
+        return replace(self, encoding=replace(self.encoding, levels=levels), weights=weights)
 
     @cached_property
     def values(self) -> dict[str, float]:
@@ -150,7 +200,15 @@ def mean_magnitude(w: Tensor) -> tuple[Tensor, Tensor]:
 
 def mean_magnitude_per_channel(w: Tensor) -> tuple[Tensor, Tensor]:
     """The weights and `E(|w|)` of each filter."""
-    return w, w.abs().mean(dim=(1, 2, 3))
+    return w, w.abs().mean(dim=FILTER)
+
+
+def standardised(w: Tensor, eps: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Filters less their means, divided by their standard deviations; and the deviations."""
+    centred = w - w.mean(dim=FILTER, keepdim=True)
+    variance = centred.square().sum(dim=FILTER, keepdim=True) / max(w[0].numel() - 1, 1)
+    deviation = (variance + eps).sqrt_().clamp_(min=_LEAST_DEVIATION)
+    return centred.div_(deviation), deviation
 
 
 ZERO_ONE = Encoding(levels=(0.0, 1.0), thresholds=(0.5,), inclusive=False)

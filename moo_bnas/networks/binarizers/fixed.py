@@ -9,18 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moo_bnas.networks.binarizers.binarizer import (
+    FILTER,
     SIGNS,
     SIGNS_PER_CHANNEL,
     ZERO_ONE,
     Binarizer,
+    Constant,
     mean_magnitude,
     mean_magnitude_per_channel,
+    standardised,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_FILTER = (1, 2, 3)
 
 
 def _polynomial(gradient: Tensor, x: Tensor, _progress: Tensor) -> Tensor:
@@ -31,14 +32,14 @@ def _polynomial(gradient: Tensor, x: Tensor, _progress: Tensor) -> Tensor:
 def _magnitude_aware(gradient: Tensor, w: Tensor, _progress: Tensor) -> Tensor:
     """`E(|w|) g` where |w| <= 1: the scale of the filter is taken as a constant."""
     magnitude = w.abs()
-    scale = magnitude.mean(dim=_FILTER, keepdim=True)
+    scale = magnitude.mean(dim=FILTER, keepdim=True)
     return gradient.mul(scale).mul_(magnitude <= 1)
 
 
 def _centred(w: Tensor) -> tuple[Tensor, Tensor]:
     """Weights less their mean over the input channels, and `E(|w|)` per filter, |w| at most 1."""
     latent = _less_mean_over_inputs(w)
-    return latent, latent.abs().clamp(max=1).mean(dim=_FILTER)
+    return latent, latent.abs().clamp(max=1).mean(dim=FILTER)
 
 
 def _through_scale_and_sign(gradient: Tensor, w: Tensor, _progress: Tensor) -> Tensor:
@@ -46,8 +47,8 @@ def _through_scale_and_sign(gradient: Tensor, w: Tensor, _progress: Tensor) -> T
     latent = _less_mean_over_inputs(w)
     magnitude = latent.abs()
     signs = latent.ge(0).to(w.dtype).mul_(2).sub_(1)
-    through_sign = gradient * magnitude.clamp(max=1).mean(dim=_FILTER, keepdim=True)
-    through_scale = signs * (signs * gradient).mean(dim=_FILTER, keepdim=True)
+    through_sign = gradient * magnitude.clamp(max=1).mean(dim=FILTER, keepdim=True)
+    through_scale = signs * (signs * gradient).mean(dim=FILTER, keepdim=True)
     return _less_mean_over_inputs((through_sign + through_scale).mul_(magnitude <= 1))
 
 
@@ -56,10 +57,50 @@ def _less_mean_over_inputs(w: Tensor) -> Tensor:
     return w - w.mean(dim=1, keepdim=True) if w.shape[1] > 1 else w
 
 
-DOREFA = Binarizer("dorefa", ZERO_ONE, window=(0.0, 1.0), weights=mean_magnitude)
+def _projected(gradient: Tensor, w: Tensor, _progress: Tensor, *, projection: float) -> Tensor:
+    """`g` where |w| <= 1, and that of the distance to the two values."""
+    magnitude = w.abs()
+    values = w.ge(0).to(w.dtype).mul_(2).sub_(1).mul_(magnitude.mean())
+    return gradient.mul(magnitude <= 1).add_(w - values, alpha=projection)
+
+
+_EPS = 1e-5  # of OvSW, added to variances
+
+
+def _ovsw_weights(w: Tensor) -> tuple[Tensor, Tensor]:
+    """The weights, and `E(|v|)` of each standardised filter."""
+    return w, standardised(w, _EPS)[0].abs().mean(dim=FILTER)
+
+
+def _over_deviation(gradient: Tensor, x: Tensor, _progress: Tensor, *, delta: float) -> Tensor:
+    """`g (2 - 2 |y|) / s` where |y| < 1, of `y = x / s`."""
+    image = tuple(range(1, x.ndim))
+    clipped = x.clamp(-1, 1)
+    centred = clipped - clipped.mean(dim=image, keepdim=True)
+    freedom = max(x[0].numel() - 1, 1)
+    # var() takes twice as long
+    variance = centred.norm(2, dim=image, keepdim=True).square_().div_(freedom).add_(_EPS)
+    slope = clipped.abs_().mul_(-2 / variance).add_(2 / variance.sqrt())
+    return slope.clamp_(min=0).mul_(gradient)
+
+
+def _at_least(gradient: Tensor, w: Tensor, _progress: Tensor, *, delta: float) -> Tensor:
+    """`E(|v|) g`, of which that of each filter is at least `delta` times as large as the filter."""
+    scale = standardised(w, _EPS)[0].abs().mean(dim=FILTER, keepdim=True)
+    inner = gradient * scale
+    size = inner.norm(2, dim=FILTER, keepdim=True).clamp_(min=1e-6)
+    least = w.norm(2, dim=FILTER, keepdim=True).clamp_(min=1e-3).mul_(delta)
+    return inner.mul_(least.div_(size).clamp_(min=1))
+
+
+DOREFA = Binarizer(
+    "dorefa", ZERO_ONE, window=(0.0, 1.0), weights=mean_magnitude, has_more_bits=True
+)
 """Zhou et al., DoReFa-Net, 2016, as in Eq. 1 of the paper.
 
 Forward: activations `round(clip(x, 0, 1))`, weights `sign(w) E(|w|)` with one scale per layer.
+With k bits activations are `round((2^k - 1) clip(x, 0, 1)) / (2^k - 1)`, where halves are rounded
+down, and cost k times the operations at inference.
 Gradient: `g` where 0 < x < 1; weights `g`.
 """
 
@@ -99,4 +140,41 @@ less its mean over the input channels, clipped to -1..1.
 Gradient: `g` where |x| < 1; of `c`, where |c| <= 1, `E(|c|) g + sign(c) E(sign(c) g)`, then less
 its mean over the input channels: the derivative of the forward. The authors' code has another,
 wrong factor instead of the second term, and multiplies by `n` for SGD, which is a learning rate.
+"""
+
+PCNN = Binarizer(
+    "pcnn",
+    SIGNS,
+    window=(-1.0, 1.0),
+    weights=mean_magnitude,
+    weight_gradient=_projected,
+    constants={"projection": Constant(1e-4, 0.0)},
+)
+"""Gu et al., PCNN, AAAI 2019, with one projection (J = 1), whose matrix is 1 and is not learned.
+
+Forward: activations `sign(x)`, weights `sign(w) E(|w|)` with one scale per layer.
+Gradient: `g` where |x| < 1; weights `g` where |w| <= 1, plus `projection (w - sign(w) E(|w|))`, the
+gradient of the projection loss (Eq. 3.52 in the book of its authors) without the step of `g` in it:
+that is `projection` times a learning rate, so 1e-5 of `g` at most. More projections would
+concatenate their outputs, at a multiple of the cost.
+"""
+
+OVSW = Binarizer(
+    "ovsw",
+    SIGNS_PER_CHANNEL,
+    window=(-1.0, 1.0),
+    weights=_ovsw_weights,
+    activation_gradient=_over_deviation,
+    weight_gradient=_at_least,
+    constants={"delta": Constant(0.04, 0.0)},
+)
+"""Xiang et al., OvSW, ECCV 2024, without its decay of silent weights.
+
+Forward: activations `sign(x)`, weights `sign(w) s` with one scale per filter, `s = E(|v|)` of the
+filter `v` less its mean, divided by its standard deviation.
+Gradient: where |x| < 1 (the Hardtanh of the authors' networks), `g (2 - 2 |y|) / d` of `y = x / d`,
+where it is positive; `d^2` is the variance of the activations of the image, clipped to -1..1, plus
+1e-5. Weights: `s g`, made as large for each filter as `delta` times the filter, if it is smaller
+(L2 norms; `delta` is 0.04 for CIFAR-10 in the authors' code, 0.01 for ImageNet). Their decay of
+weights whose sign rarely changes needs a state per weight and is left out.
 """

@@ -10,19 +10,17 @@ import math
 from typing import TYPE_CHECKING
 
 from moo_bnas.networks.binarizers.binarizer import (
+    FILTER,
     SIGNS,
     SIGNS_PER_CHANNEL,
     Binarizer,
     Constant,
     mean_magnitude,
+    standardised,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_FILTER = (1, 2, 3)
-_LEAST_DEVIATION = 1e-6
-"""Keeps a filter of equal weights, or of one weight, from being divided by 0."""
 
 _EPS = 1e-5  # of ReCU, added to variances
 
@@ -32,8 +30,8 @@ _EPS = 1e-5  # of ReCU, added to variances
 
 def _irnet_weights(w: Tensor) -> tuple[Tensor, Tensor]:
     """Standardised filters, and the power of 2 that is nearest to `E(|v|)` of each."""
-    latent, _ = _standardised(w)
-    return latent, 2 ** latent.abs().mean(dim=_FILTER).log2().round()
+    latent, _ = standardised(w)
+    return latent, 2 ** latent.abs().mean(dim=FILTER).log2().round()
 
 
 def _irnet_activation_gradient(
@@ -50,8 +48,8 @@ def _irnet_weight_gradient(
     gradient: Tensor, w: Tensor, progress: Tensor, *, t_start: float, t_end: float
 ) -> Tensor:
     """The same of the standardised filters times their scale, then through the standardisation."""
-    latent, deviation = _standardised(w)
-    scale = 2 ** latent.abs().mean(dim=_FILTER, keepdim=True).log2().round()
+    latent, deviation = standardised(w)
+    scale = 2 ** latent.abs().mean(dim=FILTER, keepdim=True).log2().round()
     inner = _irnet_activation_gradient(gradient, latent, progress, t_start=t_start, t_end=t_end)
     return _through_standardisation(inner.mul_(scale), latent, deviation)
 
@@ -128,7 +126,7 @@ the scale.
 
 def _recu_weights(w: Tensor) -> tuple[Tensor, Tensor]:
     """Standardised filters, and a scale of 1; clamping their tails changes no sign."""
-    return _standardised(w, _EPS)[0], w.new_ones(())
+    return standardised(w, _EPS)[0], w.new_ones(())
 
 
 def _recu_activation_gradient(
@@ -151,7 +149,7 @@ def _recu_weight_gradient(
     gradient: Tensor, w: Tensor, progress: Tensor, *, tau_start: float, tau_end: float
 ) -> Tensor:
     """`g` inside of the quantiles, then through the standardisation."""
-    latent, deviation = _standardised(w, _EPS)
+    latent, deviation = standardised(w, _EPS)
     spread = math.sqrt(8) * latent.abs().mean()  # b of the Laplace distribution
     growth = (progress.exp() - 1) / (math.e - 1)
     tau = tau_start + (tau_end - tau_start) * growth
@@ -182,16 +180,8 @@ of the image, clipped to -1..1, plus 1e-5.
 """
 
 
-def _standardised(w: Tensor, eps: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Filters less their means, divided by their standard deviations; and the deviations."""
-    centred = w - w.mean(dim=_FILTER, keepdim=True)
-    variance = centred.square().sum(dim=_FILTER, keepdim=True) / max(w[0].numel() - 1, 1)
-    deviation = (variance + eps).sqrt_().clamp_(min=_LEAST_DEVIATION)
-    return centred.div_(deviation), deviation
-
-
 def _through_standardisation(gradient: Tensor, latent: Tensor, deviation: Tensor) -> Tensor:
     """The gradient of weights, given that of their standardised values."""
-    shared = (gradient * latent).sum(dim=_FILTER, keepdim=True) / max(latent[0].numel() - 1, 1)
-    less_mean = gradient - gradient.mean(dim=_FILTER, keepdim=True)
+    shared = (gradient * latent).sum(dim=FILTER, keepdim=True) / max(latent[0].numel() - 1, 1)
+    less_mean = gradient - gradient.mean(dim=FILTER, keepdim=True)
     return less_mean.addcmul_(latent, shared, value=-1).div_(deviation)

@@ -13,6 +13,7 @@ from moo_bnas.models.encoding import encoding_of
 from moo_bnas.models.model_file import Card, Image, Layer, Model
 from moo_bnas.models.packed import pack
 from moo_bnas.networks import make_network
+from moo_bnas.networks.bits import with_bit_genes
 from moo_bnas.networks.layers import ImageShape, LayerSpec
 from moo_bnas.networks.resnet18 import Stem
 from tests.binarizers import ONE_BIT
@@ -28,14 +29,16 @@ def network(
     size: int = 8,
     stem: Stem | None = None,
     seed: int = 0,
+    bits: Sequence[int] = (),
 ) -> Model:
     """A packed network of the given widths; a ResNet-18 has the small stem by default."""
     shape = ImageShape(size, 3, CLASSES)
     if name == "resnet18" and stem is None:
         stem = "small"
-    return packed(
-        make_network(name, shape, stem=stem).layers(widths, "binary"), binarizer, size, seed
-    )
+    made = make_network(name, shape, stem=stem)
+    if bits:
+        made, widths = with_bit_genes(made, shared=False), [*widths, *bits]
+    return packed(made.layers(widths, "binary"), binarizer, size, seed)
 
 
 def packed(specs: Sequence[LayerSpec], binarizer: str, size: int, seed: int) -> Model:

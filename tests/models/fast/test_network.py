@@ -16,12 +16,16 @@ from moo_bnas.models.fast.network import FastNetwork
 from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Model, to_bytes
 from moo_bnas.models.packed import pack, reference
+from moo_bnas.networks.bits import with_bits
 from moo_bnas.networks.layers import ImageShape, LayerList
+from moo_bnas.networks.network import Network
 from tests.binarizers import ONE_BIT
 from tests.models.fast.networks import images, network, packed
 from tests.models.trained import assert_same, inputs_of
 
 VGG = (7, 70, 33, 64, 129, 5)
+VGG_BITS = (2, 1, 3, 4, 2)
+RESNET_BITS = (2, 1, 1, 3, 1, 1, 2, 2, 4, 1, 1, 2, 3, 1, 2, 2)
 RESNET = (40, 9, 70, 33, 3, 64, 65, 31, 32, 100, 6, 130)
 
 
@@ -36,6 +40,24 @@ def _same(model: Model, n: int = 3, threads: int = 1) -> None:
 def test_logits_are_the_references_bit_for_bit(binarizer: str) -> None:
     _same(network("vgg_small", VGG, binarizer=binarizer))
     _same(network("resnet18", RESNET, binarizer=binarizer))
+
+
+@pytest.mark.parametrize("binarizer", ["dorefa", "quarters"])
+def test_several_bits_are_the_references_too(binarizer: str) -> None:
+    _same(network("vgg_small", VGG, binarizer=binarizer, bits=VGG_BITS))
+    _same(network("resnet18", RESNET, binarizer=binarizer, bits=RESNET_BITS))
+
+
+def test_several_bits_through_a_pool() -> None:
+    net = LayerList(ImageShape(9, 3, 10), "binary")
+    net.batch_norm("bn")
+    net.activation("act")
+    net.max_pool("pool", kernel=3, stride=2, padding=1)
+    net.conv("conv", 5, kernel=3)
+    net.global_average_pool("mean")
+    net.linear("linear")
+    own = Network("own", net.image, (), (), lambda _widths, _precision: net.specs)
+    _same(packed(with_bits(own, 2).layers([], "binary"), "dorefa", 9, 0))
 
 
 @settings(deadline=None, max_examples=15)
@@ -80,13 +102,16 @@ def test_layers_in_an_order_of_other_packages(binarizer: str) -> None:
     net.batch_norm("bn2")
     both = net.activation("both")
     net.conv("full_of_bits", 40, kernel=1, precision="full")
+    net.nonlinearity("prelu", "prelu")
     one = net.relu("relu")
     other = net.conv("bits_without_norm", 40, kernel=3, reads=both)
     net.add("add", one, other)
+    net.nonlinearity("hardtanh", "hardtanh")
     net.activation("again")
     net.conv("strided", 10, kernel=3, stride=3, precision="full", reads=act)
     net.global_average_pool("mean")
     net.linear("linear")
+    net.bias("bias")
     _same(packed(net.specs, binarizer, 9, 0))
 
 
@@ -141,10 +166,11 @@ def test_kernels_for_other_processors_give_the_same_bits(path: str, tmp_path: Pa
     if FastNetwork(network("vgg_small", VGG), "it").path == "NEON":
         pytest.skip("this processor is no x86-64, which these kernels are for")
     files = []
-    for binarizer in ONE_BIT:
-        for kind, widths in (("vgg_small", VGG), ("resnet18", RESNET)):
-            model = network(kind, widths, binarizer=binarizer)
-            file = tmp_path / f"{kind}-{binarizer}"
+    kinds = (("vgg_small", VGG, VGG_BITS), ("resnet18", RESNET, RESNET_BITS))
+    for binarizer, several in [*((b, False) for b in ONE_BIT), ("dorefa", True)]:
+        for kind, widths, bits in kinds:
+            model = network(kind, widths, binarizer=binarizer, bits=bits if several else ())
+            file = tmp_path / f"{kind}-{binarizer}-{several}"
             card = model.card.model_copy(update={"encoding": ONE_BIT[binarizer].encoding})
             file.write_bytes(to_bytes(Model(card, model.arrays)))
             x = images(model, 2)

@@ -97,6 +97,49 @@ def _xnor_weights(w: Tensor, _p: float) -> Tensor:
     return _sign(c, torch.ones_like) * _mean(c)
 
 
+class _Weight(Function):
+    """The weights, with a given function of them and of their gradient as the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, w: Tensor, gradient: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        ctx.save_for_backward(w)
+        ctx.gradient = gradient
+        return w.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        return ctx.gradient(gradient, *ctx.saved_tensors), None
+
+
+def _pcnn_weights(w: Tensor, _p: float) -> Tensor:
+    a = w.abs().mean().detach()
+
+    def of_both_losses(g: Tensor, w: Tensor) -> Tensor:
+        leaf = w.detach().requires_grad_()
+        with torch.enable_grad():
+            distance = (torch.where(w < 0, -a, a) - leaf).square().sum()
+            (near,) = torch.autograd.grad(1e-4 / 2 * distance, leaf)
+        return g + near
+
+    w = _Weight.apply(w, of_both_losses)
+    return a * _sign(w, lambda w: _within(1)(w) / a)
+
+
+def _ovsw_activations(x: Tensor, _p: float) -> Tensor:
+    y = hardtanh(x)
+    return _sign(y / torch.sqrt(y.var(FILTER, keepdim=True) + 1e-5).detach(), _parabola)
+
+
+def _ovsw_weights(w: Tensor, _p: float) -> Tensor:
+    v = (w - w.mean(FILTER, keepdim=True)) / torch.sqrt(w.var(FILTER, keepdim=True) + 1e-5)
+
+    def at_least(g: Tensor, w: Tensor) -> Tensor:
+        size, least = g.flatten(1).norm(dim=1), 0.04 * w.flatten(1).norm(dim=1)
+        return g * torch.where(size < least, least / size, 1.0)[:, None, None, None]
+
+    return _mean(v).detach() * _sign(_Weight.apply(w, at_least), torch.ones_like)
+
+
 @dataclass(frozen=True)
 class Method:
     """The equations of a binarizer: of activations and of weights, at a share of training."""
@@ -115,6 +158,8 @@ METHODS = {
         lambda x, p: _sign(x, _root(p)), lambda w, p: w.abs().mean() * _sign(w, _root(p))
     ),
     "recu": Method(_recu_activations, _recu_weights),
+    "pcnn": Method(lambda x, _p: _sign(x, _within(1)), _pcnn_weights),
+    "ovsw": Method(_ovsw_activations, _ovsw_weights),
 }
 
 each_method = pytest.mark.parametrize("name", METHODS)
@@ -162,6 +207,17 @@ def test_weights_and_their_gradient_are_those_of_the_paper(name: str, share: flo
     out.backward(upstream)  # type: ignore[no-untyped-call]
     expected.backward(upstream)  # type: ignore[no-untyped-call]
     torch.testing.assert_close(w.grad, reference.grad)
+
+
+def test_ovsw_raises_small_gradients_of_weights_and_no_others() -> None:
+    """A filter of norm 5 asks for 0.04 * 5 = 0.2; its standardised weights are 1 on average."""
+    w = torch.tensor([[3.0, -4.0], [3.0, -4.0]]).view(2, 2, 1, 1).requires_grad_()
+    out = binarize_weight(w, BINARIZERS["ovsw"], torch.zeros(()))
+    out.backward(torch.tensor([[3.0, 4.0], [0.03, 0.04]]).view(2, 2, 1, 1))  # type: ignore[no-untyped-call]
+    assert w.grad is not None
+    scale = 0.5**0.5  # 3.5 / sqrt(24.5)
+    expected = [[3 * scale, 4 * scale], [0.12, 0.16]]
+    torch.testing.assert_close(w.grad.view(2, 2), torch.tensor(expected))
 
 
 @each_method
