@@ -142,8 +142,8 @@ class Pictures:
         least = (whole_width * size // width, whole_height * size // height)
         picture = self._open(row, (max(least[0], 1), max(least[1], 1)))
         x, y = picture.width / whole_width, picture.height / whole_height  # 1 if not made smaller
-        edges = (left * x, top * y, (left + width) * x, (top + height) * y)
-        return self._pixels(picture.crop(tuple(round(each) for each in edges)))
+        right, bottom = round((left + width) * x), round((top + height) * y)
+        return self._pixels(picture.crop((round(left * x), round(top * y), right, bottom)))
 
     def verify(self) -> None:
         """Reads all pictures and compares their hash.
