@@ -65,7 +65,7 @@ def test_a_run_is_made_resumed_and_read(
         path.name for path in (tmp_path / "out").iterdir()
     )
     # nothing is left to do: no worker is started, so none can fail
-    monkeypatch.setattr("moo_bnas.runs.LocalWorkers", None)
+    monkeypatch.setattr("moo_bnas.runs.local_devices", None)
     again = moo_bnas.run(CHIPS, **options, population=4, generations=2, model="none")
     assert again.front == front
     with pytest.raises(DefinitionError, match="begun with another definition: search.population"):

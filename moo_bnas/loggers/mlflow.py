@@ -24,15 +24,22 @@ class MLflow:
         uri: Tracking URI, such as `sqlite:///mlflow.db` or that of a server.
 
     Raises:
-        DefinitionError: Where mlflow is not installed.
+        DefinitionError: Where mlflow is not installed, or does not take the URI.
     """
 
     def __init__(self, uri: str) -> None:
         try:
             from mlflow import MlflowClient
+            from mlflow.exceptions import MlflowException
         except ImportError as error:
             raise DefinitionError(f"MLflow needs {not_installed('mlflow-skinny')}") from error
-        self._client = MlflowClient(tracking_uri=uri)
+        try:
+            self._client = MlflowClient(tracking_uri=uri)
+        except MlflowException as error:
+            raise DefinitionError(
+                f"MLflow does not take {uri!r} as a tracking URI ({error}); give one such as "
+                "sqlite:///mlflow.db, or that of a server"
+            ) from error
         self._runs: dict[str, str] = {}
         self._last: dict[str, int] = {}
 
