@@ -55,7 +55,7 @@ def _network(model: Model) -> Network:
     card = model.card
     options = dict(card.made["definition"]["network"])
     name = options.pop("name")  # of the entry point; the network may call itself something else
-    for key in ("binarizer", "binarizer_constants"):  # of all networks
+    for key in ("binarizer", "binarizer_constants", "activation_bits"):  # of all networks
         options.pop(key, None)
     if not source_of(name):
         raise DefinitionError("it is a network of moo-bnas itself")
