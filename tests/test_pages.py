@@ -1,7 +1,6 @@
-"""README and docs as they are read: their commands and snippets, run in order.
+"""README as it is read: its commands and its snippet, run in order.
 
 The definitions that come with moo-bnas are reduced to seconds of training; all else is as printed.
-What is left out says why.
 """
 
 from __future__ import annotations
@@ -23,11 +22,14 @@ from tests.test_docs import FENCE, ROOT, commands
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-LEFT_OUT = {
-    "dashboard": "serves until Ctrl-C; tests/cli/test_dashboard.py",
-    "run digits --study-name many --workers 0": "waits for the next command, which is run first",
-    "train --best --mlflow": "with a server of MLflow's; tests/loggers/test_loggers.py",
-}
+WAITS = "run digits --study-name many --workers 0"  # for the next command
+MANY = """
+moo-bnas run digits --study-name many --workers 0 &
+trap 'kill $! 2>/dev/null || true' EXIT
+until moo-bnas status --study-name many 2>/dev/null; do sleep 1; done
+moo-bnas worker --study-name many
+wait
+"""
 REDUCED = {
     r"population = \d+": "population = 4",
     r"generations = \d+": "generations = 2",
@@ -48,7 +50,6 @@ def reduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
             text = re.sub(pattern, by, text)
         (folder / "studies" / f"{name}.toml").write_text(text)
     begin = f"import moo_bnas.shipped as s, pathlib\ns._PACKAGE = pathlib.Path({str(folder)!r})\n"
-    (folder / "begin.py").write_text(begin)
     command = folder / "moo-bnas"
     command.write_text(f"#!{sys.executable}\n{begin}from moo_bnas.cli import main\nmain()\n")
     command.chmod(0o755)
@@ -98,9 +99,8 @@ def run_all(text: str, folder: Path, reduced: Path) -> None:
     for command in commands(text):
         line = command.partition("  #")[0].strip()
         if line == "worker --study-name many":  # beside the driver that waits for it
-            both = "moo-bnas run digits --study-name many --workers 0 & sleep 5; moo-bnas {}; wait"
-            run(both.format(line), folder, reduced)
-        elif not any(line.startswith(each) for each in LEFT_OUT):
+            run(MANY, folder, reduced)
+        elif line != WAITS:
             run(f"moo-bnas {line}", folder, reduced)
 
 
@@ -113,37 +113,14 @@ def images(folder: Path) -> None:
         Image.fromarray(pixels).save(path)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/finishing.md"])
-def test_commands_of_a_page(page: str, folder: Path, reduced: Path) -> None:
+def test_commands_of_the_readme(folder: Path, reduced: Path) -> None:
     images(folder / "FOLDER")
-    run_all((ROOT / page).read_text(), folder, reduced)
+    run_all((ROOT / "README.md").read_text(), folder, reduced)
 
 
-def test_commands_of_the_tutorial(tmp_path: Path, prepared: Path, reduced: Path) -> None:
-    shutil.copy(prepared / "zero.png", tmp_path)
-    text = (ROOT / "docs/tutorial.md").read_text()
-    run_all(text, tmp_path, reduced)
-
-
-def test_commands_of_each_section_about_searching(folder: Path, reduced: Path) -> None:
-    sections = re.split(r"(?m)^## ", (ROOT / "docs/searching.md").read_text())
-    for section in sections:
-        here = folder
-        if section.startswith("Start from what is known"):  # a run begins with it
-            here = folder / "new"
-            here.mkdir()
-        run_all(section, here, reduced)
-
-
-@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
-def test_snippets_of_a_page(page: str, folder: Path, reduced: Path) -> None:
-    for line in (
-        "moo-bnas train --best --out best",
-        "moo-bnas export best/*/model.safetensors --format packed",
-    ):
-        run(line, folder, reduced)
-    code = [code for kind, code in FENCE.findall((ROOT / page).read_text()) if kind == "python"]
-    begin = (reduced / "begin.py").read_text()
-    main = "if __name__ == '__main__':\n    print('all of it')\n"
-    (folder / "page.py").write_text("\n".join([begin, *code, main]))
-    assert "all of it" in run(f"{sys.executable} page.py", folder, reduced)
+def test_snippet_of_the_readme(folder: Path, reduced: Path) -> None:
+    text = (ROOT / "README.md").read_text()
+    (code,) = [code for kind, code in FENCE.findall(text) if kind == "python"]
+    (folder / "page.py").write_text(code)
+    (printed,) = re.findall(r"(?m)^\(2, 2, .*$", text)
+    assert run(f"{sys.executable} page.py", folder, reduced).strip() == printed
