@@ -27,8 +27,9 @@ class Recipe(Section):
         warmup: Share of the steps over which `one_cycle` rises, linearly, before it falls to 0 as a
             cosine.
         milestones: Epochs at which `steps` lowers the learning rate.
-        optimizer: `sgd`, with Nesterov momentum, or `adam`.
+        optimizer: `sgd` or `adam`.
         momentum: Momentum of SGD, or the first beta of Adam.
+        nesterov: Whether the momentum of SGD is Nesterov's; Adam has no such choice.
         weight_decay: Weight decay of all parameters.
         label_smoothing: Label smoothing of the cross entropy.
         shift: Pixels by which training images move at most in each direction: random crops of the
@@ -48,6 +49,7 @@ class Recipe(Section):
     milestones: Annotated[tuple[AtLeastOne, ...], Field(strict=False)] = ()
     optimizer: Literal["sgd", "adam"] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: Annotated[bool, ADDED] = True
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     shift: Annotated[int, Field(ge=0, le=4096)] = 0

@@ -94,6 +94,8 @@ class SearchOptions(Section):
         plateau: The search ends once this many evaluations have raised the hypervolume, or the
             best fitness, by less than a thousandth.
         start_with: Ratios, or other values, of candidates that are evaluated first.
+        repeats: Whether the search is literally the paper's: random genotypes first, and offspring
+            that were evaluated before count as individuals, whose accuracies are known.
         model: Model that screens candidates: `gp`, a Gaussian process that learns accuracies from
             the candidates so far; `none` leaves the choice to the genetic algorithm.
         trade_off: Lambda of Eq. 4.
@@ -114,6 +116,7 @@ class SearchOptions(Section):
     max_hours: Positive | None = None
     plateau: AtLeastOne | None = None
     start_with: Annotated[tuple[_Values, ...], Field(strict=False)] = ()
+    repeats: bool = False
     model: Literal["none", "gp"] = "none"
     trade_off: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4.0
     cost: Literal["flops", "latency"] = "flops"
@@ -121,6 +124,15 @@ class SearchOptions(Section):
     max_memory: Positive | None = None
     max_latency: Positive | None = None
     max_cost: dict[str, Positive] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _repeats_are_of_generations(self) -> SearchOptions:
+        if self.repeats and (self.schedule != "barrier" or self.model != "none"):
+            raise ValueError(
+                f"got repeats with schedule {self.schedule!r} and model {self.model!r}, expected "
+                "'barrier' and 'none', as in the paper; leave repeats out, or set these"
+            )
+        return self
 
     @property
     def candidates(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import TINY
+from tests.driving import FINAL
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -279,6 +280,22 @@ def test_networks_chosen_among_a_few_are_trained_to_the_end_and_kept(tiny_path: 
         assert flops[tuple(within)] <= flops[(2,) * 6] / 2
         ahead = found[system, "test@0.5*2"] - found[system, "uniform_test@0.5*2"]
         assert found[system, "ahead@0.5*2"] == pytest.approx(ahead, abs=0.002)
+
+
+@pytest.mark.slow
+def test_widths_and_bits_are_measured_beside_widths_alone(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    space = TINY.replace("[0.25, 0.5, 1, 2]", "[0.5, 1, 2]\nactivation_bits = [1, 2]")
+    path.write_text(space + FINAL)
+    script = [sys.executable, str(BENCHMARKS / "bits.py"), "--definition", str(path), "--json"]
+    few = ["--candidates", "6", "--seeds", "2"]
+    done = subprocess.run([*script, *few], capture_output=True, text=True, check=True)
+    found = {(r["system"], r["metric"]): r["value"] for r in json.loads(done.stdout)["rows"]}
+    for metric in ("hypervolume", "1x", "2x"):
+        ahead = found["bits", metric] - found["widths", metric]
+        assert found["bits - widths", metric] == pytest.approx(ahead, abs=0.0002)
+    assert 0 <= found["bits", "2x share_of_2_bits"] <= 1
+    assert 0 < found["uniform", "1x, 2 bits"] < 100
 
 
 @pytest.mark.slow

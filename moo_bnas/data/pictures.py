@@ -123,32 +123,27 @@ class Pictures:
             picture = picture.resize((size, size), Image.Resampling.BICUBIC, box=box)
         return self._pixels(picture)
 
-    def resized(self, row: int, box: Box, size: int) -> NDArray[np.uint8]:
-        """A part of a picture, resized (bilinear, antialiased) as torchvision resizes images.
+    def part(self, row: int, box: Box, size: int) -> NDArray[np.uint8]:
+        """A part of a picture, for resizing to a size.
 
-        Where the part is twice as large as the result, or more, the decoder makes the picture
-        smaller while it decodes.
+        Where the part is twice as large, or more, the decoder makes the picture smaller while it
+        decodes, to no less than that size.
 
         Args:
             row: Which picture.
             box: Which part.
-            size: Height and width of the result.
+            size: Height and width that the part will get.
 
         Returns:
-            uint8, size x size x channels.
+            uint8, height x width x channels.
         """
         left, top, width, height = box
         whole_height, whole_width = (int(each) for each in self.sizes[row])
         least = (whole_width * size // width, whole_height * size // height)
         picture = self._open(row, (max(least[0], 1), max(least[1], 1)))
-        if picture.size == (whole_width, whole_height):
-            picture = picture.crop((left, top, left + width, top + height))
-            picture = picture.resize((size, size), Image.Resampling.BILINEAR)
-        else:
-            x, y = picture.width / whole_width, picture.height / whole_height
-            scaled = (left * x, top * y, (left + width) * x, (top + height) * y)
-            picture = picture.resize((size, size), Image.Resampling.BILINEAR, box=scaled)
-        return self._pixels(picture)
+        x, y = picture.width / whole_width, picture.height / whole_height  # 1 if not made smaller
+        right, bottom = round((left + width) * x), round((top + height) * y)
+        return self._pixels(picture.crop((round(left * x), round(top * y), right, bottom)))
 
     def verify(self) -> None:
         """Reads all pictures and compares their hash.

@@ -188,6 +188,7 @@ def make_search(
         trade_off=objective.trade_off,
         budgets=[Budget(costs[name], limit) for name, limit in options.limits.items()],
         start=start,
+        repeats=options.repeats,
         screen=ModelScreen(choices, prior) if options.model == "gp" else None,
     )
 

@@ -120,6 +120,7 @@ class Driver:
             if trial.generation is not None:
                 stored.setdefault(trial.generation, []).append(trial.genotype)
         differs, submitted = False, 0
+        counted = set(self._known) - {trial.genotype for trial in trials}
         for generation in range(1, options.generations + 1):
             asked = search.ask()
             before = stored.get(generation, [])
@@ -140,6 +141,8 @@ class Driver:
                 break
             asked = asked[: options.candidates - submitted]
             submitted += len(asked)
+            self._total -= len(asked) - len(set(asked) - counted)  # repeats are not trained
+            counted.update(asked)
             self._submit(asked, generation)
             if not self._wait(asked, generation):
                 break
@@ -230,7 +233,7 @@ class Driver:
         run.storage.trials.submit(run.baselines, self._space, references)
 
     def _submit(self, genotypes: Sequence[Genotype], generation: int) -> None:
-        new = [g for g in genotypes if g not in self._known]
+        new = [g for g in dict.fromkeys(genotypes) if g not in self._known]
         if new:
             candidates = binary_candidates(self._run.definition, new, generation)
             self._run.storage.trials.submit(self._run.study, self._space, candidates)
@@ -242,7 +245,7 @@ class Driver:
             False if the time was over before.
         """
         run, trials, began = self._run, self._run.storage.trials, time.monotonic()
-        missing = [g for g in genotypes if g not in self._known]
+        missing = [g for g in dict.fromkeys(genotypes) if g not in self._known]
         if genotypes and not missing:  # a replay
             return True
         while True:

@@ -31,9 +31,9 @@ from moo_bnas.evolution.space import Genotype
 class Search:
     """A seeded GA (scalar) or NSGA-II (pareto) over integer genotypes.
 
-    Every genotype is proposed once: both algorithms keep the best of parents and offspring, so one
-    that was evaluated before could not change the population. Offspring over a budget are narrowed
-    one gene at a time until they fit.
+    Every genotype is proposed once, unless `repeats` is set: both algorithms keep the best of
+    parents and offspring, so one that was evaluated before could not change the population.
+    Offspring over a budget are narrowed one gene at a time until they fit.
 
     Args:
         choices: The number of choices of each gene.
@@ -45,6 +45,9 @@ class Search:
         trade_off: Lambda of Eq. 4, in percent of accuracy per reference cost.
         budgets: Limits that every proposal keeps.
         start: Genotypes that are proposed first.
+        repeats: Whether the first population is random, without the uniform ones, and genotypes are
+            proposed again where mating yields them, as in a plain genetic algorithm; for whole
+            generations, without a screen.
         screen: Object that chooses the proposals once there are evaluations; None leaves that to
             the genetic algorithm.
 
@@ -65,6 +68,7 @@ class Search:
         trade_off: float,
         budgets: Sequence[Budget] = (),
         start: Sequence[Genotype] = (),
+        repeats: bool = False,
         screen: Screen | None = None,
     ) -> None:
         self._objective = Objective(mode, cost, reference_cost, trade_off)
@@ -72,6 +76,7 @@ class Search:
         self._population = population
         self._seed = seed
         self._screen = screen
+        self._repeats = repeats
         self._history = History.empty(len(choices))
         self._asked: list[Genotype] = []
         self._one_by_one = False
@@ -92,7 +97,7 @@ class Search:
             crossover=self._candidates.crossover,
             mutation=self._candidates.mutation,
             repair=self._candidates.repair,
-            eliminate_duplicates=self._candidates.duplicates,
+            eliminate_duplicates=False if repeats else self._candidates.duplicates,
             seed=seed,
         )
         self._algorithm.setup(self._problem, termination=NoTermination())
@@ -103,7 +108,7 @@ class Search:
         return self._history
 
     def ask(self, number: int | None = None, running: Collection[Genotype] = ()) -> list[Genotype]:
-        """Proposes genotypes: distinct ones, none proposed before.
+        """Proposes genotypes: distinct ones, none proposed before, unless `repeats` is set.
 
         The first ones are those to start with, the uniform ones and random ones, until as many as
         the population are evaluated or running. Where mating or the screen yields too few, random
@@ -123,6 +128,10 @@ class Search:
         Raises:
             DefinitionError: Where the screen chose a genotype that must not be proposed.
         """
+        if self._repeats and number is None:
+            offspring = self._algorithm.ask() if len(self._history) else None
+            self._asked = self._any_first() if offspring is None else _genotypes(offspring)
+            return list(self._asked)
         rng, self._one_by_one = self._rng, number is not None
         if self._one_by_one:
             rng = self._algorithm.random_state = self._fresh(len(running))
@@ -181,6 +190,13 @@ class Search:
         starts = [g for g in starts if g not in seen][:number]
         others = [g for g in others if g not in seen][: max(min(due, number) - len(starts), 0)]
         return starts + others
+
+    def _any_first(self) -> list[Genotype]:
+        """A first population with repeats: those to start with, then random ones."""
+        starts = self._first[0][: self._population]
+        shape = (self._population - len(starts), len(self._candidates.choices))
+        drawn = self._rng.integers(0, self._candidates.choices, shape)
+        return starts + tuples(self._candidates.narrow(drawn, self._rng))
 
     def _bred(self, number: int, running: Sequence[Genotype]) -> list[Genotype]:
         """Proposals of the screen, or of the genetic algorithm where no screen can choose."""

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from moo_bnas.data.image_data import Split
 from moo_bnas.data.pictures import Pictures
 from moo_bnas.processes import count_cores
-from moo_bnas.training.augmentation import Augmentation, draw_boxes
+from moo_bnas.training.augmentation import Augmentation, Moves, draw_boxes
 
 _AHEAD = 3  # batches that are begun before they are needed
 _TASK = 8  # pictures that a thread decodes before it takes others
@@ -72,14 +73,21 @@ class StreamedSplit:
         boxes = None
         if augmentation.random_resized_crop:
             boxes = draw_boxes(self.sizes[order], random)
-        moves = augmentation.draw_after_crop(len(order), random, device)
+        drawn = augmentation.draw_after_crop(len(order), random, torch.device("cpu"))
+        shifts = None if drawn.shifts is None else drawn.shifts.to(device)
+        moves = Moves(shifts, flips=None, boxes=None)
 
         def cut(place: int) -> NDArray[np.uint8]:
             row = int(order[place])
             if boxes is None:
-                return self.pictures.middle(row, augmentation.size)
-            left, top, width, height = boxes[place].tolist()
-            return self.pictures.resized(row, (left, top, width, height), augmentation.size)
+                pixels = self.pictures.middle(row, augmentation.size)
+            else:
+                left, top, width, height = boxes[place].tolist()
+                pixels = self.pictures.part(row, (left, top, width, height), augmentation.size)
+            found = pixels if boxes is None else _resized(pixels, augmentation.size)
+            if drawn.flips is None or not drawn.flips[place]:
+                return found
+            return torch.from_numpy(found.copy()).flip(1).numpy()  # a seventh of numpy's time
 
         def batches() -> Generator[tuple[Tensor, Tensor]]:
             places = (range(part.start, part.stop) for part in parts)
@@ -137,6 +145,17 @@ class StreamedSplit:
                 yield batch.to(device, non_blocking=True).permute(0, 3, 1, 2)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Pixels (uint8, height x width x c) at another size, bilinear and antialiased.
+
+    That is how torchvision resizes; torch takes a quarter of the time that Pillow does.
+    """
+    # With strides of channels_last, in which the result then is, too, and is copied fast.
+    image = torch.from_numpy(pixels.copy())[None].permute(0, 3, 1, 2)
+    found = functional.interpolate(image, (size, size), mode="bilinear", antialias=True)
+    return found.permute(0, 2, 3, 1)[0].numpy()
 
 
 def count_threads(device: torch.device) -> int:

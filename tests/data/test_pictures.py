@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from torchvision.transforms import functional
 
 from moo_bnas.data import Folder, ImageData, ImageNet, image_tree
 from moo_bnas.data.pictures import Pictures
@@ -84,26 +83,24 @@ def test_squares_are_nearly_those_of_stored_pixels(tmp_path: Path) -> None:
     assert np.array_equal(middle, jpeg.middle(4, 32)[4:28, 4:28])  # not resampled
 
 
-def test_parts_are_resized_as_torchvision_does(tmp_path: Path) -> None:
+def test_parts_are_cut_at_whole_pixels(tmp_path: Path) -> None:
     _planted(tmp_path)
     pictures = _pictures(_load(tmp_path, FOLDER.model_copy(update={"stored_size": 20})))
-    whole = Image.fromarray(pictures.resized(3, (0, 0, 30, 20), 20))
-    assert whole.size == (20, 20)
-    picture = pictures._open(3)
-    for left, top, width, height in ((3, 2, 11, 7), (0, 0, 30, 20), (29, 0, 1, 20)):
-        theirs = functional.resized_crop(picture, top, left, height, width, [16, 16])
-        assert np.array_equal(pictures.resized(3, (left, top, width, height), 16), theirs)
+    whole = pictures.part(3, (0, 0, 30, 20), 20)
+    assert whole.shape == (20, 30, 3)
+    for left, top, width, height in ((3, 2, 11, 7), (29, 0, 1, 20)):
+        part = pictures.part(3, (left, top, width, height), 16)
+        assert np.array_equal(part, whole[top : top + height, left : left + width])
 
 
 def test_large_parts_are_made_smaller_by_the_decoder(tmp_path: Path) -> None:
     _planted_smooth(tmp_path, (300, 200))
-    options = FOLDER.model_copy(update={"stored_size": 200})
-    pictures = _pictures(_load(tmp_path, options))
-    box = (100, 20, 150, 120)
-    found = pictures.resized(0, box, 16)
-    whole = pictures._open(0)
-    exact = functional.resized_crop(whole, 20, 100, 120, 150, [16, 16])
-    assert np.abs(found.astype(int) - np.asarray(exact)).mean() < 3
+    pictures = _pictures(_load(tmp_path, FOLDER.model_copy(update={"stored_size": 200})))
+    box = (100, 20, 160, 120)
+    found = pictures.part(0, box, 16)  # at a quarter: an eighth would leave 20 x 15
+    assert found.shape == (30, 40, 3)
+    exact = Image.fromarray(pictures.part(0, box, 160)).resize((40, 30), Image.Resampling.BOX)
+    assert np.abs(found.astype(int) - np.asarray(exact)).mean() < 2
 
 
 def test_sums_are_of_all_pixels_before_they_are_encoded(tmp_path: Path) -> None:
@@ -118,7 +115,7 @@ def test_grey_pictures(tmp_path: Path) -> None:
     _planted(tmp_path)
     pictures = _pictures(_load(tmp_path, FOLDER.model_copy(update={"channels": 1})))
     assert pictures[np.array([1])].shape == (1, 1, 10, 10)
-    assert pictures.resized(1, (1, 1, 5, 5), 8).shape == (8, 8, 1)
+    assert pictures.part(1, (1, 1, 5, 5), 8).shape == (5, 5, 1)
 
 
 def test_search_and_final_training_see_the_same_pictures(tmp_path: Path) -> None:

@@ -465,3 +465,18 @@ def test_trials_that_were_enqueued_with_optuna_are_refused_aloud(
     assert after.counts == {"complete": 18, "running": 0, "waiting": 0, "fail": 1}
     assert (after.evaluations, after.total, after.enqueued) == (18, 18, 0)
     assert "failed 1x: enqueued with Optuna; only the search makes trials" in after.as_text()
+
+
+def test_with_repeats_known_individuals_are_not_trained_again(run: Run, tiny: Definition) -> None:
+    values = tiny.model_dump()
+    values["search"].update(population=4, generations=8, repeats=True)  # 32 individuals
+    literal = parse_definition(values, "test")
+    undisturbed = run.drive(literal, mode="scalar", name="undisturbed")
+    genotypes = [g for of in run.generations("undisturbed").values() for g in of]
+    assert 4 < len(genotypes) == len(set(genotypes)) < 32
+    assert (run.shown[-1].done, run.shown[-1].total) == (len(genotypes), len(genotypes))
+    with pytest.raises(KeyboardInterrupt):
+        run.drive(literal, mode="scalar", stop_at=8)
+    resumed = run.drive(literal, mode="scalar")
+    assert resumed.replace('"s"', '"undisturbed"') == undisturbed
+    assert (run.shown[-1].done, run.shown[-1].total) == (len(genotypes), len(genotypes))

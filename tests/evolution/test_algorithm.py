@@ -212,3 +212,28 @@ def test_known_results_take_places_of_the_first_population() -> None:
     asked = run.ask()
     assert asked[:4] == [(i,) * 4 for i in range(4)]  # six of ten are known
     assert len(set(asked) | set(known)) == 16
+
+
+@pytest.mark.parametrize("mode", ["scalar", "pareto"])
+def test_with_repeats_offspring_come_as_mating_yields_them(mode: Mode) -> None:
+    asked = _run(_search(mode, repeats=True), 12)
+    assert [len(generation) for generation in asked] == [10] * 12
+    distinct = {g for generation in asked for g in generation}
+    assert len(distinct) < 110  # some came again, and all are in the space
+    assert all(len(g) == 4 and set(g) <= set(range(6)) for g in distinct)
+    uniform = {(i,) * 4 for i in range(6)}
+    assert len(uniform & set(asked[0])) < 3  # six of the ten come first without repeats
+    assert asked == _run(_search(mode, repeats=True), 12)
+    if mode == "scalar":  # individuals get fitter
+        first, last = (
+            np.mean([_accuracy(g) - 4 * (1 + sum(g)) / 9 for g in generation])
+            for generation in (asked[0], asked[-1])
+        )
+        assert last > first
+
+
+def test_with_repeats_proposals_keep_their_budget_and_may_be_started_with() -> None:
+    budget = Budget(SUM, 9.0)
+    asked = _run(_search(repeats=True, budgets=[budget], start=[(1, 0, 1, 0)]), 5)
+    assert asked[0][0] == (1, 0, 1, 0)
+    assert all(1 + sum(g) <= 9 for generation in asked for g in generation)
