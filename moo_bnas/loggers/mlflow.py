@@ -13,6 +13,7 @@ from moo_bnas.loggers.series import Series
 
 _TAG = "moo_bnas.series"
 _MOST_PARAMS = 100  # of one request
+_LONGEST_URI = 2000  # letters; MLflow tries for two minutes to open what no file system has
 
 
 class MLflow:
@@ -30,15 +31,16 @@ class MLflow:
     def __init__(self, uri: str) -> None:
         try:
             from mlflow import MlflowClient
-            from mlflow.exceptions import MlflowException
         except ImportError as error:
             raise DefinitionError(f"MLflow needs {not_installed('mlflow-skinny')}") from error
         try:
+            if not uri.strip() or len(uri) > _LONGEST_URI:
+                raise ValueError(f"it has {len(uri)} letters")
             self._client = MlflowClient(tracking_uri=uri)
-        except MlflowException as error:
+        except Exception as error:  # of whatever library the URI leads to
             raise DefinitionError(
-                f"MLflow does not take {uri!r} as a tracking URI ({error}); give one such as "
-                "sqlite:///mlflow.db, or that of a server"
+                f"MLflow does not take {uri!r:.100} as a tracking URI ({error!s:.200}); give one "
+                "such as sqlite:///mlflow.db, or that of a server"
             ) from error
         self._runs: dict[str, str] = {}
         self._last: dict[str, int] = {}
