@@ -79,9 +79,10 @@ def test_mlflow_continues_where_a_run_was_killed(tmp_path: Path) -> None:
 def test_weights_and_biases_keeps_runs_in_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    wandb.teardown()  # wandb reads the variables once a process: another test may have had it do so
     again(WandB("project"))
     found: dict[str, list[dict[str, str]]] = {}
     for path in tmp_path.glob("wandb/offline-run-*/*.wandb"):
