@@ -106,8 +106,12 @@ def tiny(tiny_path: Path) -> Definition:
 
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A PostgreSQL server of this test session, with default settings."""
+    """A PostgreSQL server of this test session, with default settings, but that no disk is awaited.
+
+    Its data outlive a kill of the server all the same: the system has them.
+    """
     server = get_server(tmp_path_factory.mktemp("pg") / "data")
+    server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
     yield server
     server.cleanup()
 

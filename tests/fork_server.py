@@ -13,16 +13,19 @@ import importlib
 import json
 import os
 import pkgutil
+import runpy
 import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 # Where a process that is to be forked finds the server.
@@ -32,6 +35,14 @@ _HEAVY = (
     *("optuna", "alembic.command", "psycopg", "plotly.graph_objects", "PIL.Image"),
     *("pymoo.algorithms.moo.nsga2", "pymoo.optimize", "tomlkit"),
 )
+
+
+class _Python(str):
+    """A path of Python that may be forked."""
+
+
+# In place of `sys.executable` in a test that does not ask what a fresh Python imports.
+PYTHON = _Python(sys.executable)
 
 
 class ForkServer:
@@ -78,9 +89,9 @@ class ForkServer:
 
 
 class Forked(subprocess.Popen[Any]):
-    """A process as `subprocess.Popen` starts one; `python -m moo_bnas` is forked.
+    """A process as `subprocess.Popen` starts one; `python -m moo_bnas` and `PYTHON` are forked.
 
-    It is forked where its environment names a server, and Python itself would start as there.
+    They are forked where the environment names a server, and Python itself would start as there.
     """
 
     # In the process that runs the tests. Others find it by their environment.
@@ -97,7 +108,7 @@ class Forked(subprocess.Popen[Any]):
         if self.server is not None:
             self.server.start()
         request = {
-            "arguments": list(map(str, args[3:])),
+            "arguments": list(map(str, args[1:])),
             "folder": str(cwd or Path.cwd()),
             "environment": dict(environment),
             "new_session": new_session,
@@ -137,9 +148,18 @@ class Forked(subprocess.Popen[Any]):
 
 def _can_be_forked(args: Any, environment: Mapping[str, str]) -> bool:
     is_ours = isinstance(args, Sequence) and list(args[:3]) == [sys.executable, "-m", "moo_bnas"]
-    read_at_start = {k for k in {*environment, *os.environ} if k.startswith("PYTHON")}
-    starts_alike = all(environment.get(k) == os.environ.get(k) for k in read_at_start)
-    return is_ours and starts_alike and VARIABLE in environment
+    return (
+        (is_ours or isinstance(args[0], _Python))
+        and VARIABLE in environment
+        and _of_python(environment) == _AT_START
+    )
+
+
+def _of_python(environment: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in environment.items() if k.startswith("PYTHON")}
+
+
+_AT_START = _of_python(os.environ)
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:
@@ -206,27 +226,45 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.path[0] = request["folder"]
-    command = importlib.import_module("moo_bnas.__main__")
-    sys.modules["__main__"] = command
-    sys.argv = [str(command.__file__), *request["arguments"]]
+    tempfile.tempdir = None  # so that TMPDIR counts
+    sys.argv = request["arguments"]
     subprocess.Popen = Forked  # type: ignore[misc]
 
 
 def _run() -> NoReturn:
-    """Runs the command, and ends as Python does, but leaves its memory to the system at once."""
+    """Runs what Python is given, and ends as it does, but that it takes nothing in memory apart."""
     code: int | str | None = 1
     try:
-        sys.modules["__main__"].main()
+        _run_arguments()
         code = 0
     except SystemExit as end:
         code = end.code
     except BaseException:
         traceback.print_exc()
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else code is not None)
+
+
+def _run_arguments() -> None:
+    """What Python does with the options -m and -c, and with a script."""
+    first, *rest = sys.argv
+    if first == "-m":
+        command = importlib.import_module(f"{rest[0]}.__main__")
+        sys.modules["__main__"] = command
+        sys.argv = [str(command.__file__), *rest[1:]]
+        command.main()
+    elif first == "-c":
+        sys.argv = ["-c", *rest[1:]]
+        main = sys.modules["__main__"] = ModuleType("__main__")
+        exec(rest[0], main.__dict__)  # noqa: S102 (code of a test)
+    else:
+        sys.path[0] = str(Path(first).parent)
+        runpy.run_path(first, run_name="__main__")
 
 
 def _import_everything() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from tests.conftest import TINY
 from tests.driving import FINAL
+from tests.fork_server import PYTHON
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -19,7 +19,7 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 def test_training_measures_both_systems_on_one_network() -> None:
     small = ["--base-width", "2", "--image", "8,1,10", "--batch-size", "8", "--steps", "2"]
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / "training.py", *small, "--json"],
+        [PYTHON, BENCHMARKS / "training.py", *small, "--json"],
         capture_output=True,
         text=True,
         check=True,
@@ -42,7 +42,7 @@ def test_training_measures_both_systems_on_one_network() -> None:
 def test_inference_measures_all_systems_on_one_network() -> None:
     small = ["--base-width", "2", "--size", "8", "--rounds", "1", "--batches", "2"]
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / "inference.py", *small, "--json"],
+        [PYTHON, BENCHMARKS / "inference.py", *small, "--json"],
         capture_output=True,
         text=True,
         check=True,
@@ -82,12 +82,12 @@ def test_the_usual_layers_compute_the_same() -> None:
         "    for a, b in zip(run(ours, names, x), run(theirs, names, x), strict=True):\n"
         "        torch.testing.assert_close(a, b)\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(BENCHMARKS)], check=True)
+    subprocess.run([PYTHON, "-c", code, str(BENCHMARKS)], check=True)
 
 
 def _search_quality(table: Path, *options: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / "search_quality.py", "--table", table, "--json", *options],
+        [PYTHON, BENCHMARKS / "search_quality.py", "--table", table, "--json", *options],
         capture_output=True,
         text=True,
         check=True,
@@ -159,7 +159,7 @@ def test_search_quality_says_that_botorch_is_missing(tmp_path: Path) -> None:
     table = _small_table(tmp_path / "table.csv")
     done = subprocess.run(
         [
-            *(sys.executable, BENCHMARKS / "search_quality.py", "--table", table),
+            *(PYTHON, BENCHMARKS / "search_quality.py", "--table", table),
             *("--systems", "botorch qLogNEHVI"),
         ],
         capture_output=True,
@@ -197,14 +197,14 @@ def test_the_hypervolume_of_a_table_is_the_one_found_by_hand() -> None:
         "assert abs(truth.regret(2) - (58 - 4 * .5 - (60 - 4))) < 1e-12\n"
         "assert abs(truth.regret(4) - (56 - (57 - 4 * .6))) < 1e-12\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(BENCHMARKS)], check=True)
+    subprocess.run([PYTHON, "-c", code, str(BENCHMARKS)], check=True)
 
 
 def test_search_quality_refuses_a_table_with_a_missing_row(tmp_path: Path) -> None:
     table = _small_table(tmp_path / "table.csv")
     table.write_text("\n".join(table.read_text().splitlines()[:-1]))
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / "search_quality.py", "--table", table],
+        [PYTHON, BENCHMARKS / "search_quality.py", "--table", table],
         capture_output=True,
         text=True,
         check=False,
@@ -216,7 +216,7 @@ def test_search_quality_refuses_a_table_with_a_missing_row(tmp_path: Path) -> No
 def test_a_simulated_fleet_without_waiting_is_busy_all_the_time(tmp_path: Path) -> None:
     done = subprocess.run(
         [
-            *(sys.executable, BENCHMARKS / "fleet.py", "--json", "--seeds", "1", "--workers", "3"),
+            *(PYTHON, BENCHMARKS / "fleet.py", "--json", "--seeds", "1", "--workers", "3"),
             *("--table", _small_table(tmp_path / "table.csv"), "--evaluations", "8"),
             *("--population", "3", "--stragglers", "0", "--failures", "0", "--uneven", "0"),
         ],
@@ -236,7 +236,7 @@ def test_a_simulated_fleet_without_waiting_is_busy_all_the_time(tmp_path: Path) 
 def test_networks_that_are_handed_out_are_trained_again(tiny_path: Path) -> None:
     few = ["--searches", "1", "--candidates", "12", "--seeds", "2", "--budgets", "1"]
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / "handed_out.py", "--definition", tiny_path, *few, "--json"],
+        [PYTHON, BENCHMARKS / "handed_out.py", "--definition", tiny_path, *few, "--json"],
         capture_output=True,
         text=True,
         check=True,
@@ -260,7 +260,7 @@ def test_networks_chosen_among_a_few_are_trained_to_the_end_and_kept(tiny_path: 
     final = "[final]\nepochs = 2\nbatch_size = 128\nlearning_rate = 0.2\n"
     tiny_path.write_text(before + recipe + after.replace("epochs = 1", "epochs = 0", 1) + final)
     kept, script = tiny_path.parent / "kept", BENCHMARKS / "handed_out.py"
-    command: list[str | Path] = [sys.executable, script, "--definition", tiny_path, "--keep", kept]
+    command: list[str | Path] = [PYTHON, script, "--definition", tiny_path, "--keep", kept]
     command += ["--recipe", "final", "--final-epochs", "1", "--seeds", "2", "--json"]
     command += ["--searches", "1", "--candidates", "16", "--budgets", "1", "0.5*2"]
     command += ["--by", "estimate", "confirmed", "--shortlist", "2"]
@@ -287,7 +287,7 @@ def test_widths_and_bits_are_measured_beside_widths_alone(tmp_path: Path) -> Non
     path = tmp_path / "tiny.toml"
     space = TINY.replace("[0.25, 0.5, 1, 2]", "[0.5, 1, 2]\nactivation_bits = [1, 2]")
     path.write_text(space + FINAL)
-    script = [sys.executable, str(BENCHMARKS / "bits.py"), "--definition", str(path), "--json"]
+    script = [PYTHON, str(BENCHMARKS / "bits.py"), "--definition", str(path), "--json"]
     few = ["--candidates", "6", "--seeds", "2"]
     done = subprocess.run([*script, *few], capture_output=True, text=True, check=True)
     found = {(r["system"], r["metric"]): r["value"] for r in json.loads(done.stdout)["rows"]}
@@ -303,7 +303,7 @@ def test_fronts_are_trained_again(tmp_path: Path, tiny_path: Path) -> None:
     few = ["--searches", "2", "--candidates", "12", "--redraws", "2", "--keep"]
     kept_in = tmp_path / "kept"
     script = [
-        sys.executable,
+        PYTHON,
         str(BENCHMARKS / "fronts.py"),
         "--definition",
         str(tiny_path),
@@ -328,7 +328,7 @@ def test_ranking_keeps_training_runs_and_prints_every_way(tmp_path: Path) -> Non
     path.write_text(text.replace("base_width = 8", "base_width = 4"))
     arguments = "--architectures 3 --long 2 --long-seeds 1 --plain 1 --sandwich 1 --parents 2"
     more = "--epochs 0 1 --scratch 1 --seeds 2 --candidates 10 --json"
-    script = [sys.executable, str(BENCHMARKS / "ranking.py"), "--definition", str(path)]
+    script = [PYTHON, str(BENCHMARKS / "ranking.py"), "--definition", str(path)]
     command = [*script, *arguments.split(), *more.split(), "--keep", str(tmp_path / "kept")]
     first, again = (
         subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)
@@ -353,7 +353,7 @@ def test_binarizers_are_compared_with_dorefa() -> None:
     small = ["--architectures", "1", "--epochs", "1", "--seeds", "2", "--rounds", "2"]
     small += ["--learning-rates", "0.01", "--binarizers", "reste", "dorefa"]
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / "binarizers.py", "--json", *small],
+        [PYTHON, BENCHMARKS / "binarizers.py", "--json", *small],
         capture_output=True,
         text=True,
         check=True,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from moo_bnas.data.cache import Entry, Source, open_entry
 from moo_bnas.data.statistics import channel_sums
 from moo_bnas.errors import DataError
+from tests.fork_server import PYTHON
 
 IMAGES = np.arange(6 * 3 * 2 * 2, dtype=np.uint8).reshape(6, 3, 2, 2)
 LABELS = np.array([0, 0, 0, 1, 1, 1])
@@ -62,7 +63,7 @@ def _folder(root: Path) -> Path:
 
 def _start(root: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", _MAKE, str(root)],
+        [PYTHON, "-c", _MAKE, str(root)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

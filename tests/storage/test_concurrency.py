@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import subprocess
-import sys
 from multiprocessing.synchronize import Barrier
 
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.storage import (
     Storage,
 )
+from tests.fork_server import PYTHON
 from tests.storage.rows import PRINTS, RESULT, SCORES, make_study, submit
 
 
@@ -31,7 +31,8 @@ def test_eight_processes_claim_three_hundred_trials_once_each(
     space = SearchSpace(tuple("abcdef"))
     genotypes = [tuple(int(i) for i in g) for g in space.genotypes()[:300]]
     study = submit(storage, space, *genotypes)
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     start, results = context.Barrier(8), context.Queue()
     processes = [
         context.Process(target=_claim_all, args=(storage_url, start, results)) for _ in range(8)
@@ -58,7 +59,7 @@ def test_processes_that_submit_the_same_candidates_at_once_make_them_once(
         "    g = tuple(map(int, g))\n"
         "    s.trials.submit(study, space, [Candidate(g, 'binary', {'flops': 1.0})])\n"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", code, storage_url]) for _ in range(3)]
+    processes = [subprocess.Popen([PYTHON, "-c", code, storage_url]) for _ in range(3)]
     assert [p.wait(60) for p in processes] == [0, 0, 0]
     trials = storage.trials.read(storage.studies.open("s"))
     assert [t.number for t in trials] == list(range(9))
@@ -74,7 +75,7 @@ def test_processes_that_make_a_storage_at_once_make_it_once(storage_url: str) ->
     )
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", code, storage_url],
+            [PYTHON, "-c", code, storage_url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -116,7 +116,8 @@ def test_studies_that_want_the_same_evaluations_at_once_train_each_once(
     genotypes = [tuple(int(i) for i in g) for g in space.genotypes()[:60]]
     for name in ("one", "other"):
         submit(storage, space, *genotypes, name=name)
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     start, results = context.Barrier(4), context.Queue()
     processes = [
         context.Process(target=_claim_study, args=(storage_url, name, start, results))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import fcntl
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from moo_bnas.errors import DeviceError, Interrupted
 from moo_bnas.worker.device_lock import device_lock
+from tests.fork_server import PYTHON
 
 # Says when it comes and when it is inside, leaves when it is told to; keeps a book of it.
 GUEST = """
@@ -35,7 +35,7 @@ with device_lock("d", alone="alone" in sys.argv[1], stop=threading.Event()):
 class Guest:
     def __init__(self, name: str, folder: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", GUEST, name, str(folder / "book")],
+            [PYTHON, "-c", GUEST, name, str(folder / "book")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

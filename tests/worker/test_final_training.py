@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.worker import WorkerOptions, work
 from tests.conftest import TINY
 from tests.driving import FINAL, finals_of, make_definition, narrow
+from tests.fork_server import PYTHON
 
 
 @pytest.fixture
@@ -85,9 +85,7 @@ def test_after_a_kill_another_worker_ends_with_bitwise_the_same_model(
     whole, model = Evaluator(definition, "cpu", Path()).train_final(
         task, lambda *_: None, lambda: False
     )
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, finals.storage.url, str(epochs)], check=False
-    )
+    killed = subprocess.run([PYTHON, "-c", KILLED, finals.storage.url, str(epochs)], check=False)
     assert killed.returncode == -signal.SIGKILL
     told = finals.storage.studies.open("s.final").attributes.get("training 0", {})
     assert len(told.get("progress", {}).get("losses", [])) == epochs - 1
@@ -102,7 +100,7 @@ def test_after_a_kill_another_worker_ends_with_bitwise_the_same_model(
 def test_a_checkpoint_cut_short_is_told_and_the_training_may_begin_anew(
     finals: Finals, tmp_path: Path
 ) -> None:
-    subprocess.run([sys.executable, "-c", KILLED, finals.storage.url, "3"], check=False)
+    subprocess.run([PYTHON, "-c", KILLED, finals.storage.url, "3"], check=False)
     kept = finals.storage.studies.open("s.final").attributes["training 0"]["checkpoint"]["id"]
     path = tmp_path / "storage-artifacts" / kept
     path.write_bytes(path.read_bytes()[:1000])

@@ -387,7 +387,7 @@ def test_a_worker_of_another_version_is_refused_in_one_line(
     _submit(run, 1.0)
     code = {**run.definition.code(), "evaluation_version": 1}
     run.storage.studies.set_attributes(run.study, {"code": code})
-    refused = cli("worker", "--storage", storage_url, "--study-name", "s")
+    refused = cli("worker", "--study-name", "s", MOO_BNAS_STORAGE=storage_url)
     assert refused.returncode == 2
     assert refused.stderr.startswith("moo-bnas: study 's' evaluates by version 1 of its training")
     assert refused.stderr.count("\n") == 1
@@ -395,7 +395,7 @@ def test_a_worker_of_another_version_is_refused_in_one_line(
 
 
 def test_sigterm_ends_a_worker_cleanly(run: Run, storage_url: str, tmp_path: Path) -> None:
-    process = start_cli("worker", "--storage", storage_url, "--study-name", "s", cwd=tmp_path)
+    process = start_cli("worker", "--study-name", "s", cwd=tmp_path, MOO_BNAS_STORAGE=storage_url)
     assert process.stderr is not None
     for line in process.stderr:
         if "serves s" in line:
@@ -408,7 +408,7 @@ def test_a_worker_of_a_driver_ends_when_its_input_closes(
     run: Run, storage_url: str, tmp_path: Path
 ) -> None:
     process = start_cli(
-        "worker", "--storage", storage_url, "--until-stdin-closes", cwd=tmp_path
+        "worker", "--until-stdin-closes", cwd=tmp_path, MOO_BNAS_STORAGE=storage_url
     )  # start_cli gives it an input that is closed already
     try:
         assert process.wait(60) == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.worker import work
 from tests.conftest import TINY, Cli, fresh_database
 from tests.driving import PARENT, search_driver
+from tests.fork_server import PYTHON
 
 WITH_PARENT = TINY + PARENT
 # A sandwich parent, whose candidates are only scored.
@@ -152,7 +152,7 @@ def test_a_parent_whose_worker_is_killed_goes_on_from_its_checkpoint(
     assert run.parent is not None
     top = candidate(either, space.uniform(2.0), "binary")
     run.storage.trials.submit(run.parent, space, [top])
-    killed = subprocess.run([sys.executable, "-c", KILLED, url], check=False)
+    killed = subprocess.run([PYTHON, "-c", KILLED, url], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert run.storage.studies.open("s.parent").attributes["training"]["progress"] == 2
     # the marker and the last checkpoint, not the one before
@@ -214,7 +214,7 @@ def _search(url: str, definition: Definition, killed: bool) -> list[Trial]:
 
     def serve() -> None:
         if killed:
-            process = subprocess.Popen([sys.executable, "-c", SCORED_AND_KILLED, url])
+            process = subprocess.Popen([PYTHON, "-c", SCORED_AND_KILLED, url])
             assert process.wait() == -signal.SIGKILL
             Storage(url).claims.return_lost(lambda worker: True)
         _serve(run, stop)
