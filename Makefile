@@ -11,10 +11,10 @@ demo: .venv/installed
 	@echo "open runs/digits-pareto-s0/report.html"
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal -m "not slow"
 
 test-slow: .venv/installed-test  # long tests that guard data: random kills, lost machines
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal -m slow
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -48,6 +48,7 @@ def _points(folder: Path, study: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_simulator_is_searched_reported_and_resumed(
     installed: Path, tmp_path: Path, cli: Cli
 ) -> None:

@@ -103,6 +103,7 @@ def rename(url: str, name: str, forged: str) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write, without setpriv"
 )

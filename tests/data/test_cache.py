@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from moo_bnas.data.cache import Entry, Source, open_entry
 from moo_bnas.data.statistics import channel_sums
 from moo_bnas.errors import DataError
+from tests.conftest import slow
 from tests.fork_server import PYTHON
 
 IMAGES = np.arange(6 * 3 * 2 * 2, dtype=np.uint8).reshape(6, 3, 2, 2)
@@ -180,7 +181,7 @@ def _lose(folder: Path) -> None:
     (folder / "images.npy").unlink()
 
 
-@pytest.mark.parametrize("name", ["labels.npy", "images.npy", "sums.bin", "about.json"])
+@pytest.mark.parametrize("name", ["labels.npy", "sums.bin", *slow("images.npy", "about.json")])
 def test_whichever_bit_of_an_entry_flips_it_is_right_or_made_again(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -22,6 +22,7 @@ from moo_bnas.report.files import as_csv, as_json
 from moo_bnas.results.points import Searched, collect
 from moo_bnas.results.status import read_status
 from moo_bnas.storage import Storage, Trial
+from tests.conftest import slow
 from tests.driving import search_driver
 from tests.fakes import accuracy_of, fake_worker
 from tests.report.conftest import make_point
@@ -132,7 +133,7 @@ def test_the_report_has_each_repeat_and_their_mean_without_the_search(
     assert as_csv(collect(storage, "s")).count(",confirm,") == 18
 
 
-@pytest.mark.parametrize("stop_at", [0, 1, 17])
+@pytest.mark.parametrize("stop_at", [1, *slow(0, 17)])
 def test_repeats_stopped_anywhere_end_as_if_they_had_not_been(
     storage: Storage, tiny: Definition, tmp_path: Path, stop_at: int
 ) -> None:

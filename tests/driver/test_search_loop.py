@@ -25,6 +25,7 @@ from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect
 from moo_bnas.results.status import read_status
 from moo_bnas.storage import Storage
+from tests.conftest import slow
 from tests.driving import search_driver
 from tests.fakes import accuracy_of, fake_worker
 
@@ -89,7 +90,7 @@ def test_a_run_evaluates_every_generation_and_the_references(
 
 
 @pytest.mark.parametrize("mode", ["scalar", "pareto"])
-@pytest.mark.parametrize("stop_at", [0, 1, 6, 11, 18])
+@pytest.mark.parametrize("stop_at", [1, 11, *slow(0, 6, 18)])
 def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(
     run: Run, tiny: Definition, mode: Mode, stop_at: int
 ) -> None:
@@ -363,7 +364,7 @@ def test_networks_to_start_with_are_evaluated_first(
         open_run(run.storage, "other", over, "pareto", 0)
 
 
-@pytest.mark.parametrize("schedule", ["barrier", "steady"])
+@pytest.mark.parametrize("schedule", ["barrier", *slow("steady")])
 def test_a_run_takes_over_the_evaluations_of_another(
     run: Run, tiny: Definition, schedule: str
 ) -> None:
@@ -398,7 +399,7 @@ def test_a_run_takes_over_the_evaluations_of_another(
         assert run.generations("killed") == found
 
 
-@pytest.mark.parametrize("schedule", ["barrier", "steady"])
+@pytest.mark.parametrize("schedule", ["barrier", *slow("steady")])
 def test_evaluations_by_another_recipe_guide_the_search(
     run: Run, tiny: Definition, schedule: str
 ) -> None:

@@ -18,6 +18,7 @@ from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Model
 from moo_bnas.models.packed import pack, reference
 from tests.binarizers import ONE_BIT
+from tests.conftest import slow
 from tests.models.fast.networks import images, network
 from tests.models.fast.test_network import RESNET, RESNET_BITS, VGG, VGG_BITS
 from tests.models.trained import assert_same, digits_images, inputs_of, trained
@@ -124,8 +125,11 @@ def test_the_path_for_arm_in_an_emulator(
     assert np.array_equal(logits, reference(model, "it")(x))
 
 
+QUICK = ("dorefa", "uneven")
+
+
 @needs_gcc
-@pytest.mark.parametrize("binarizer", ONE_BIT)
+@pytest.mark.parametrize("binarizer", [*QUICK, *slow(*sorted(ONE_BIT.keys() - {*QUICK}))])
 def test_every_binarizer_and_an_odd_size(binarizer: str, tmp_path: Path) -> None:
     for kind, widths, size in (("vgg_small", VGG, 8), ("resnet18", RESNET, 9)):
         model = network(kind, widths, binarizer=binarizer, size=size)

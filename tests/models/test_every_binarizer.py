@@ -15,6 +15,7 @@ from moo_bnas.models.model_file import Model, read_model, to_bytes
 from moo_bnas.models.packed import reference
 from moo_bnas.models.writing import export
 from tests.binarizers import SHIPPED
+from tests.conftest import slow
 from tests.models.trained import SMALL, Case, assert_same, inputs_of, train
 
 
@@ -32,7 +33,7 @@ def _with_negative_multipliers(binarizer: str, network: str) -> Model:
     return Model(model.card, arrays)
 
 
-@pytest.mark.parametrize("network", ["vgg_small", "resnet18"])
+@pytest.mark.parametrize("network", ["vgg_small", *slow("resnet18")])
 @pytest.mark.parametrize("binarizer", SHIPPED)
 def test_exports_equal_the_trained_network_with_negative_multipliers(
     binarizer: str, network: str, tmp_path: Path

@@ -152,6 +152,7 @@ for _ in range(3):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS does not limit a process's memory")
 def test_after_running_out_of_memory_nothing_is_held_and_smaller_ones_go_on(
     tiny: Definition, tiny_path: Path

@@ -52,6 +52,7 @@ def test_it_resumes_bit_for_bit(binarizer: str) -> None:
     assert all(torch.equal(v, after[k]) for k, v in whole.state().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binarizer", SHIPPED)
 def test_it_learns_64_digits_by_heart(binarizer: str) -> None:
     data = _data(images=64)

@@ -66,6 +66,7 @@ print(repr(_train(_data(), RECIPE, 5)))
 """
 
 
+@pytest.mark.slow
 def test_any_process_gives_bitwise_the_same_accuracies() -> None:
     data = _data()
     _train(data, RECIPE, 1, _builder(8))  # what came before must not matter
