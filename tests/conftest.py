@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -63,11 +62,6 @@ def migrations_are_read_once() -> Iterator[None]:
 
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-def slow(*values: Any) -> list[Any]:
-    """Parameters of a test for `make test-slow`; it has others for `make test`."""
-    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
 @pytest.fixture(scope="session")

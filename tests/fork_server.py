@@ -126,6 +126,8 @@ class Forked(subprocess.Popen[Any]):
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
         if self._connection is None:
             return super()._try_wait(wait_flags)  # type: ignore[misc,no-any-return]
+        if self._connection.fileno() < 0:  # nobody waits for it: it is garbage
+            return self.pid, 0
         until = 0 if wait_flags & os.WNOHANG else None
         if not select.select([self._connection], [], [], until)[0]:
             return 0, 0

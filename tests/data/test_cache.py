@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from moo_bnas.data.cache import Entry, Source, open_entry
 from moo_bnas.data.statistics import channel_sums
 from moo_bnas.errors import DataError
-from tests.conftest import slow
 from tests.fork_server import PYTHON
+from tests.marks import slow
 
 IMAGES = np.arange(6 * 3 * 2 * 2, dtype=np.uint8).reshape(6, 3, 2, 2)
 LABELS = np.array([0, 0, 0, 1, 1, 1])

@@ -22,9 +22,9 @@ from moo_bnas.report.files import as_csv, as_json
 from moo_bnas.results.points import Searched, collect
 from moo_bnas.results.status import read_status
 from moo_bnas.storage import Storage, Trial
-from tests.conftest import slow
 from tests.driving import search_driver
 from tests.fakes import accuracy_of, fake_worker
+from tests.marks import slow
 from tests.report.conftest import make_point
 
 

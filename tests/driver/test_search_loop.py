@@ -25,9 +25,9 @@ from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect
 from moo_bnas.results.status import read_status
 from moo_bnas.storage import Storage
-from tests.conftest import slow
 from tests.driving import search_driver
 from tests.fakes import accuracy_of, fake_worker
+from tests.marks import slow
 
 
 class Run:

@@ -18,7 +18,7 @@ from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Model
 from moo_bnas.models.packed import pack, reference
 from tests.binarizers import ONE_BIT
-from tests.conftest import slow
+from tests.marks import slow
 from tests.models.fast.networks import images, network
 from tests.models.fast.test_network import RESNET, RESNET_BITS, VGG, VGG_BITS
 from tests.models.trained import assert_same, digits_images, inputs_of, trained

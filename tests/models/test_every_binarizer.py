@@ -15,7 +15,7 @@ from moo_bnas.models.model_file import Model, read_model, to_bytes
 from moo_bnas.models.packed import reference
 from moo_bnas.models.writing import export
 from tests.binarizers import SHIPPED
-from tests.conftest import slow
+from tests.marks import slow
 from tests.models.trained import SMALL, Case, assert_same, inputs_of, train
 
 
