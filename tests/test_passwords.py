@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from moo_bnas.passwords import STORAGE_VARIABLE, hide_password, is_escaped, with_password
 from tests.conftest import Cli, start_cli
+from tests.marks import slow
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ with open(os.environ["STARTS"], "a") as file:
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads the arguments of a process")
-@pytest.mark.parametrize("form", [["--storage", "{}"], ["--storage={}"]])
+@pytest.mark.parametrize("form", [["--storage", "{}"], *slow(["--storage={}"])])
 @pytest.mark.parametrize(
     "url",
     [

@@ -124,6 +124,7 @@ def _table(name: str, genes: int) -> dict[Genotype, tuple[float, float]]:
         }
 
 
+@pytest.mark.slow
 def test_on_a_table_of_training_runs_it_finds_what_enumeration_finds() -> None:
     """NAS-Bench-Macro: 6,561 networks trained on CIFAR-10; the search sees a twelfth of them."""
     table = _table("nas_bench_macro", 8)
