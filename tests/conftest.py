@@ -20,7 +20,7 @@ from moo_bnas import plugins
 from moo_bnas.definition import Definition, load_definition
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.storage import Storage
-from tests.fork_server import Forked, ForkServer
+from tests.fork_server import VARIABLE, Forked, ForkServer
 from tests.mariadb import NO_MARIADB, MariaDBServer, is_installed
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -43,6 +43,18 @@ learning_rate = 0.2
 population = 6
 generations = 3
 """
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets commands, and the workers that they start, be forked: see `tests.fork_server`."""
+    subprocess.Popen = Forked  # type: ignore[misc]
+    if VARIABLE in os.environ:  # this process runs tests beside others, which share one server
+        return
+    Forked.server = ForkServer()
+    os.environ.update(Forked.server.environment)
+    config.add_cleanup(Forked.server.close)
+    if config.getoption("numprocesses", None):
+        Forked.server.start()
 
 
 # Optuna reads its migrations whenever it opens a storage, which is half of what that takes; they do
@@ -165,19 +177,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("needs the right to mount a tmpfs")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Lets commands, and the workers that they start, be forked: see `tests.fork_server`."""
-    server = ForkServer(tmp_path_factory.mktemp("forks"))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment.items():
-            patch.setenv(name, value)
-        patch.setattr(Forked, "server", server)
-        patch.setattr(subprocess, "Popen", Forked)
-        yield
-    server.close()
 
 
 def start_cli(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:

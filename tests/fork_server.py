@@ -15,6 +15,7 @@ import os
 import pkgutil
 import runpy
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -46,14 +47,11 @@ PYTHON = _Python(sys.executable)
 
 
 class ForkServer:
-    """The process from which others are forked; it starts with the first of them.
+    """The process from which others are forked."""
 
-    Args:
-        folder: Where its socket is put.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._address = str(folder / "forks")
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp())
+        self._address = str(self._folder / "forks")
         self._process: subprocess.Popen[Any] | None = None
         self._turn = threading.Lock()
 
@@ -73,6 +71,7 @@ class ForkServer:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
+        shutil.rmtree(self._folder)
 
     def _start(self) -> None:
         with socket.socket(socket.AF_UNIX) as listening:
@@ -94,7 +93,7 @@ class Forked(subprocess.Popen[Any]):
     They are forked where the environment names a server, and Python itself would start as there.
     """
 
-    # In the process that runs the tests. Others find it by their environment.
+    # In the process that has made it. Others find it by their environment.
     server: ForkServer | None = None
     _connection: socket.socket | None = None
 

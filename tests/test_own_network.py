@@ -95,6 +95,7 @@ def test_changed_code_is_another_network(installed: Path, tmp_path: Path, cli: C
     assert "copied from one" not in (tmp_path / "runs/two/worker-0.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_worker_with_another_version_of_it_is_refused(
     installed: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -181,7 +181,7 @@ def _lose(folder: Path) -> None:
     (folder / "images.npy").unlink()
 
 
-@pytest.mark.parametrize("name", ["labels.npy", "sums.bin", *slow("images.npy", "about.json")])
+@pytest.mark.parametrize("name", ["sums.bin", *slow("images.npy", "labels.npy", "about.json")])
 def test_whichever_bit_of_an_entry_flips_it_is_right_or_made_again(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -319,6 +319,7 @@ def test_imagenet_says_how_to_get_it(tmp_path: Path) -> None:
         ImageNet().load(tmp_path, 0, "search")
 
 
+@pytest.mark.slow
 def test_the_jpeg_copy_of_cifar10(tmp_path: Path) -> None:
     archive = Path(__file__).parents[3] / "shared" / "data" / "cifar10-jpeg.tar.xz"
     if not archive.exists():

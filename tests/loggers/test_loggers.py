@@ -54,6 +54,7 @@ def test_event_files_of_a_resumed_run_have_each_step_once(tmp_path: Path) -> Non
     assert len(list((tmp_path / "run" / "search").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_mlflow_continues_where_a_run_was_killed(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     uri = f"sqlite:///{tmp_path}/mlflow.db"

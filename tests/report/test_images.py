@@ -17,6 +17,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.mark.slow
 def test_each_figure_becomes_an_image(report: Report, folder: Path) -> None:
     pytest.importorskip("kaleido", reason="kaleido is not installed")
     if shutil.which("chromium") is None:

@@ -95,6 +95,7 @@ def _distance(found: Tensor, expected: Tensor) -> float:
 
 # In full precision only the order of sums differs. In a binary network an activation that lies
 # within rounding of its threshold may become the other bit, which moves gradients a little.
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "tolerance"), [("full", 1e-4), ("binary", 1e-2)])
 def test_two_processes_find_the_gradients_of_one(
     together: Path, precision: Precision, tolerance: float
