@@ -30,9 +30,9 @@ class Measured:
 
 
 def score(genotype: Sequence[int]) -> float:
-    """An accuracy without an optimum that a search could settle on: a slope and noise."""
+    """An accuracy in percent without an optimum that a search could settle on: slope and noise."""
     noise = np.random.default_rng(abs(hash(tuple(int(g) for g in genotype)))).random()
-    return 50.0 + sum(genotype) + 10 * float(noise)
+    return 20.0 + sum(genotype) / 2 + 10 * float(noise)
 
 
 @contextlib.contextmanager

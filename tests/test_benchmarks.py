@@ -366,3 +366,26 @@ def test_binarizers_are_compared_with_dorefa() -> None:
     assert all(
         low <= row["value"] <= high for row in rows.values() for low, high in [row["spread"]]
     )
+
+
+def test_scheduling_times_a_run_that_trains_nothing() -> None:
+    few = [
+        "--prefill",
+        "32",
+        "--population",
+        "16",
+        "--evaluations",
+        "16",
+        "--peer-evaluations",
+        "0",
+    ]
+    done = subprocess.run(
+        [PYTHON, BENCHMARKS / "scheduling.py", "--storage", "sqlite", "--json", *few],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {row["metric"]: row["value"] for row in json.loads(done.stdout)["rows"]}
+    assert rows["ms_per_evaluation"] > 0
+    assert rows["connections_per_evaluation@32"] == 0
