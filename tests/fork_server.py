@@ -151,7 +151,7 @@ def _can_be_forked(args: Any, environment: Mapping[str, str]) -> bool:
     is_ours = isinstance(args, Sequence) and list(args[:3]) == [sys.executable, "-m", "moo_bnas"]
     return (
         (is_ours or isinstance(args[0], _Python))
-        and VARIABLE in environment
+        and bool(environment.get(VARIABLE))
         and _of_python(environment) == _AT_START
     )
 

@@ -16,6 +16,7 @@ import pytest
 from moo_bnas.models.model_file import parse_model
 from tests.conftest import TINY, Cli, start_cli
 from tests.driving import FINAL
+from tests.fork_server import VARIABLE
 from tests.process_trees import listening, tree
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads processes from /proc")
@@ -26,7 +27,8 @@ def training(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A final training of two processes that takes long, after its first epochs."""
     (tmp_path / "tiny.toml").write_text(TINY + FINAL)
     command = ("train", "tiny.toml", "--ratios", "1", "--processes", "2", "--epochs", "100000")
-    driver = start_cli(*command, cwd=tmp_path, TMPDIR=str(tmp_path))
+    # Not forked: its children are looked for.
+    driver = start_cli(*command, cwd=tmp_path, TMPDIR=str(tmp_path), **{VARIABLE: ""})
     while len(list(tmp_path.glob("moo-bnas-artifacts/*"))) < 2:
         assert driver.poll() is None, driver.communicate()
         time.sleep(0.05)
