@@ -110,7 +110,10 @@ def moo_bnas(url: str, options: argparse.Namespace) -> Measured:
     window = -(-options.evaluations // size)
     total = max(wanted.values()) + window
     definition = override(load_definition("digits"), population=size, generations=total)
-    definition = definition.model_copy(update={"space": SpaceOptions(ratios=CHOICES)})
+    # Without the model of accuracies: it proposes, as the peers do not, and is measured elsewhere.
+    search = definition.search.model_copy(update={"model": "none"})
+    space = SpaceOptions(ratios=CHOICES)
+    definition = definition.model_copy(update={"space": space, "search": search})
     name = f"scheduling-{uuid.uuid4().hex[:8]}"
     run = open_run(Storage(url, create=True), name, definition, "pareto", 0)
     statements = _Statements()

@@ -240,8 +240,8 @@ def _run() -> NoReturn:
         code = 0
     except SystemExit as end:
         code = end.code
-    except BaseException:
-        traceback.print_exc()
+    except Exception:
+        traceback.print_exc()  # as Python does; the exit code is 1
     if isinstance(code, str):
         print(code, file=sys.stderr)
     threading._shutdown()  # type: ignore[attr-defined]

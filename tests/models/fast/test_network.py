@@ -20,6 +20,7 @@ from moo_bnas.networks.bits import with_bits
 from moo_bnas.networks.layers import ImageShape, LayerList
 from moo_bnas.networks.network import Network
 from tests.binarizers import ONE_BIT
+from tests.marks import slow
 from tests.models.fast.networks import images, network, packed
 from tests.models.trained import assert_same, inputs_of
 
@@ -158,9 +159,7 @@ PROCESSORS = {
 LONG = [path for path, (*_, forced) in PROCESSORS.items() if forced]  # they are always compiled
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param(p, marks=[pytest.mark.slow] * (p in LONG)) for p in PROCESSORS]
-)
+@pytest.mark.parametrize("path", [*(p for p in PROCESSORS if p not in LONG), *slow(*LONG)])
 def test_kernels_for_other_processors_give_the_same_bits(path: str, tmp_path: Path) -> None:
     name, features, forced = PROCESSORS[path]
     if FastNetwork(network("vgg_small", VGG), "it").path == "NEON":
