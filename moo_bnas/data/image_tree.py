@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import TypeVar
 
@@ -211,16 +212,18 @@ class ImageTree:
         if self.stored_as == "jpeg":
             settings["jpeg"] = WRITER_VERSION
         digest = hashlib.sha256(json.dumps([settings, classes]).encode())
-        total = 0
+        total, beginning = 0, os.path.join(folder, "")
         for path in sorted(files):
             # Sizes and times instead of contents: ImageNet would take many minutes to read.
             try:
-                status = os.stat(os.path.join(folder, path))
+                status = os.stat(beginning + path)
             except OSError as error:
                 raise unreadable(error) from error
             total += status.st_size
-            line = [path, files[path], *identity(status)]
-            digest.update(json.dumps(line).encode())
+            size, changed, created = identity(status)
+            # What json.dumps makes of such a list, in a tenth of its time.
+            quoted = encode_basestring_ascii(path)
+            digest.update(f"[{quoted}, {files[path]}, {size}, {changed}, {created}]".encode())
         return digest.hexdigest(), total
 
     def _entry(self, root: Path, folder: Path, classes: tuple[str, ...], files: Files) -> _Decoded:

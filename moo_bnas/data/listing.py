@@ -46,11 +46,12 @@ def list_images(folder: Path, part: str, classes: tuple[str, ...]) -> Files:
                     f"{os.path.join(inside, links[0])} is a link to a folder, expected none "
                     "inside a class, where links may form loops; put the folder itself there"
                 )
+            beginning = os.path.join(inside, "")
             for file in sorted(files):
-                path = os.path.join(inside, file)
                 if file.startswith("."):
                     continue
-                if os.path.splitext(file)[1].lower() in SUFFIXES:
+                path = beginning + file
+                if file[file.rfind(".") :].lower() in SUFFIXES:
                     found[path[start:]] = label
                 else:
                     others.append(path)

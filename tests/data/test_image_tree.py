@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import tarfile
@@ -188,6 +190,23 @@ def test_folders_in_folders_are_walked_and_other_files_reported(
     (warning, *_) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert warning.startswith("ignored 2 files that are not images, such as ")
     assert warning.endswith("train/b/list.csv")
+
+
+def test_the_key_of_a_cache_is_a_hash_of_names_sizes_and_times(tmp_path: Path) -> None:
+    """It must not change: a cache of ImageNet takes hours to write."""
+    train = tmp_path / "set" / "train"
+    plant(train)
+    (train / "b" / "000.png").rename(train / "b" / 'an "odd" n\u00e4me\n.PNG')
+    (train / "b" / "png").write_text("not an image: it has no suffix")
+    plant(tmp_path / "set" / "test", images=1)  # of these there is another cache
+    _final(tmp_path)
+    lines: list[object] = [[{"size": 4, "channels": 3, "reader": 1}, ["a", "b"]]]
+    for path in sorted(str(p.relative_to(train.parent)) for p in train.rglob("*.[pP][nN][gG]")):
+        status = (train.parent / path).stat()
+        times = [status.st_mtime_ns, status.st_ctime_ns]
+        lines.append([path, "ab".index(path.split("/")[1]), status.st_size, *times])
+    key = hashlib.sha256("".join(map(json.dumps, lines)).encode()).hexdigest()
+    assert (tmp_path / "cache" / key / "about.json").is_file()
 
 
 def test_missing_images_are_reported_with_where_and_what_to_do(tmp_path: Path) -> None:
