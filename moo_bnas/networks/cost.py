@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,8 @@ class LayerCost:
 
     def total(self, layers: Sequence[LayerSpec]) -> Any:
         """Cost of a network, of the type that `of_layers` returns for a layer."""
-        return sum(self.of_layers(layers))
+        # One after the other: since Python 3.12, sum() rounds floats otherwise than arrays.
+        return reduce(add, self.of_layers(layers), 0)
 
     def of(self, network: Network, widths: Sequence[int], precision: Precision = "binary") -> float:
         """Cost of one network; an integer where the cost of every layer is one."""
