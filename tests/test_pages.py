@@ -20,7 +20,7 @@ from sklearn.datasets import load_digits
 from moo_bnas.shipped import shipped
 from tests.test_docs import FENCE, PAGES, ROOT, commands
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 WITH_COMMANDS = ["benchmarks", "data-and-networks", "definitions", "finishing", "installing"]
 WITH_COMMANDS += ["machines", "searching", "tutorial"]
