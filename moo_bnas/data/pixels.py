@@ -23,7 +23,8 @@ READER_VERSION = 1
 
 # Pillow knows many more, and runs Ghostscript for some of them, whatever the file is called.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-_MOST_PIXELS = 2**27  # 1.5 GB while it is converted; the largest cameras make 1.5e8, as JPEG
+_MOST_PIXELS = 10**8  # 0.8 GB while it is converted; larger cameras make JPEG, read at a half
+_AT_ONCE = 2**22  # pixels that are laid over black at a time
 _MOST_BYTES = 2**29
 
 # `read_image` counts the pixels itself, and Pillow's warning would be two more lines for each file.
@@ -53,7 +54,7 @@ def read_image(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
 
     Raises:
         DataError: If the file cannot be read, is of another format than `SUFFIXES` name, has more
-            than 2**27 pixels, or its pixels are 32-bit integers or floats; the message names it.
+            than 10**8 pixels, or its pixels are 32-bit integers or floats; the message names it.
     """
     with _naming(path):
         image = _decoded(path, size, channels)
@@ -104,7 +105,8 @@ def _decoded(path: Path, size: int, channels: int) -> Image.Image:
             raise ValueError(
                 f"it has {opened.width} x {opened.height} pixels, expected at most {_MOST_PIXELS:,}"
             )
-        return _convert(ImageOps.exif_transpose(opened), MODES[channels])
+        ImageOps.exif_transpose(opened, in_place=True)
+        return _convert(opened, MODES[channels])
 
 
 @contextmanager
@@ -128,6 +130,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _convert(image: Image.Image, mode: str) -> Image.Image:
+    """The image in a mode. It holds one further image in memory at most: a file may claim a lot."""
     if image.mode in ("I", "F"):
         raise ValueError(
             f"pixels of mode {image.mode} (32 bits), expected 8 or 16 bits per channel"
@@ -136,9 +139,30 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
         # Pillow would cut these off at 255. Dividing by 257, rounded, turns 65535 into 255; 32 bits
         # keep the sum from wrapping around.
         grey = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
+        grey += 128
+        grey //= 257
+        image = Image.fromarray(grey.astype(np.uint8))
     elif image.has_transparency_data:
-        # The colour stored under transparent pixels is arbitrary, so it must not show.
-        upper = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", upper.size, (0, 0, 0, 255)), upper)
-    return image.convert(mode)
+        return _over_black(image, mode)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _over_black(image: Image.Image, mode: str) -> Image.Image:
+    """A transparent image: the colour under transparent pixels is arbitrary and must not show."""
+    whole = Image.new(mode, image.size)
+    for box in _parts(*image.size):
+        upper = image.crop(box).convert("RGBA")
+        black = Image.new("RGBA", upper.size, (0, 0, 0, 255))
+        whole.paste(Image.alpha_composite(black, upper).convert(mode), box)
+    return whole
+
+
+def _parts(width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes that cover an image, side by side along its longer side."""
+    step = max(_AT_ONCE // min(width, height), 1)
+    for start in range(0, max(width, height), step):
+        end = start + step
+        if width > height:
+            yield start, 0, min(end, width), height
+        else:
+            yield 0, start, width, min(end, height)
