@@ -51,7 +51,9 @@ async def _see(tab: Any, page: Path, expressions: list[str], width: int, scheme:
         complaints.append(str(event["params"]))
 
     async def ask(event: Any) -> None:
-        requests.append(event["params"]["request"]["url"])
+        url = event["params"]["request"]["url"]
+        if not url.startswith("data:"):  # is in the page
+            requests.append(url)
 
     for event in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"):
         tab.subscribe(event, complain)
