@@ -41,7 +41,12 @@ def delete(
     doomed.wait_until_free(notify)
     what = f"{count(doomed.trials, 'trial')} of {', '.join(s.name for s in doomed.studies[::-1])}"
     if not yes:
-        click.confirm(one_line(f"delete {what} in {storage.shown_url}?"), abort=True, err=True)
+        try:
+            click.confirm(one_line(f"delete {what} in {storage.shown_url}?"), abort=True, err=True)
+        except click.Abort:  # also where there is nobody to ask
+            click.echo(err=True)
+            notify("not deleted; --yes deletes without asking")
+            raise
     removed = delete_run(doomed, notify)
     files = (
         f", and {count(removed, 'file')} of {doomed.artifacts.shown}" if doomed.artifacts else ""

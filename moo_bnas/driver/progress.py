@@ -22,7 +22,7 @@ class Progress:
         score_name: Name of the score: `best fitness` or `hypervolume`.
         score: Score of what is finished; None where nothing is.
         workers: Number of workers that gave a sign of life lately.
-        seconds_left: Time left at the pace so far; None before anything was finished.
+        seconds_left: Time left at the pace since the first result; None until a few are in.
         parent: How far the parent is, while candidates wait for it; else None.
     """
 

@@ -31,6 +31,8 @@ from moo_bnas.storage import Trial, study_gone
 
 log = logging.getLogger(__name__)
 
+_FEW = 4  # results after the first ones that a pace is told from
+
 
 class Driver:
     """Drives a run to its end.
@@ -61,6 +63,7 @@ class Driver:
         self._leaders: list[Trial] = []
         self._failed = 0
         self._done_at_start = 0
+        self._first: tuple[float, int] | None = None  # when the first results were in, and how many
         self._total = run.definition.search.candidates
         self._hours = Hours(run)
         self._closed = False  # once the hours are over
@@ -307,8 +310,10 @@ class Driver:
 
     def _progress(self, generation: int, done: int, open_references: int) -> Progress:
         run = self._run
-        here = done - self._done_at_start
-        elapsed = time.monotonic() - self._started
+        elapsed, here = time.monotonic() - self._started, done - self._done_at_start
+        if here and self._first is None:
+            self._first = elapsed, here  # workers were starting before
+        since, one = self._first or (0.0, 0)
         score_name, score = self._score
         return Progress(
             generation=generation,
@@ -320,5 +325,9 @@ class Driver:
             score_name=score_name,
             score=score,
             workers=self._upkeep.alive,
-            seconds_left=elapsed / here * (self._total - done) if here > 0 else None,
+            seconds_left=(
+                (elapsed - since) / (here - one) * (self._total - done)
+                if here - one >= _FEW
+                else None
+            ),
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from moo_bnas.driver.local_workers import LocalWorkers
 from moo_bnas.processes import has_exited
 from moo_bnas.storage import RunState, Storage, Study, WorkerRow, study_gone
+from moo_bnas.units import count
 
 _SECONDS = 1.0  # between two looks
 _CLEANING = 60.0  # seconds between two cleanups of what deleted studies have left
@@ -76,7 +77,7 @@ class Upkeep:
             self.refuse_enqueued()
         lost = self._storage.claims.return_lost(_has_exited)
         if lost:
-            log.warning("%d claims of lost workers go to others", lost)
+            log.warning("%s of lost workers may be taken by others", count(lost, "claim"))
         self.alive = sum(w.is_recent and not _has_exited(w) for w in seen)
 
     def refuse_enqueued(self) -> None:

@@ -84,6 +84,7 @@ def test_runs_are_listed_compared_reported_and_deleted(
     kept = cli("delete", "b")  # standard input is closed: nobody says yes
     assert kept.returncode == 130
     assert " trials of b, b.baselines in sqlite:///moo-bnas.db? [y/N]" in kept.stderr
+    assert kept.stderr.endswith("\nnot deleted; --yes deletes without asking\n")
     assert storage.studies.names() == ["a", "b", "c"]
     done = cli("delete", "b", "--yes")
     assert done.returncode == 0, done.stderr
