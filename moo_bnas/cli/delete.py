@@ -44,7 +44,7 @@ def delete(
         try:
             click.confirm(one_line(f"delete {what} in {storage.shown_url}?"), abort=True, err=True)
         except click.Abort:  # also where there is nobody to ask
-            click.echo(err=True)
+            show("", err=True)
             notify("not deleted; --yes deletes without asking")
             raise
     removed = delete_run(doomed, notify)
