@@ -89,6 +89,17 @@ def test_a_run_evaluates_every_generation_and_the_references(
     assert last.score is not None
 
 
+def test_a_time_left_is_told_once_four_results_came_after_the_first_ones(
+    run: Run, tiny: Definition
+) -> None:
+    run.drive(tiny)
+    first = next(progress.done for progress in run.shown if progress.done)
+    assert first <= 6
+    for progress in run.shown:
+        assert (progress.seconds_left is None) == (progress.done < first + 4)
+    assert run.shown[-1].seconds_left == 0
+
+
 @pytest.mark.parametrize("mode", ["scalar", "pareto"])
 @pytest.mark.parametrize("stop_at", [11, *slow(0, 1, 6, 18)])
 def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(
