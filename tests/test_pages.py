@@ -32,7 +32,7 @@ NOT_RUN = [
     r"s3://bucket",
     r"--serve-host node1",
 ]
-"""Commands of the pages that cannot be run anywhere; each of them is run in other tests."""
+"""Commands of the pages that cannot be run anywhere."""
 MANY = """
 moo-bnas run digits --study-name many --workers 0 &
 trap 'kill $! 2>/dev/null || true' EXIT

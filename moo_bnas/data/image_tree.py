@@ -220,10 +220,10 @@ class ImageTree:
             except OSError as error:
                 raise unreadable(error) from error
             total += status.st_size
-            size, changed, created = identity(status)
-            # What json.dumps makes of such a list, in a tenth of its time.
+            size, modified, changed = identity(status)
+            # What json.dumps makes of such a list, without an encoder for each.
             quoted = encode_basestring_ascii(path)
-            digest.update(f"[{quoted}, {files[path]}, {size}, {changed}, {created}]".encode())
+            digest.update(f"[{quoted}, {files[path]}, {size}, {modified}, {changed}]".encode())
         return digest.hexdigest(), total
 
     def _entry(self, root: Path, folder: Path, classes: tuple[str, ...], files: Files) -> _Decoded:

@@ -59,7 +59,6 @@ class Driver:
         self._show = show
         self._space = run.definition.make_space()
         self._known: dict[Genotype, Trial] = {}
-        self._started = time.monotonic()
         self._leaders: list[Trial] = []
         self._failed = 0
         self._done_at_start = 0
@@ -75,7 +74,6 @@ class Driver:
         self._begin()
         try:
             self.make_parent()
-            self._started = time.monotonic()  # the pace so far is that of candidates
             self._submit_references()
             trials = self._read_or_begin()
             self._learn(trials)
@@ -310,10 +308,10 @@ class Driver:
 
     def _progress(self, generation: int, done: int, open_references: int) -> Progress:
         run = self._run
-        elapsed, here = time.monotonic() - self._started, done - self._done_at_start
-        if here and self._first is None:
-            self._first = elapsed, here  # workers were starting before
-        since, one = self._first or (0.0, 0)
+        now = time.monotonic()
+        if done > self._done_at_start and self._first is None:
+            self._first = now, done  # workers were starting before
+        since, first = self._first or (now, done)
         score_name, score = self._score
         return Progress(
             generation=generation,
@@ -326,8 +324,8 @@ class Driver:
             score=score,
             workers=self._upkeep.alive,
             seconds_left=(
-                (elapsed - since) / (here - one) * (self._total - done)
-                if here - one >= _FEW
+                (now - since) / (done - first) * (self._total - done)
+                if done - first >= _FEW
                 else None
             ),
         )
