@@ -1,17 +1,20 @@
 """Measures by which recipes narrow and wide networks become most accurate.
 
     python benchmarks/final_recipes.py --definition DEFINITION.toml --data-root FOLDER
+    python benchmarks/final_recipes.py --definition DEFINITION.toml --data-root FOLDER --inherit
 
-Uniform networks of a definition are trained from random weights by its [final] with other
-schedules and learning rates, on the training images of a search only, and scored on its validation
-images: test images choose nothing. `steps` falls to a tenth after 30, 60 and 90 % of the epochs, as
-the paper's final training does. `accuracy` is the mean over seeds, its spread the standard error.
-Training runs are kept in the folder `--keep`.
+Uniform networks of a definition are trained from random weights, or with `--inherit` from the first
+channels of its parent, by its [final] with other schedules and learning rates, on the training
+images of a search only, and scored on its validation images: test images choose nothing. `steps`
+falls to a tenth after 30, 60 and 90 % of the epochs, as the paper's final training does. `accuracy`
+is the mean over seeds, its spread the standard error. Training runs are kept in the folder
+`--keep`.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import statistics
 import sys
@@ -43,19 +46,20 @@ def parse() -> argparse.Namespace:
     add("--ratios", type=float, nargs="+", default=[0.5, 1.0, 4.0])
     add("--schedules", nargs="+", choices=["one_cycle", "steps"], default=["one_cycle", "steps"])
     add("--learning-rates", type=float, nargs="+", default=[0.03, 0.1, 0.3])
+    add("--inherit", action="store_true", help="begin with the weights of the parent")
     add("--seeds", type=int, default=2)
     add("--json", action="store_true", help="print one JSON document")
     return parser.parse_args()
 
 
 def variant(given: Definition, epochs: int | None, schedule: str, rate: float) -> Definition:
-    """A definition whose candidates are trained by its [final], changed, from random weights."""
+    """A definition whose candidates are trained by its [final], changed."""
     recipe = given.final_recipe().model_dump()
     recipe |= {"epochs": epochs or recipe["epochs"], "schedule": schedule, "learning_rate": rate}
     places = sorted({round(place * recipe["epochs"]) for place in _PLACES})
     recipe |= {"milestones": places if schedule == "steps" else []}
-    recipe |= {"seed": given.recipe.seed}  # also that of the split
-    values = given.model_dump(exclude={"parent", "recipe"})
+    recipe |= {"seed": given.training().seed}  # also that of the split
+    values = given.model_dump(exclude={"recipe"})
     return Definition.model_validate({**values, "recipe": recipe})
 
 
@@ -65,17 +69,32 @@ def _accuracy(evaluator: Evaluator, genotype: Genotype, seed: int) -> dict[str, 
     return {"accuracy": found.accuracy}
 
 
+def trained_parent(given: Definition, options: argparse.Namespace, kept: Kept) -> bytes:
+    """The weights of the parent of a definition."""
+    evaluator = Evaluator(given, options.device, options.data_root)
+    key = ["parent", given.parent_fingerprint(evaluator.load("search"))]
+
+    def make() -> bytes:
+        return evaluator.train_parent(None, lambda *_: None, lambda: False)[1]
+
+    return kept.content(key, make, ".weights")
+
+
 def main() -> None:
     """Trains and prints."""
     options = parse()
     given, kept = load_definition(options.definition), Kept(options.keep)
     space = given.make_space()
+    parent = trained_parent(given, options, kept) if options.inherit else None
     rows: list[dict[str, Any]] = []
     for schedule in options.schedules:
         for rate in options.learning_rates:
             definition = variant(given, options.epochs, schedule, rate)
             evaluator = Evaluator(definition, options.device, options.data_root)
-            fingerprint = definition.fingerprint("binary", evaluator.load("search"))
+            begin = None if parent is None else hashlib.sha256(parent).hexdigest()
+            fingerprint = definition.fingerprint("binary", evaluator.load("search"), begin)
+            if parent is not None:
+                evaluator.inherit(parent)
             for ratio in options.ratios:
                 accuracies = []
                 for seed in range(1, options.seeds + 1):
@@ -86,7 +105,7 @@ def main() -> None:
                 )
                 rows.append(
                     {
-                        "system": f"{schedule}, {rate:g}",
+                        "system": f"{schedule}, {rate:g}{', inherited' if parent else ''}",
                         "metric": f"accuracy@{ratio:g}",
                         "value": round(statistics.mean(accuracies), 3),
                         "spread": round(error, 3),
@@ -102,7 +121,7 @@ def main() -> None:
         )
         return
     for row in rows:
-        print(f"{row['system']:<16} {row['metric']:<14} {row['value']:6.2f} +- {row['spread']:.2f}")
+        print(f"{row['system']:<26} {row['metric']:<14} {row['value']:6.2f} +- {row['spread']:.2f}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ fronts are trained again with recipe seeds that no search used, and scored on va
 images. Fronts are those of a report, by estimates, unless said. Training runs are kept in a folder.
 
 - `hypervolume`: of a front by its mean test accuracies after training again, as a share of the
-  space's area of accuracy and log cost; `ahead_of_none`: the difference to `none`, seed by seed.
+  space's area of accuracy and log cost; `area`: the same with linear cost, which is what the
+  process looks for; `..._ahead`: the difference to `none`, seed by seed.
 - `loss`: how far the accuracies that the front claims are above the means on the validation images
   after training again, in points; `extra_loss`: the same less that of as many networks of the
   same search that are on no front. `measured`: of the measured accuracies and their front.
@@ -136,7 +137,7 @@ def main() -> None:
         print(json.dumps(document, indent=1))
         return
     for row in rows:
-        print(f"{row['system']:<14} {row['metric']:<16} {row['value']:8.4f} +- {row['spread']:.4f}")
+        print(f"{row['system']:<14} {row['metric']:<18} {row['value']:8.4f} +- {row['spread']:.4f}")
 
 
 def parse() -> argparse.Namespace:
@@ -184,19 +185,26 @@ def _scores(
     """Hypervolumes and losses; what is trained again is added to `again`."""
     space, network = definition.make_space(), definition.make_network()
     uniform = [space.uniform(ratio) for ratio in (space.ratios[0], space.ratios[-1])]
-    ends = definition.cost.each(network, space, uniform)
+    ends = np.array(definition.cost.each(network, space, uniform))
 
     def means(each: Found, some: Sequence[int]) -> FloatArray:
         for genotype in (each.genotypes[i] for i in some):
             again[genotype] = np.array([trained(genotype, s) for s in fresh])
         return np.array([again[each.genotypes[i]].mean(axis=0) for i in some])
 
-    volumes = {}
-    for name, each in found.items():
-        on = each.front(each.believed)
-        volumes[name] = hypervolume(means(each, on)[:, 1], each.costs[on], *map(float, ends))
-    scores = [(name, "hypervolume", volume) for name, volume in volumes.items()]
-    scores += [(n, "ahead_of_none", v - volumes["none"]) for n, v in volumes.items() if n != "none"]
+    scores = []
+    for metric, shaped in (("hypervolume", np.asarray), ("area", lambda c: np.exp(c / ends[-1]))):
+        volumes = {}
+        for name, each in found.items():
+            on = each.front(each.believed)
+            tested = means(each, on)[:, 1]
+            volumes[name] = hypervolume(tested, shaped(each.costs[on]), *map(float, shaped(ends)))
+        scores += [(name, metric, volume) for name, volume in volumes.items()]
+        scores += [
+            (name, f"{metric}_ahead", volume - volumes["none"])
+            for name, volume in volumes.items()
+            if name != "none"
+        ]
     each = found["gp"]
     for name, claimed in (("gp", each.believed), ("gp, measured", each.accuracies)):
         on, others = each.front(claimed), each.others(seed)

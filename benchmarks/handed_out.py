@@ -2,6 +2,8 @@
 
     python benchmarks/handed_out.py --searches 10 --candidates 120 --seeds 9 --json > FOUND.json
     python benchmarks/handed_out.py --found FOUND.json --recipe final --seeds 5
+    python benchmarks/handed_out.py --recipe-seed 100 --searches 1 --seeds 0 --json > OTHER.json
+    python benchmarks/handed_out.py --found FOUND.json OTHER.json --recipe final --seeds 5
 
 Each search of a definition hands out one network per budget: the one that it holds to be the most
 accurate of those with at most the FLOPs of a uniform network, or a share of these (0.35*4: of
@@ -9,16 +11,16 @@ uniform 4x), by its estimate, as in a report, and by the measured accuracy; or (
 the one of its best by estimate that is best once they are trained by [final]. These and the uniform
 networks are trained again, by the recipe of the search and with seeds that no search has used, and
 scored on the test images, which have chosen nothing. `--recipe final` trains them as `moo-bnas
-train` does instead, on validation images, too; `--found` takes the networks from an earlier result.
+train` does instead, on validation images, too; `--found` takes the networks from earlier results.
 
 `ahead@B` is the mean difference to the uniform network of budget B, in points; its spread is the
 standard error, from the deviation between searches (of one search: between the training runs of its
 network) and that of the uniform network's training runs. `optimism@B` is what the search said minus
 what came of it on the validation images. `seconds` are CPU seconds.
 
-The searches share one parent, where the definition has one. Training runs are kept in the folder
-`--keep`: a benchmark that was stopped continues there. Give another folder after a change of the
-training code.
+The searches of one command share their validation images and, where the definition has one, their
+parent; `--recipe-seed` draws others. Training runs are kept in the folder `--keep`: a benchmark
+that was stopped continues there. Give another folder after a change of the training code.
 """
 
 from __future__ import annotations
@@ -64,11 +66,12 @@ def parse() -> argparse.Namespace:
     add("--data-root", type=Path, default=Path("~/.cache/moo-bnas").expanduser())
     add("--keep", type=Path, help="folder that keeps training runs")
     add("--searches", type=int, default=5, help="searches, with seeds from 0")
+    add("--recipe-seed", type=int, help="seed of [recipe], instead of the definition's")
     add("--candidates", type=int, default=120, help="candidates of each search")
     add("--seeds", type=int, default=9, help="training runs of each network after; may be 0")
     add("--recipe", choices=["search", "final"], default="search")
     add("--final-epochs", type=int, help="epochs of final training instead of those of [final]")
-    add("--found", type=Path, help="result whose networks are trained again")
+    add("--found", type=Path, nargs="+", help="results whose networks are trained again")
     add("--budgets", nargs="+", default=["0.5", "1"], help="uniform ratios, or SHARE*RATIO")
     ways = ["estimate", "measured", "confirmed"]
     add("--by", nargs="+", choices=ways, default=ways[:2], help="ways of choosing")
@@ -82,12 +85,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Searches, trains again and prints."""
     options = parse()
-    given = load_definition(options.definition)
-    generations = -(-options.candidates // given.search.population)
-    search = given.search.model_copy(update={"model": "gp", "generations": generations})
-    definition = given.model_copy(update={"search": search})
-    if options.final_epochs is not None:
-        definition = lasting(definition, options.final_epochs)
+    definition = _definition(options)
     space, network = definition.make_space(), definition.make_network()
     shares = {budget: _budget(budget) for budget in options.budgets}
     uniform = {budget: space.uniform(ratio) for budget, (_, ratio) in shares.items()}
@@ -101,7 +99,7 @@ def main() -> None:
                 seconds["parent"] = [bench.parent()["seconds"]]
             chosen, seconds["search"] = handed_out(definition, options, limits, pool)
         else:
-            chosen = _read(options.found, space)
+            chosen = _read(options.found, options, space)
         wanted = sorted({g for some in chosen.values() for g, _ in some} | set(uniform.values()))
         first = definition.recipe.seed
         tasks = [(g, first + k) for k in range(1, options.seeds + 1) for g in wanted]
@@ -202,19 +200,35 @@ def confirmed(
     return shortlist[np.argmax(means)], float(means.max())
 
 
+def _definition(options: argparse.Namespace) -> Definition:
+    """What is searched and trained."""
+    given = load_definition(options.definition)
+    generations = -(-options.candidates // given.search.population)
+    search = given.search.model_copy(update={"model": "gp", "generations": generations})
+    definition = given.model_copy(update={"search": search})
+    if options.final_epochs is not None:
+        definition = lasting(definition, options.final_epochs)
+    if options.recipe_seed is not None:
+        recipe = definition.training().model_copy(update={"seed": options.recipe_seed})
+        definition = definition.model_copy(update={"recipe": recipe})
+    return definition
+
+
 def _budget(text: str) -> tuple[float, float]:
     """The share and the uniform ratio of "0.35*4", or of "2"."""
     share, _, ratio = text.rpartition("*")
     return float(share or 1), float(ratio)
 
 
-def _read(path: Path, space: SearchSpace) -> Chosen:
-    """What the searches of an earlier result handed out; their claims are not read."""
-    found = json.loads(path.read_text())["settings"]["handed_out"]
+def _read(paths: Sequence[Path], options: argparse.Namespace, space: SearchSpace) -> Chosen:
+    """What the searches of earlier results handed out; their claims are not read."""
     chosen: Chosen = {}
-    for key, some in found.items():
-        name, _, budget = key.partition("@")
-        chosen[budget, name] = [(space.encode(ratios), float("nan")) for ratios in some]
+    for path in paths:
+        for key, some in json.loads(path.read_text())["settings"]["handed_out"].items():
+            name, _, budget = key.partition("@")
+            if name in options.by and budget in options.budgets:
+                read = [(space.encode(ratios), float("nan")) for ratios in some]
+                chosen.setdefault((budget, name), []).extend(read)
     return chosen
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import numpy as np
+from numpy.polynomial import Polynomial
 
 from moo_bnas.evolution.cost import Cost
 from moo_bnas.evolution.space import FloatArray
@@ -101,22 +102,23 @@ def front(accuracies: Numbers, costs: Numbers) -> list[int]:
 def knee(accuracies: Numbers, costs: Numbers) -> int:
     """Index of the front's knee: the point that makes the most of both axes.
 
-    Each point has a share of the front's range of log error, from the least to the most accurate
-    point, and a share of its range of log cost, from the most expensive to the cheapest; the knee
-    has the greatest product of the two. (The distance from the line that joins the ends moves with
-    every change of the cheapest point, which is the worst trained.) Of a front with fewer than
-    three points the knee is the most accurate point.
+    A cubic is fitted to log error over log cost. By it each point has a share of the front's range
+    of log error, from the cheapest to the most expensive point, and a share of its range of log
+    cost; the knee has the greatest product of the two. The fit keeps the noise of single points
+    out: the products of the points themselves are nearly as great far from the knee, and their
+    distances from the line that joins the ends hang on the cheapest, worst trained one. Of a front
+    of fewer than three costs the knee is the most accurate point.
 
     Args:
         accuracies: Accuracies of the points of a front in percent, by ascending cost.
         costs: Costs of the same points.
     """
-    most_accurate = int(np.argmax(accuracies))
-    if len(costs) < 3 or costs[0] == costs[-1]:
-        return most_accurate
-    gain, saving = -np.log(errors(accuracies)), -np.log(costs)
-    gain, saving = gain - gain[0], saving - saving[-1]
-    return int(np.argmax(gain * saving)) if gain[-1] > 0 else most_accurate
+    log_errors, log_costs = np.log(errors(accuracies)), np.log(costs)
+    degree = min(len(np.unique(costs)) - 1, 3)
+    if degree < 2 or log_errors[0] == log_errors[-1]:
+        return int(np.argmax(accuracies))
+    fitted = Polynomial.fit(log_costs, log_errors, degree)(log_costs)
+    return int(np.argmax((fitted[0] - fitted) * (log_costs[-1] - log_costs)))
 
 
 def errors(accuracies: Numbers) -> FloatArray:

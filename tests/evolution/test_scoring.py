@@ -69,7 +69,7 @@ def test_a_hypervolume_by_hand() -> None:
 
 
 def test_a_knee_by_hand() -> None:
-    # log error falls from 50 to 7: shares 0.82 and 0.93; of log cost are left 0.85 and 0.5
+    # A cubic meets four points. Log error falls from 50 to 7: shares 0.82 and 0.93; of log cost are left 0.85 and 0.5
     assert knee([50.0, 90.0, 92.0, 93.0], [1.0, 2.0, 10.0, 100.0]) == 1
     assert knee([50.0, 60.0], [1.0, 2.0]) == 1
     assert knee([50.0], [1.0]) == 0
@@ -91,6 +91,16 @@ def test_the_knee_does_not_hang_on_the_cheapest_network() -> None:
     for left_out in range(8):
         at = knee(ACCURACIES[left_out:], FLOPS[left_out:])
         assert FLOPS[left_out:][at] == 5060.0
+
+
+def test_one_lucky_network_is_no_knee() -> None:
+    """Errors that fall with the square root of the cost: all shares are equal, the middle wins."""
+    costs = np.geomspace(1, 256, 9)
+    accuracies = 100 - 40 / np.sqrt(costs)
+    assert knee(accuracies, costs) == 4
+    accuracies[5] += 0.7 * (accuracies[6] - accuracies[5])  # nearly as accurate as the next one
+    assert np.argmax(np.log(40 / (100 - accuracies)) * np.log(256 / costs)) == 5
+    assert knee(accuracies, costs) == 4
 
 
 def noise(accuracies: FloatArray) -> FloatArray:
@@ -116,7 +126,7 @@ def test_the_knee_is_the_same_or_a_neighbour_in_most_redraws() -> None:
         drawn = accuracies + noise(accuracies) * chance.standard_normal(len(costs))
         on = front(drawn, costs)
         kept += bool(low <= costs[on[knee(drawn[on], costs[on])]] <= high)
-    assert kept >= 800
+    assert kept >= 900
 
 
 def test_on_a_smooth_front_the_knee_of_estimates_is_stable() -> None:
@@ -138,4 +148,4 @@ def test_on_a_smooth_front_the_knee_of_estimates_is_stable() -> None:
         drawn = believed(accuracies + noise(accuracies) * chance.standard_normal(25))
         on = front(drawn, costs)
         kept += bool(low <= costs[on[knee(drawn[on], costs[on])]] <= high)
-    assert kept >= 80
+    assert kept >= 95
