@@ -69,7 +69,8 @@ def test_a_hypervolume_by_hand() -> None:
 
 
 def test_a_knee_by_hand() -> None:
-    # A cubic meets four points. Log error falls from 50 to 7: shares 0.82 and 0.93; of log cost are left 0.85 and 0.5
+    # A cubic meets four points. Log error falls from 50 to 7: shares 0.82 and 0.93; of log cost
+    # are left 0.85 and 0.5.
     assert knee([50.0, 90.0, 92.0, 93.0], [1.0, 2.0, 10.0, 100.0]) == 1
     assert knee([50.0, 60.0], [1.0, 2.0]) == 1
     assert knee([50.0], [1.0]) == 0
