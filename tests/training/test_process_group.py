@@ -12,14 +12,16 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from moo_bnas.data import Digits, ImageData, Split
+from moo_bnas.data import Folder, ImageData, Split
 from moo_bnas.evaluation import Precision
 from moo_bnas.networks import make_network
+from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.module import build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.device_data import to_device
 from moo_bnas.training.loop import Training
 from moo_bnas.training.process_group import Group
+from tests.data.trees import plant
 
 STEP = Recipe(epochs=1, batch_size=600, learning_rate=0.01, shift=1, flip=True)
 """One step, on all training images."""
@@ -33,15 +35,28 @@ def noise() -> ImageData:
     return ImageData(split, split, 0, tuple("0123456789"), "")
 
 
-def train(precision: Precision, recipe: Recipe, group: Group | None) -> Training:
+def train(
+    precision: Precision, recipe: Recipe, group: Group | None, images: ImageData | None = None
+) -> Training:
     torch.set_num_threads(1)
-    data = to_device(noise(), 8, torch.device("cpu"))
-    network = make_network("vgg_small", Digits().shape, base_width=4)
+    images = images or noise()
+    data = to_device(images, 8, torch.device("cpu"))
+    shape = ImageShape(8, images.train.images.shape[1], len(images.classes))
+    network = make_network("vgg_small", shape, base_width=4)
     torch.manual_seed(0)
     module = build(network.layers(network.base_widths, precision))
     training = Training(module, data, recipe, seed=1, scores=False, group=group)
     training.run()
     return training
+
+
+def train_on_pictures(folder: Path, group: Group | None) -> Training:
+    """A step on 34 pictures that stay on disk, each at random parts of its own."""
+    images = Folder(
+        path="set", image_size=8, classes=2, stored_size=12, stored_as="jpeg", validation=3
+    ).load(folder, 0, "search")
+    recipe = STEP.model_copy(update={"batch_size": 34, "random_resized_crop": True})
+    return train("full", recipe, group, images)
 
 
 def state_of(training: Training) -> dict[str, Tensor]:
@@ -67,12 +82,16 @@ for message in (b"", b"task" * 1000):
 for precision in ("full", "binary"):
     state = state_of(train(precision, STEP, group))
     safetensors.torch.save_file(state, f"{sys.argv[1]}/{precision}-{group.rank}")
+state = state_of(train_on_pictures(Path(sys.argv[1]), group))
+safetensors.torch.save_file(state, f"{sys.argv[1]}/pictures-{group.rank}")
 """
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("together")
+    plant(folder / "set" / "train", images=20, size=(18, 14))
+    plant(folder / "set" / "test", images=3, size=(18, 14))
     script = folder / "train.py"
     script.write_text(TOGETHER)
     processes = [
@@ -100,16 +119,23 @@ def _distance(found: Tensor, expected: Tensor) -> float:
 def test_two_processes_find_the_gradients_of_one(
     together: Path, precision: Precision, tolerance: float
 ) -> None:
-    alone = state_of(train(precision, STEP, None))
-    first, second = (
-        safetensors.torch.load_file(together / f"{precision}-{rank}") for rank in (0, 1)
-    )
+    _check_same(together, precision, train(precision, STEP, None), tolerance)
+
+
+@pytest.mark.slow
+def test_two_processes_share_pictures_that_stay_on_disk(together: Path) -> None:
+    _check_same(together, "pictures", train_on_pictures(together, None), 1e-4)
+
+
+def _check_same(together: Path, name: str, trained_alone: Training, tolerance: float) -> None:
+    alone = state_of(trained_alone)
+    first, second = (safetensors.torch.load_file(together / f"{name}-{rank}") for rank in (0, 1))
     assert first.keys() == second.keys() == alone.keys()
     assert len([k for k in alone if k.startswith("gradient.")]) == 19  # 7 weights, 6 batch norms
-    for name, expected in alone.items():
-        assert torch.equal(first[name], second[name])
+    for key, expected in alone.items():
+        assert torch.equal(first[key], second[key])
         if expected.is_floating_point() and expected.norm() > 0:
-            assert _distance(first[name], expected) < tolerance, name
-        elif name != "random":
-            assert torch.equal(first[name], expected), name
+            assert _distance(first[key], expected) < tolerance, key
+        elif key != "random":
+            assert torch.equal(first[key], expected), key
     assert torch.equal(first["random"], alone["random"])
