@@ -129,11 +129,6 @@ class Widths:
                     "[network] base_width, or the smallest of [space] ratios"
                 )
         if LATENCY in self.costs:
-            if network.bit_genes:
-                raise DefinitionError(
-                    "got [space] activation_bits with a latency table, which knows one number of "
-                    "bits per layer; leave one of them out, or use [network] activation_bits"
-                )
             check_known(self.costs[LATENCY], network, self.space)
         if network.module is None:  # another package's module may do more than its specs say
             widest = self.space.widths_of(self.space.largest, network.base_widths)

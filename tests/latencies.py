@@ -15,13 +15,16 @@ from moo_bnas.networks.network import Network
 class FakeTimed:
     """A network whose layers take 100 ns per channel that comes in and 1000 per one that goes out.
 
-    Only convs and linear layers have times of their own, as where all else is computed with them.
+    With two bits they take twice as long. Only convs and linear layers have times of their own, as
+    where all else is computed with them.
     """
 
     def __init__(self, model: Model) -> None:
         own = [layer for layer in model.card.layers if layer.kind in ("conv", "linear")]
         self.layers = [layer.name for layer in own]
-        self._times = [100 * layer.in_channels + 1000 * layer.out_channels for layer in own]
+        self._times = [
+            layer.bits * (100 * layer.in_channels + 1000 * layer.out_channels) for layer in own
+        ]
 
     def times(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
         """The same for each image."""
@@ -41,6 +44,8 @@ def fake_table(network: Network, space: SearchSpace, out: int = 1000) -> Latency
         def __init__(self, model: Model) -> None:
             super().__init__(model)
             own = [layer for layer in model.card.layers if layer.name in self.layers]
-            self._times = [100 * layer.in_channels + out * layer.out_channels for layer in own]
+            self._times = [
+                layer.bits * (100 * layer.in_channels + out * layer.out_channels) for layer in own
+            ]
 
     return measure(network, space, "dorefa", Runtime("fake", Other))

@@ -84,20 +84,20 @@ def latency(named: NamedNetwork, out: Path, count: int) -> None:
         ) from error
     show(_summary(network, space, table))
     if count:
-        genotypes = np.random.default_rng(0).integers(
-            0, len(space.ratios), (count, len(space.genes))
-        )
+        genotypes = np.random.default_rng(0).integers(0, space.choices, (count, len(space.genes)))
         widths = space.widths(genotypes, network.base_widths).tolist()
         show(_checked(check(network, [tuple(w) for w in widths], table, binarizer, run_by)))
     show(f"written: {out}, {len(content):,} bytes")
 
 
 def _summary(network: Network, space: SearchSpace, table: LatencyTable) -> str:
+    from moo_bnas.results.naming import called
+
     cost = table.cost()
     lines = [("processor", table.processor), ("runtime", f"{table.runtime}, one thread")]
-    for ratio in space.ratios:
-        widths = [int(base * ratio) for base in network.base_widths]
-        lines.append((f"uniform {ratio:g}x", cost.amount(cost.of(network, widths))))
+    for values in space.uniforms():
+        widths = space.widths_of(space.encode(values), network.base_widths)
+        lines.append((called(space, values, "binary", None), cost.amount(cost.of(network, widths))))
     twin = cost.of(network, network.base_widths, "full")
     lines.append(("full precision 1x", f"{cost.amount(twin)}, by the same runtime"))
     return aligned(lines)

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,8 +30,8 @@ from moo_bnas.models.packed import pack, reference
 from moo_bnas.networks.latency import (
     LatencyTable,
     LayerTimes,
+    by_bits,
     check_size,
-    covering,
     table_of,
 )
 from moo_bnas.networks.layers import INPUT, LayerSpec
@@ -106,7 +107,8 @@ def measure(network: Network, space: SearchSpace, binarizer: str, run_by: Runtim
 
     Args:
         network: Network; only its layer specs are run, not a module of its own.
-        space: Widths of the binary networks; those of the uniform 1x one are measured, too.
+        space: Widths and bits of the binary networks; those of the uniform 1x one are measured,
+            too.
         binarizer: Name of the binarizer.
         run_by: What runs them.
 
@@ -115,11 +117,21 @@ def measure(network: Network, space: SearchSpace, binarizer: str, run_by: Runtim
         ModelFileError: If the runtime does not run such networks.
     """
     convs = sum(s.kind == "conv" for s in network.layers(network.base_widths, "binary"))
-    check_size(_LETTERS * convs * len(space.ratios) ** 2)  # before it is measured for nothing
-    genotypes = covering(len(space.genes), len(space.ratios))
-    widths = [tuple(w) for w in space.widths(genotypes, network.base_widths).tolist()]
-    wanted = dict.fromkeys((network.base_widths, *widths))
-    binary = _tables(network, list(wanted), "binary", binarizer, run_by)
+    # Of 1 bit is the network that Eq. 4 divides by, and what no gene gives more bits.
+    each = sorted({1, *space.bits})
+    # Before anything is measured for nothing.
+    check_size(_LETTERS * convs * len(space.ratios) ** 2 * len(each))
+    own = len(space.genes) - space.bit_genes
+    covering = space.widths(by_bits(space)[0], network.base_widths)[:, :own].tolist()
+    networks = dict.fromkeys((network.base_widths[:own], *map(tuple, covering)))
+    binary = {
+        bits: _tables(
+            network, [w + (bits,) * space.bit_genes for w in networks], "binary", binarizer, run_by
+        )
+        for bits in each
+    }
+    for fewer, more in pairwise(binary):  # more bits are not faster, but noise may say so
+        binary[more] = {n: times.at_least(binary[fewer][n]) for n, times in binary[more].items()}
     full = _tables(network, [network.base_widths], "full", binarizer, run_by)
     packages = ("moo-bnas", "numpy", *(["numba"] if "numba" in run_by.name else []))
     return LatencyTable(
@@ -127,7 +139,8 @@ def measure(network: Network, space: SearchSpace, binarizer: str, run_by: Runtim
         processor=processor(),
         runtime=run_by.name,
         versions={"python": platform.python_version(), **{p: version(p) for p in packages}},
-        binary=binary,
+        binary=binary.pop(1),
+        bits={str(bits): layers for bits, layers in binary.items()},
         full=full,
     )
 
@@ -254,7 +267,7 @@ def _model(network: Network, widths: Widths, precision: Precision, binarizer: st
         binarizer=binarizer,
         precision=precision,
         ratios=(),
-        widths=widths,
+        widths=widths[: len(widths) - network.bit_genes],
         layers=tuple(Layer.of(spec) for spec in network.layers(widths, precision)),
         own_module=False,
         image=Image(

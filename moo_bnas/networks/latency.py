@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -111,6 +112,14 @@ class LayerTimes(Section):
             )
         return found if found.ndim else float(found)
 
+    def at_least(self, other: LayerTimes) -> LayerTimes:
+        """The same, but nowhere less than another table of the same channels."""
+        rows = tuple(
+            tuple(a if a is None or b is None else max(a, b) for a, b in zip(*pair, strict=True))
+            for pair in zip(self.ms, other.ms, strict=True)
+        )
+        return self.model_copy(update={"ms": rows})
+
 
 _Layers = Annotated[dict[_Text, LayerTimes], Field(min_length=1, max_length=2000)]
 
@@ -125,7 +134,9 @@ class LatencyTable(Section):
         processor: Name of the processor.
         runtime: What ran the network, with its kernels.
         versions: Versions of what ran it.
-        binary: Layers of the binary networks, by name.
+        binary: Layers of the binary networks, by name; where a space has genes for the bits of
+            activations, of those with 1 bit.
+        bits: Layers of those whose activations all have more bits, by that number.
         full: Layers of the full-precision twin of the uniform 1x network, by name.
     """
 
@@ -136,12 +147,17 @@ class LatencyTable(Section):
     runtime: _Text
     versions: Annotated[dict[_Text, _Text], Field(max_length=20)]
     binary: _Layers
+    bits: dict[Annotated[str, Field(pattern="^[2-4]$")], _Layers] = Field(default_factory=dict)
     full: _Layers
 
     @property
     def digest(self) -> str:
         """SHA-256 of its content."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        return hashlib.sha256(self.content().encode()).hexdigest()
+
+    def content(self) -> str:
+        """Its JSON; without bits that of 0.1."""
+        return self.model_dump_json(exclude=None if self.bits else {"bits"})
 
     def named(self) -> str:
         """A line that says which table it is, without its numbers."""
@@ -167,14 +183,29 @@ class LatencyTable(Section):
         """
         binary = any(layer.precision == "binary" for layer in layers)
         precision: Precision = "binary" if binary else "full"
-        times = self.binary if binary else self.full
         for layer in layers:
-            if layer.name not in times:
+            if layer.name not in (self.binary if binary else self.full):
                 raise DefinitionError(
                     f"the latency table lacks {layer.name} (the {precision} network); measure the "
                     "definition that you search with moo-bnas latency"
                 )
-        return [times[layer.name].of(layer) for layer in layers]
+        return [
+            self._of_binary(layer) if binary else self.full[layer.name].of(layer)
+            for layer in layers
+        ]
+
+    def _of_binary(self, layer: LayerSpec) -> Any:
+        """Milliseconds of a layer of a binary network, whose bits may be an array, too."""
+
+        def of(bits: int) -> Any:
+            times = self.bits.get(str(bits), self.binary)[layer.name]
+            return times.of(replace(layer, bits=bits))
+
+        first, *more = np.unique(layer.bits).tolist()
+        found = of(first)
+        for bits in more:
+            found = np.where(np.equal(layer.bits, bits), of(bits), found)
+        return found
 
     def cost(self) -> LayerCost:
         """The latency of networks, as a cost."""
@@ -201,7 +232,7 @@ def check_known(latency: LayerCost, network: Network, space: SearchSpace) -> Non
     Raises:
         DefinitionError: If it is not; the message names a layer.
     """
-    latency.over(network, space).of(covering(len(space.genes), len(space.ratios)))
+    latency.over(network, space).of(np.concatenate(by_bits(space)))
     for precision in PRECISIONS:
         if latency.of(network, network.base_widths, precision) <= 0:
             raise DefinitionError(
@@ -284,13 +315,22 @@ def covering(genes: int, choices: int) -> IntArray:
     return np.array(sorted(found), dtype=np.int64)
 
 
+def by_bits(space: SearchSpace) -> list[IntArray]:
+    """For each number of bits of a space the genotypes that are `covering` its widths."""
+    genotypes = covering(len(space.genes) - space.bit_genes, len(space.ratios))
+    return [
+        np.hstack([genotypes, np.full((len(genotypes), space.bit_genes), choice)])
+        for choice in range(max(len(space.bits), 1))
+    ]
+
+
 def to_bytes(table: LatencyTable) -> bytes:
     """The content of the file of a table.
 
     Raises:
         DefinitionError: If it is larger than `read_table` takes.
     """
-    content = table.model_dump_json().encode() + b"\n"
+    content = table.content().encode() + b"\n"
     check_size(len(content))
     return content
 

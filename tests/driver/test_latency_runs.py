@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moo_bnas.definition import Definition, stored_definition
+from moo_bnas.definition import Definition, load_definition, stored_definition
 from moo_bnas.driver.choosing import Choice
 from moo_bnas.driver.run import Run, make_search, open_run
 from moo_bnas.errors import DefinitionError
@@ -54,6 +54,23 @@ def _run(url: str, definition: Definition, name: str, mode: Mode = "pareto") -> 
     with fake_worker(url, name):
         search_driver(run).drive()
     return run
+
+
+def test_a_search_by_latency_chooses_bits_too(tmp_path: Path) -> None:
+    text = TINY.replace("[0.25, 0.5, 1, 2]", "[0.25, 0.5, 1, 2]\nactivation_bits = [1, 2]")
+    (tmp_path / "bits.toml").write_text(text.replace("[1, 2]\n", "[1, 2]\nshared_bits = true\n"))
+    definition = load_definition(str(tmp_path / "bits.toml"))
+    table = fake_table(definition.make_network(), definition.make_space())
+    weighed = override(with_latency(definition, table), cost="latency")
+    run = _run(f"sqlite:///{tmp_path}/storage.db", weighed, "bits")
+    report = collect(run.storage, "bits")
+    assert {point.ratios[-1] for point in report.search} == {1.0, 2.0}
+    for point in report.search:
+        *ratios, bits = point.ratios
+        widths = [int(b * r) for b, r in zip((4, 4, 8, 8, 16, 16), ratios, strict=True)]
+        binary = 100 * sum(widths[:-1]) + 1000 * sum(widths[1:])  # twice as long with 2 bits
+        rest = 100 * (1 + widths[-1]) + 1000 * (widths[0] + 10)
+        assert point.costs[LATENCY] == pytest.approx((bits * binary + rest) / 1e6)
 
 
 def test_a_search_by_latency_from_its_first_trial_to_its_report(

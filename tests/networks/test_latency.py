@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.networks import make_network
+from moo_bnas.networks.bits import with_bit_genes
 from moo_bnas.networks.latency import (
     MOST_BYTES,
+    LatencyTable,
+    check_known,
     covering,
     monotone,
     read_table,
@@ -51,6 +54,52 @@ def test_many_networks_at_once_take_what_each_takes_alone(genotype: list[int]) -
     assert together.tolist() == [cost.of(NETWORK, each) for each in widths]
 
 
+def test_bits_of_each_layer_count() -> None:
+    network = with_bit_genes(NETWORK, shared=False)
+    space = SearchSpace.with_bits(network.genes, (0.5, 1.0, 2.0), 5, (1, 2))
+    table = fake_table(network, space)
+    assert table.binary == fake_table(NETWORK, SPACE).binary
+    cost = table.cost()
+    # Widths 2 2 4 4 8 8; conv3 and conv6 read 2 bits.
+    convs = [0.1 * a + b for a, b in ((1, 2), (2, 2), (2, 4), (4, 4), (4, 8), (8, 8), (8, 10))]
+    assert cost.of(network, (*NETWORK.base_widths, 1, 2, 1, 1, 2)) == pytest.approx(
+        (sum(convs) + convs[2] + convs[5]) / 1000
+    )
+    genotypes = np.random.default_rng(0).integers(0, space.choices, (50, 11))
+    each = [cost.of(network, w) for w in space.widths(genotypes, network.base_widths).tolist()]
+    assert cost.over(network, space).of(genotypes).tolist() == each
+    assert read_again(table) == table
+    check_known(cost, network, space)
+
+
+def test_a_table_of_one_bit_is_not_enough_for_two() -> None:
+    network = with_bit_genes(NETWORK, shared=True)
+    space = SearchSpace.with_bits(network.genes, (0.5, 1.0, 2.0), 1, (1, 2))
+    message = "has act1 as binarize to 8x8, and the network as .* 2 bits: .*; measure this one"
+    with pytest.raises(DefinitionError, match=message):
+        check_known(TABLE.cost(), network, space)
+
+
+def test_a_space_without_one_bit_knows_the_network_that_eq_4_divides_by() -> None:
+    network = with_bit_genes(NETWORK, shared=True)
+    space = SearchSpace.with_bits(network.genes, (0.5, 1.0), 1, (2, 3))
+    table = fake_table(network, space)
+    assert set(table.bits) == {"2", "3"}
+    check_known(table.cost(), network, space)
+
+
+def test_more_bits_are_never_faster() -> None:
+    one = table_of({(1, 2): 1.0, (1, 4): 3.0, (2, 4): 4.0}, CONV2)
+    two = table_of({(1, 2): 2.0, (1, 4): 2.5, (2, 4): 5.0}, CONV2)
+    assert two.at_least(one).ms == ((2.0, 3.0), (None, 5.0))
+
+
+def test_without_bits_a_file_is_what_it_was() -> None:
+    assert set(json.loads(to_bytes(TABLE))) == {
+        *("kind", "version", "network", "processor", "runtime", "versions", "binary", "full"),
+    }
+
+
 @pytest.mark.parametrize(("genes", "choices"), [(1, 3), (2, 6), (6, 3), (12, 2)])
 def test_covering_genotypes_have_every_pair_of_choices(genes: int, choices: int) -> None:
     found = covering(genes, choices)
@@ -78,6 +127,10 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     path.write_bytes(to_bytes(TABLE))
     assert read_table(path) == TABLE
     assert read_table(path).digest == TABLE.digest
+
+
+def read_again(table: LatencyTable) -> LatencyTable:
+    return LatencyTable.model_validate_json(to_bytes(table))
 
 
 def test_what_was_not_measured_is_named() -> None:
