@@ -68,9 +68,11 @@ class Bench:
     def fingerprint(self, way: str) -> str:
         """The fingerprint of what `train` does."""
         definition, data_hash = self.definition, self.data(_purpose(way))[1]
+        parent = None
+        if definition.parent is not None:
+            parent = definition.parent_fingerprint(self.data("search")[1])
         if way != "search":
-            return definition.final_fingerprint("binary", data_hash)
-        parent = None if definition.parent is None else definition.parent_fingerprint(data_hash)
+            return definition.final_fingerprint("binary", data_hash, parent)
         return definition.fingerprint("binary", data_hash, parent)
 
     def train(self, way: str, tested: bool, genotype: Genotype, seed: int) -> dict[str, float]:
@@ -89,8 +91,9 @@ class Bench:
         """
         torch.set_num_threads(1)
         definition = self.definition
-        recipe = definition.recipe if way == "search" else definition.final_recipe()
-        inherits = way == "search" and definition.parent is not None
+        final = definition.final_recipe() if way != "search" else None
+        recipe = final or definition.training()
+        inherits = definition.parent is not None if final is None else final.inherits
 
         def make() -> dict[str, float]:
             data, parent = self.data(_purpose(way))[0], self._parent()[1] if inherits else {}

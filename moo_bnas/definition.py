@@ -27,7 +27,7 @@ from moo_bnas.networks.latency import NO_TABLE, LatencyTable, costs_with, read_t
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
 from moo_bnas.reading import read_toml
-from moo_bnas.recipe import CandidateRecipe, ParentRecipe, Recipe
+from moo_bnas.recipe import CandidateRecipe, FinalRecipe, ParentRecipe
 from moo_bnas.search_options import SearchOptions, SpaceOptions
 from moo_bnas.section import Section
 from moo_bnas.shipped import shipped
@@ -63,7 +63,7 @@ class Definition(Section):
     data: DataSet | None
     recipe: CandidateRecipe | None
     parent: ParentRecipe | None = None
-    final: Recipe | None = None
+    final: FinalRecipe | None = None
     search: SearchOptions = SearchOptions()
     latency: LatencyTable | None = None
 
@@ -120,6 +120,8 @@ class Definition(Section):
                 "got [recipe] epochs 0 without [parent], expected 1 or more, since random weights "
                 "cannot be scored; raise it, or add [parent]"
             )
+        if self.final is not None and self.final.inherits and self.parent is None:
+            raise ValueError("got [final] inherits without [parent]; remove it, or add [parent]")
         return self
 
     @property
@@ -251,22 +253,22 @@ class Definition(Section):
             }
         )
 
-    def final_fingerprint(self, precision: Precision, data_hash: str) -> str:
+    def final_fingerprint(
+        self, precision: Precision, data_hash: str, parent_hash: str | None = None
+    ) -> str:
         """The fingerprint of all final training runs of this definition.
 
         Args:
             precision: Precision of the networks.
             data_hash: Hash of the content of the data, test images included.
+            parent_hash: Hash of the weights that binary networks start with, if [final] inherits.
         """
-        return fingerprint(
-            {
-                **self._common(precision, data_hash),
-                "final": self.final_recipe().identity(),
-                "split_seed": self.seed,
-            }
-        )
+        recipe, parts = self.final_recipe(), self._common(precision, data_hash)
+        if recipe.inherits and precision == "binary":
+            parts["parent_hash"] = parent_hash
+        return fingerprint({**parts, "final": recipe.identity(), "split_seed": self.seed})
 
-    def final_recipe(self) -> Recipe:
+    def final_recipe(self) -> FinalRecipe:
         """How networks are trained in the end.
 
         Raises:

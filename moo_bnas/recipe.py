@@ -5,7 +5,7 @@ Every key enters the fingerprint of an evaluation.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -75,7 +75,7 @@ class Recipe(Section):
             )
         return self
 
-    def lasting(self, epochs: int) -> Recipe:
+    def lasting(self, epochs: int) -> Self:
         """This recipe over another number of epochs; milestones keep their relative places.
 
         Raises:
@@ -88,7 +88,7 @@ class Recipe(Section):
                 f"got {count(epochs, 'epoch')}, too few for milestones {list(self.milestones)} of "
                 f"{self.epochs}; give {enough} or more"
             )
-        return Recipe.model_validate(
+        return self.model_validate(
             {**self.model_dump(), "epochs": epochs, "milestones": milestones}
         )
 
@@ -117,3 +117,14 @@ class CandidateRecipe(Recipe):
     """
 
     epochs: Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class FinalRecipe(Recipe):
+    """How chosen networks are trained in the end.
+
+    Attributes:
+        inherits: Whether binary networks begin with the first channels of the parent, as candidates
+            do, and not with random weights.
+    """
+
+    inherits: Annotated[bool, ADDED] = False

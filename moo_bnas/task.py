@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import Genotype
 from moo_bnas.fingerprint import candidate_seed
-from moo_bnas.recipe import Recipe
+from moo_bnas.recipe import FinalRecipe
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class FinalTask:
 
     genotype: Genotype
     precision: Precision
-    recipe: Recipe
+    recipe: FinalRecipe
     checkpoint: bytes | None = None
 
     @property
@@ -49,6 +49,6 @@ class FinalTask:
         return FinalTask(
             tuple(head["genotype"]),
             head["precision"],
-            Recipe.model_validate(head["recipe"]),
+            FinalRecipe.model_validate(head["recipe"]),
             checkpoint or None,
         )

@@ -94,6 +94,11 @@ def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
             r"\[9\] of 9 epochs, .* be below 9; correct them",
         ),
         ("epochs = 1", "epochs = 0", r"got \[recipe\] epochs 0 without \[parent\], expected 1"),
+        (
+            "[search]",
+            "[final]\nepochs = 1\nbatch_size = 8\nlearning_rate = 0.1\ninherits = true\n[search]",
+            r"got \[final\] inherits without \[parent\]; remove it, or add \[parent\]",
+        ),
         ("epochs = 1", "epochs = -1", "recipe.epochs: .* greater than or equal to 0, got -1"),
         (
             "[recipe]",

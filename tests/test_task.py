@@ -2,10 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from moo_bnas.recipe import Recipe
+from moo_bnas.recipe import FinalRecipe
 from moo_bnas.task import FinalTask
 
-RECIPE = Recipe(epochs=3, batch_size=2, learning_rate=0.1, schedule="steps", milestones=(1, 2))
+RECIPE = FinalRecipe(
+    epochs=3,
+    batch_size=2,
+    learning_rate=0.1,
+    schedule="steps",
+    milestones=(1, 2),
+    inherits=True,
+)
 
 
 @pytest.mark.parametrize("checkpoint", [None, b"\n\x00 {bytes}\n"])

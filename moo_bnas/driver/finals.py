@@ -28,6 +28,7 @@ from moo_bnas.storage import (
     Study,
     Trial,
     final_of,
+    parent_of,
     pareto_metrics,
     training_of,
 )
@@ -190,10 +191,15 @@ def open_finals(
         restart: Drop what was begun, and not finished, with another recipe.
 
     Raises:
-        DefinitionError: Where networks were trained by another [final], or where a store for
-            artifacts must be named.
+        DefinitionError: Where networks were trained by another [final], where a store for artifacts
+            must be named, or where the parent that [final] inherits from is not trained yet.
         ArtifactsError: Where that store cannot be used.
     """
+    if definition.final_recipe().inherits and not _has_parent(storage, run):
+        raise DefinitionError(
+            f"got [final] inherits, but the parent of {run.name} is not trained yet; train it with "
+            "`moo-bnas parent` or `moo-bnas run` first"
+        )
     place = agree_on_artifacts(run.attributes.get("artifacts"), artifacts_url, storage.url)
     if place != run.attributes.get("artifacts"):
         storage.studies.set_attributes(run, {"artifacts": place})
@@ -208,6 +214,11 @@ def open_finals(
     finals = Finals(storage, run, study, definition, Artifacts(place["url"]))
     _agree_on_recipe(finals, restart)
     return replace(finals, study=storage.studies.open(study.name))
+
+
+def _has_parent(storage: Storage, run: Study) -> bool:
+    study = storage.studies.find(parent_of(run.name))
+    return study is not None and storage.trials.counts(study)["complete"] > 0
 
 
 def _agree_on_recipe(finals: Finals, drop: bool) -> None:

@@ -85,7 +85,10 @@ class Evaluator:
         return self._loaded[purpose][0].content_hash
 
     def inherit(self, weights: bytes) -> None:
-        """Takes the weights of the parent, which binary candidates begin with from now on."""
+        """Takes the weights of the parent, which binary candidates begin with from now on.
+
+        So do networks in their final training, if the recipe says so.
+        """
         self._parent = safetensors.torch.load(weights)
 
     def evaluate(
@@ -227,11 +230,19 @@ class Evaluator:
     def _final(self, task: FinalTask) -> Training:
         """A final training, at its beginning or at its checkpoint."""
         network = self._build(task.genotype, task.precision, task.seed)
+        # The other processes of a group get the weights of the first one.
+        if task.recipe.inherits and task.precision == "binary" and self._is_first():
+            if self._parent is None:
+                raise DefinitionError("[final] inherits, but there are no weights of a parent")
+            inherit(network, self._parent)
         data = self._data("final")
         training = Training(network, data, task.recipe, task.seed, scores=False, group=self._group)
         if task.checkpoint is not None:
             training.restore(safetensors.torch.load(task.checkpoint))
         return training
+
+    def _is_first(self) -> bool:
+        return self._group is None or self._group.rank == 0
 
     def _data(self, purpose: Purpose) -> DeviceData:
         self.load(purpose)

@@ -26,11 +26,15 @@ class Loads(Protocol):
         """
 
 
-class TrainsCandidates(Loads, Protocol):
-    """Trains the candidates of a search."""
+class Inherits(Protocol):
+    """Trains networks that begin with the weights of a parent."""
 
     def inherit(self, weights: bytes) -> None:
-        """Gives these weights to binary candidates to begin with from now on."""
+        """Gives these weights to binary networks to begin with from now on."""
+
+
+class TrainsCandidates(Loads, Inherits, Protocol):
+    """Trains the candidates of a search."""
 
     def evaluate(
         self,
@@ -62,7 +66,7 @@ class TrainsParent(Loads, Protocol):
         """
 
 
-class TrainsFinals(Loads, Protocol):
+class TrainsFinals(Loads, Inherits, Protocol):
     """Trains chosen networks to the end."""
 
     def train_final(

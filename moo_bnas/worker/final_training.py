@@ -16,6 +16,7 @@ from moo_bnas.storage.checkpoints import Checkpoints
 from moo_bnas.task import FinalTask
 from moo_bnas.versions import versions
 from moo_bnas.worker.evaluates import TrainsFinals
+from moo_bnas.worker.parent import parent_weights
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ class FinalTraining:
     Raises:
         DataError: If the data cannot be loaded, or are not the data of the study.
         VersionError: If the study is evaluated by other code.
+        ArtifactsError: If networks inherit weights, and these are lost.
+        StorageError: If there are none.
     """
 
     def __init__(
@@ -46,9 +49,13 @@ class FinalTraining:
         storage.studies.agree_on_code(self._study, definition.code(), versions())
         data_hash = evaluator.load("final")
         storage.studies.agree_on_data(self._study, data_hash)
+        parent_hash = None
+        if self._recipe.inherits:
+            weights, parent_hash = parent_weights(storage, study, artifacts)
+            evaluator.inherit(weights)
         self.studies = (self._study,)
         self.fingerprints: Mapping[str, str] = {
-            p: definition.final_fingerprint(p, data_hash) for p in PRECISIONS
+            p: definition.final_fingerprint(p, data_hash, parent_hash) for p in PRECISIONS
         }
 
     def train(self, claim: Claim, should_stop: Callable[[], bool]) -> Evaluation:

@@ -37,6 +37,7 @@ class Parent:
         self, storage: Storage, study: Study, artifacts: Artifacts, evaluator: TrainsParent
     ) -> None:
         self._storage = storage
+        self._run = study
         self._study = storage.studies.open(parent_of(study.name))
         self._artifacts = artifacts
         self._evaluator = evaluator
@@ -61,26 +62,8 @@ class Parent:
         self._checkpoints.forget()
 
     def weights(self) -> tuple[bytes, str]:
-        """The trained weights, and their hash.
-
-        Raises:
-            StorageError: If the study holds no trained parent.
-            ArtifactsError: If the weights are lost or damaged.
-        """
-        trial = next(iter(self._storage.trials.read(self._study)), None)
-        if trial is None or trial.evaluation is None:
-            raise StorageError(
-                f"study {self._study.name!r} holds no trained parent; was it deleted? `moo-bnas "
-                "run` trains another one in a study of another name"
-            )
-        artifact = trial.evaluation.kept
-        try:
-            return self._artifacts.get(artifact), artifact.sha256
-        except ArtifactsError as error:
-            raise ArtifactsError(
-                f"the weights of the parent are lost: {error}; or change the seed of [parent] and "
-                "the --study-name to train another"
-            ) from error
+        """See `parent_weights`."""
+        return parent_weights(self._storage, self._run, self._artifacts)
 
     def _keep(self) -> Keep:
         """What is called after each epoch: it keeps a checkpoint, or reports the epoch, if due."""
@@ -97,3 +80,27 @@ class Parent:
                 reported = time.monotonic()
 
         return keep
+
+
+def parent_weights(storage: Storage, study: Study, artifacts: Artifacts) -> tuple[bytes, str]:
+    """The weights of the trained parent of a run, and their hash.
+
+    Raises:
+        StorageError: If the run has no trained parent.
+        ArtifactsError: If the weights are lost or damaged.
+    """
+    parent = storage.studies.open(parent_of(study.name))
+    trial = next(iter(storage.trials.read(parent)), None)
+    if trial is None or trial.evaluation is None:
+        raise StorageError(
+            f"study {parent.name!r} holds no trained parent; was it deleted? `moo-bnas run` trains "
+            "another one in a study of another name"
+        )
+    artifact = trial.evaluation.kept
+    try:
+        return artifacts.get(artifact), artifact.sha256
+    except ArtifactsError as error:
+        raise ArtifactsError(
+            f"the weights of the parent are lost: {error}; or change the seed of [parent] and "
+            "the --study-name to train another"
+        ) from error

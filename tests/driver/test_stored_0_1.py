@@ -22,7 +22,7 @@ from moo_bnas.driver.run import open_run
 from moo_bnas.errors import DefinitionError
 from moo_bnas.models.model_file import read_model
 from moo_bnas.overrides import override
-from moo_bnas.recipe import CandidateRecipe, Recipe
+from moo_bnas.recipe import CandidateRecipe, FinalRecipe
 from moo_bnas.report.files import as_json
 from moo_bnas.results.points import collect
 from moo_bnas.results.status import read_status
@@ -35,7 +35,7 @@ STORED = Path(__file__).parent / "stored_0_1"
 NAME = "tiny-pareto-s0"
 
 
-class GrownRecipe(Recipe):
+class GrownRecipe(FinalRecipe):
     momentum_of_statistics: Annotated[float, ADDED] = 0.1
 
 

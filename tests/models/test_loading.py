@@ -21,7 +21,7 @@ from moo_bnas.models.writing import Format, export
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.module import build
 from moo_bnas.networks.network import Network
-from moo_bnas.recipe import Recipe
+from moo_bnas.recipe import FinalRecipe
 from moo_bnas.task import FinalTask
 from moo_bnas.training.evaluator import Evaluator
 from tests.models.trained import digits_images, inputs_of, logits_of, trained
@@ -73,7 +73,7 @@ def train(path: Path) -> None:
         "recipe": recipe,
     }
     evaluator = Evaluator(parse_definition(values, "test"), "cpu", Path())
-    task = FinalTask((2, 3), "binary", Recipe.model_validate(recipe))
+    task = FinalTask((2, 3), "binary", FinalRecipe.model_validate(recipe))
     _, content = evaluator.train_final(task, lambda *_: None, lambda: False)
     path.write_bytes(content)
 

@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from moo_bnas.models.model_file import parse_model
 from tests.conftest import TINY, Cli, start_cli
-from tests.driving import FINAL
+from tests.driving import FINAL, PARENT
 from tests.fork_server import VARIABLE
 from tests.process_trees import listening, tree
 
@@ -87,3 +89,25 @@ def test_two_processes_share_a_final_training(tmp_path: Path, cli: Cli) -> None:
     card = parse_model(path.read_bytes(), "it").card
     assert card.made["device"] == "2x cpu"
     assert len(card.made["loss_per_epoch"]) == 3
+
+
+@pytest.mark.slow
+def test_processes_that_share_a_training_begin_with_the_weights_of_the_parent(
+    tmp_path: Path, cli: Cli
+) -> None:
+    # At such a learning rate weights stay as they are.
+    standing = FINAL.replace("0.2", "1e-30").replace("[final]", "[final]\ninherits = true")
+    (tmp_path / "tiny.toml").write_text(TINY + PARENT + standing)
+    command = ("train", "tiny.toml", "--ratios", "1", "--processes", "2", "--workers", "1")
+    refused = cli(*command)
+    assert refused.returncode == 2
+    assert "is not trained yet; train it with `moo-bnas parent` or" in refused.stderr
+    for arguments in (("parent", "tiny.toml"), command):
+        ran = cli(*arguments)
+        assert ran.returncode == 0, ran.stderr
+    (path,) = tmp_path.glob("runs/*/uniform-1x/model.safetensors")
+    model = parse_model(path.read_bytes(), "it")
+    assert model.card.made["recipe"]["inherits"]
+    weights = max(tmp_path.glob("moo-bnas-artifacts/*"), key=lambda p: p.stat().st_size)
+    wide = safetensors.numpy.load(weights.read_bytes())["layers.conv4.weight"]
+    assert np.array_equal(model.arrays["layers.conv4.weight"], wide[:8, :8])

