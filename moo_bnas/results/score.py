@@ -34,11 +34,12 @@ def score_of(
     accuracies = [
         t.result.accuracy if estimates is None else estimates[t.genotype].accuracy for t in trials
     ]
-    costs = [t.costs[definition.cost.name] for t in trials]
+    cost = definition.cost.name
+    costs = [t.costs[cost] for t in trials]
     if mode == "scalar":
         reference, trade_off = definition.reference_cost(), definition.search.trade_off
         pairs = zip(accuracies, costs, strict=True)
-        return name, max(fitness(a, cost, reference, trade_off) for a, cost in pairs)
+        return name, max(fitness(a, c, reference, trade_off) for a, c in pairs)
     return name, hypervolume(accuracies, costs, *definition.cost_range())
 
 

@@ -30,7 +30,7 @@ BUSY_TIMEOUT = 60  # seconds that a SQLite transaction waits for another to end
 CONNECT_TIMEOUT = 10  # seconds
 NETWORK_TIMEOUT = 60  # seconds without an answer after which a connection counts as lost
 TRANSACTION_TIMEOUT = 60  # seconds that a transaction may stand idle before the server ends it
-STATEMENT_TIMEOUT = 600  # seconds of one statement on a SQLite file
+STATEMENT_TIMEOUT = 600  # seconds of the statements of one transaction on a SQLite file
 POOL_RECYCLE = 1800  # seconds: servers and firewalls drop older connections silently
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
@@ -259,15 +259,12 @@ def _sqlite_engine(url: URL) -> Engine:
         if "uri" not in url.query:
             connection.execute("PRAGMA journal_mode=WAL")
 
-    @event.listens_for(engine, "before_cursor_execute")
-    def limit(connection: Connection, *_: Any) -> None:
-        connection.info["until"] = time.monotonic() + STATEMENT_TIMEOUT
-
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # A deferred transaction that turns into a writer fails at once instead of waiting.
         reads = connection.get_execution_options().get("moo_bnas_reads", False)
         driver: Any = connection.connection.dbapi_connection
         driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+        connection.info["until"] = time.monotonic() + STATEMENT_TIMEOUT  # not of waiting for it
 
     return engine
