@@ -36,14 +36,16 @@ import torch
 
 from moo_bnas.definition import load_definition
 from moo_bnas.networks import make_network
+from moo_bnas.networks.bases import with_needs_of
 from moo_bnas.networks.binarizers import BINARIZERS
-from moo_bnas.networks.layers import LayerSpec
 from moo_bnas.networks.module import build
+from moo_bnas.networks.network import Network
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.device_data import DeviceData, DeviceSplit, to_device
 from moo_bnas.training.loop import Training, score
 
 PEER = "dorefa"
+BASES = (3, 3)  # of weights and of activations, where a binarizer has several
 
 
 def parse() -> argparse.Namespace:
@@ -86,7 +88,7 @@ def main() -> None:
     genotypes = [tuple(int(g) for g in row) for row in random.integers(0, len(space.ratios), shape)]
     if options.uniform:
         genotypes = [space.uniform(1.0)]
-    specs = [network.layers(space.widths_of(g, network.base_widths), "binary") for g in genotypes]
+    widths = [space.widths_of(g, network.base_widths) for g in genotypes]
     moves = definition.training()
 
     def recipe(rate: float) -> Recipe:
@@ -101,7 +103,7 @@ def main() -> None:
 
     def accuracies(binarizer: str, data: DeviceData, rate: float, seed: int) -> list[float]:
         print(".", end="", file=sys.stderr, flush=True)
-        runs = [training(each, binarizer, data, recipe(rate), seed) for each in specs]
+        runs = [training(network, each, binarizer, data, recipe(rate), seed) for each in widths]
         for run in runs:
             run.run()
         return [score(run.network, data) for run in runs]
@@ -118,30 +120,34 @@ def main() -> None:
             deviations = [statistics.stdev(of_one) for of_one in zip(*found, strict=True)]
             rows.append(row(name, "seed_sd", deviations))
     rate = recipe(options.learning_rates[0])
-    uniform = network.layers(network.base_widths, "binary")
+    uniform = network.base_widths
     rows += costs(
         "epoch_cost",
         options,
-        lambda binarizer: training(uniform, binarizer, validating, rate, 0),
+        lambda binarizer: training(network, uniform, binarizer, validating, rate, 0),
     )
     wide = make_network("vgg_small", base_width=32)
-    wide_specs, images = wide.layers(wide.base_widths, "binary"), random_images(256, device)
+    images = random_images(256, device)
     rows += costs(
         "step_cost",
         options,
-        lambda binarizer: training(wide_specs, binarizer, images, rate, 0),
+        lambda binarizer: training(wide, wide.base_widths, binarizer, images, rate, 0),
     )
     show(rows, options, device)
 
 
 def training(
-    specs: Sequence[LayerSpec],
+    network: Network,
+    widths: Sequence[int],
     binarizer: str,
     data: DeviceData,
     recipe: Recipe,
     seed: int,
 ) -> Training:
     """A training run at its beginning."""
+    method = BINARIZERS[binarizer]
+    method = method.of_bases(BASES) if method.has_bases else method
+    specs = with_needs_of(network, method).layers(widths, "binary")
     torch.manual_seed(seed)
     return Training(build(specs, binarizer), data, recipe, seed, scores=False)
 

@@ -95,14 +95,14 @@ def network(options: argparse.Namespace, precision: Precision) -> tuple[torch.nn
 def systems(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Run]]:
     """Names of all systems, and what runs a batch on each."""
     _module, model = network(options, "binary")
-    packed = pack(model.card, fold(model, "model"))
+    packed = pack(fold(model, "model"))
     yield "numba", FastNetwork(packed, "model")
     if (compiler := shutil.which("gcc")) is None:
         print("inference.py: c is left out: gcc is not installed", file=sys.stderr)
     else:
         yield "c", compiled(packed, compiler, folder)
     module, twin = network(options, "full")
-    content = to_onnx(twin.card, fold(twin, "model"))
+    content = to_onnx(fold(twin, "model"))
     (folder / "twin.onnx").write_bytes(content)
     yield "onnxruntime fp32", session(folder / "twin.onnx")
     quantized(folder, options.size)

@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from moo_bnas.data import ImageData
+from moo_bnas.networks.binary_layers import Activation, BinaryConv2d
 from moo_bnas.networks.layers import LayerSpec
-from moo_bnas.networks.module import Activation, BinaryConv2d, SpecModule, build
+from moo_bnas.networks.module import SpecModule, build
 
 SHIFT = 4
 """Pixels by which training images are shifted at most, in both systems."""

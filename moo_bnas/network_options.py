@@ -11,13 +11,16 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import PRECISIONS, Precision
-from moo_bnas.networks import make_network, source_of
+from moo_bnas.networks import OF_ALL_NETWORKS, make_network, source_of
+from moo_bnas.networks.bases import MOST_BASES, with_needs_of
 from moo_bnas.networks.binarizers import BINARIZERS, Binarizer, check_binarizer
 from moo_bnas.networks.bits import MOST_BITS, with_bit_genes, with_bits
 from moo_bnas.networks.fitting import check_levels
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
 from moo_bnas.section import ADDED, Section
+
+Bases = Annotated[int, Field(ge=1, le=MOST_BASES)]
 
 
 class NetworkOptions(Section):
@@ -34,6 +37,8 @@ class NetworkOptions(Section):
         stem: First layers of a ResNet-18.
         downsampling: Precision of the shortcuts of a ResNet-18 that change the shape.
         activation_bits: Bits of each binarized activation.
+        bases: Of binarizer abc: how many bases the weights of each binary conv have, and its
+            activations.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -45,6 +50,7 @@ class NetworkOptions(Section):
     stem: Literal["imagenet", "small"] | None = None
     downsampling: Literal["binary", "real"] | None = None
     activation_bits: Annotated[int, Field(ge=1, le=MOST_BITS), ADDED] = 1
+    bases: Annotated[tuple[Bases, Bases], Field(strict=False), ADDED] = (1, 1)
 
     def make(self, image: ImageShape, bits: Sequence[int] = (), *, shared: bool = False) -> Network:
         """The network for such images.
@@ -59,10 +65,11 @@ class NetworkOptions(Section):
             DefinitionError: If there is none, if it has no such activations, or if all activations
                 of a binarizer would be equal.
         """
-        others = {"name", "binarizer", "binarizer_constants", "activation_bits"}
+        others = {"name", *OF_ALL_NETWORKS}
         made = make_network(self.name, image, **self.model_dump(exclude=others, exclude_none=True))
         if made.module is None:  # another package's module may do more than its specs say
             check_levels(made.layers(made.base_widths, "binary"), self._binarizer())
+        made = with_needs_of(made, self._binarizer())
         if bits:
             if self.activation_bits != 1:
                 raise DefinitionError(
@@ -102,4 +109,5 @@ class NetworkOptions(Section):
         return self
 
     def _binarizer(self) -> Binarizer:
-        return BINARIZERS[self.binarizer].having(self.binarizer_constants)
+        binarizer = BINARIZERS[self.binarizer].having(self.binarizer_constants)
+        return binarizer.of_bases(self.bases)

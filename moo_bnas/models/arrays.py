@@ -26,13 +26,16 @@ from numpy.typing import DTypeLike
 
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.model_file import Arrays, Card, Layer
-from moo_bnas.networks.binarizers import Encoding
+from moo_bnas.networks.binarizers import BINARIZERS, Encoding
 
 PREFIX = "layers."
 """Prefix of the names in the state of a torch module that was made from layer specs."""
 
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 """Tensors of a batch norm in training, each with one number per channel."""
+
+LEARNED = ("shift", "scale")
+"""Tensors of a conv in training that learns how its input becomes bits: a number per base each."""
 
 Shapes = Mapping[str, tuple[DTypeLike, tuple[int, ...]]]
 """Types and shapes of arrays, by name."""
@@ -70,12 +73,17 @@ def run_shapes(card: Card, encoding: Encoding) -> Shapes:
 
 
 def trained_shapes(card: Card) -> Shapes:
-    """The tensors of a network in training, named as in the state of its module."""
+    """The tensors of a network in training, named as in the state of its module.
+
+    Its binarizer must be one of `BINARIZERS`.
+    """
     shapes: dict[str, tuple[Any, tuple[int, ...]]] = {}
     for layer in card.layers:
         key = f"{PREFIX}{layer.name}"
         if layer.kind in ("conv", "linear"):
             shapes[f"{key}.weight"] = (np.float32, weight_shape(layer))
+            if is_binary(layer) and BINARIZERS[card.binarizer].learned != "nothing":
+                shapes |= {f"{key}.{p}": (np.float32, layer.bases[1:]) for p in LEARNED}
         elif layer.kind == "batch_norm":
             shapes |= {f"{key}.{p}": (np.float32, (layer.out_channels,)) for p in BATCH_NORM}
             shapes[f"{key}.num_batches_tracked"] = (np.int64, ())

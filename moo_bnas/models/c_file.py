@@ -164,6 +164,11 @@ class _Writer:
                 return f"bias({source}, {out}, {prefix}_offset)"
             case Op.ADD:
                 return f"add({source}, {other}, {out})"
+            case Op.MEAN_MAGNITUDE:
+                return f"mean_magnitude({source}, {out})"
+            case Op.SCALE:
+                window = f"{layer.kernel}, {layer.stride}, {layer.padding}"
+                return f"scale({source}, {other}, {out}, {window})"
             case Op.MEAN:
                 return f"mean({source}, {out})"
             case Op.FLATTEN:

@@ -9,14 +9,23 @@ import torch
 from numpy.typing import NDArray
 
 from moo_bnas.errors import DefinitionError, ModelFileError
-from moo_bnas.models.arrays import BATCH_NORM, PREFIX, check_arrays, is_binary, trained_shapes
+from moo_bnas.models.arrays import (
+    BATCH_NORM,
+    LEARNED,
+    PREFIX,
+    check_arrays,
+    is_binary,
+    trained_shapes,
+)
+from moo_bnas.models.compound import write_out
 from moo_bnas.models.encoding import encodings_of
-from moo_bnas.models.model_file import Arrays, Model
+from moo_bnas.models.model_file import Arrays, Layer, Model
 from moo_bnas.models.own_module import own_module
 from moo_bnas.networks.autograd import sign
 from moo_bnas.networks.binarizers import BINARIZERS
+from moo_bnas.networks.binary_layers import CompoundConv2d
 from moo_bnas.networks.fitting import check_fit
-from moo_bnas.networks.layers import ImageShape
+from moo_bnas.networks.layers import INPUT, ImageShape
 from moo_bnas.networks.module import build
 
 _EPS = np.float32(1e-5)  # of torch.nn.BatchNorm2d
@@ -78,12 +87,13 @@ def _check_own_module(model: Model, source: str) -> None:
         )
 
 
-def fold(model: Model, source: str) -> Arrays:
-    """The arrays that running a trained network takes, named and shaped as `arrays` lists them.
+def fold(model: Model, source: str) -> Model:
+    """A trained network as what runs: arrays named and shaped as `arrays` lists them.
 
     Scales are bitwise equal to those of the network in evaluation. A batch norm becomes
     `multiplier = weight / sqrt(running_var + 1e-5)` as torch computes it, and `offset = bias -
-    running_mean * multiplier`, rounded once.
+    running_mean * multiplier`, rounded once. A conv that learned how its input becomes bits becomes
+    the convs of bits that it is the sum of, so the card that is returned has more layers then.
 
     Args:
         model: Trained network.
@@ -93,25 +103,55 @@ def fold(model: Model, source: str) -> Arrays:
         ModelFileError: As `check_trained`.
     """
     check_trained(model, source)
-    binarizer = BINARIZERS[model.card.binarizer]
-    folded: dict[str, NDArray[Any]] = {}
-    for layer in model.card.layers:
-        name, key = layer.name, f"{PREFIX}{layer.name}"
-        if is_binary(layer):
-            weight = torch.from_numpy(model.arrays[f"{key}.weight"])
-            latent, scale = binarizer.of_bits(layer.bits).evaluated.weights(weight)
-            folded[f"{name}.signs"] = sign(latent).numpy().astype(np.int8)
-            folded[f"{name}.scale"] = scale.numpy()
-        elif layer.kind in ("conv", "linear"):
-            folded[f"{name}.weight"] = model.arrays[f"{key}.weight"]
-        elif layer.kind == "batch_norm":
-            gain, bias, mean, var = (model.arrays[f"{key}.{part}"] for part in BATCH_NORM)
-            multiplier = gain * (np.float32(1) / np.sqrt(var + _EPS))
-            offset = bias - mean * multiplier.astype(np.float64)
-            folded[f"{name}.multiplier"] = multiplier
-            folded[f"{name}.offset"] = offset.astype(np.float32)
-        elif layer.kind == "prelu":
-            folded[f"{name}.slope"] = model.arrays[f"{key}.weight"]
-        elif layer.kind == "bias":
-            folded[f"{name}.bias"] = model.arrays[f"{key}.bias"]
-    return folded
+    card, learned = model.card, BINARIZERS[model.card.binarizer].learned != "nothing"
+    sizes = {INPUT: card.image.size} | {layer.name: layer.out_size for layer in card.layers}
+    read: dict[str, str] = {}  # by steps that read a binarizer that does nothing
+    layers: list[Layer] = []
+    arrays: dict[str, NDArray[Any]] = {}
+    for each in card.layers:
+        inputs = tuple(read.get(name, name) for name in each.inputs)
+        layer = each.model_copy(update={"inputs": inputs})
+        if learned and layer.kind == "binarize":
+            read[layer.name] = layer.inputs[0]
+        elif learned and is_binary(layer):
+            parts, made = write_out(_compound(layer, model), layer, sizes[layer.inputs[0]])
+            layers += parts
+            arrays |= made
+        else:
+            layers.append(layer)
+            arrays |= _folded(layer, model)
+    return Model(card.model_copy(update={"layers": tuple(layers)}), arrays)
+
+
+def _folded(layer: Layer, model: Model) -> Arrays:
+    name, key = layer.name, f"{PREFIX}{layer.name}"
+    if is_binary(layer):
+        binarizer = BINARIZERS[model.card.binarizer].of_bits(layer.bits).evaluated
+        latent, scale = binarizer.weights(torch.from_numpy(model.arrays[f"{key}.weight"]))
+        signs = sign(latent).numpy().astype(np.int8)
+        return {f"{name}.signs": signs, f"{name}.scale": scale.numpy()}
+    if layer.kind in ("conv", "linear"):
+        return {f"{name}.weight": model.arrays[f"{key}.weight"]}
+    if layer.kind == "batch_norm":
+        gain, bias, mean, var = (model.arrays[f"{key}.{part}"] for part in BATCH_NORM)
+        multiplier = gain * (np.float32(1) / np.sqrt(var + _EPS))
+        offset = bias - mean * multiplier.astype(np.float64)
+        return {f"{name}.multiplier": multiplier, f"{name}.offset": offset.astype(np.float32)}
+    if layer.kind == "prelu":
+        return {f"{name}.slope": model.arrays[f"{key}.weight"]}
+    if layer.kind == "bias":
+        return {f"{name}.bias": model.arrays[f"{key}.bias"]}
+    return {}
+
+
+def _compound(layer: Layer, model: Model) -> CompoundConv2d:
+    conv = CompoundConv2d(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel,
+        binarizer=BINARIZERS[model.card.binarizer].of_bases(layer.bases),
+    )
+    key = f"{PREFIX}{layer.name}"
+    parts = ("weight", *LEARNED)
+    conv.load_state_dict({p: torch.from_numpy(model.arrays[f"{key}.{p}"]) for p in parts})
+    return conv

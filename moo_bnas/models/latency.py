@@ -21,12 +21,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.models.arrays import run_shapes
 from moo_bnas.models.encoding import encoding_of
 from moo_bnas.models.model_file import Card, Image, Layer, Model
 from moo_bnas.models.packed import pack, reference
+from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.latency import (
     LatencyTable,
     LayerTimes,
@@ -113,9 +115,17 @@ def measure(network: Network, space: SearchSpace, binarizer: str, run_by: Runtim
         run_by: What runs them.
 
     Raises:
-        DefinitionError: If the table would be too large.
+        DefinitionError: If the table would be too large, or what runs has other layers than the
+            network has.
         ModelFileError: If the runtime does not run such networks.
     """
+    if binarizer in BINARIZERS and not BINARIZERS[binarizer].is_fixed:
+        fixed = (each.name for each in BINARIZERS.values() if each.is_fixed)
+        raise DefinitionError(
+            f"got binarizer {binarizer}, whose exports have other layers than the network, so that "
+            f"they cannot be timed layer by layer; choose one of {', '.join(fixed)}, or search by "
+            "FLOPs"
+        )
     convs = sum(s.kind == "conv" for s in network.layers(network.base_widths, "binary"))
     # Of 1 bit is the network that Eq. 4 divides by, and what no gene gives more bits.
     each = sorted({1, *space.bits})
@@ -294,4 +304,4 @@ def _model(network: Network, widths: Widths, precision: Precision, binarizer: st
             arrays[name] = np.full(dims, 0.01, dtype)
         else:  # scales, multipliers and offsets
             arrays[name] = np.full(dims, 0.5, dtype)
-    return pack(card, arrays)
+    return pack(Model(card, arrays))

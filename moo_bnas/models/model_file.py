@@ -23,10 +23,11 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, mode
 from moo_bnas.errors import ModelFileError
 from moo_bnas.evaluation import Precision
 from moo_bnas.models.seal import CARD, SEAL, UNSEALED, card_in, seal
+from moo_bnas.networks.bases import MOST_BASES
 from moo_bnas.networks.binarizers import Encoding
 from moo_bnas.networks.bits import MOST_BITS
 from moo_bnas.networks.fitting import MOST_CHANNELS, MOST_IMAGE, check_fit
-from moo_bnas.networks.layers import ImageShape, Kind, LayerSpec
+from moo_bnas.networks.layers import ADDED, ImageShape, Kind, LayerSpec
 from moo_bnas.reading import read_file
 from moo_bnas.section import Section
 
@@ -41,6 +42,7 @@ _MOST_CARD = 2**22  # that of a ResNet-18 for ImageNet has 60,000
 Name = Annotated[str, Field(max_length=1000)]
 Number = Annotated[int, Field(ge=0, le=2**53)]
 Size = Annotated[int, Field(ge=0, le=MOST_CHANNELS)]
+Bases = Annotated[int, Field(ge=1, le=MOST_BASES)]
 Pixels = Annotated[int, Field(ge=1, le=MOST_IMAGE)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 # of pixels in 0..255; a deviation that float32 rounds to 0 would divide by it
@@ -64,6 +66,8 @@ class Layer(Section):
     precision: Precision
     extra_ops: Number
     bits: Annotated[int, Field(ge=1, le=MOST_BITS)] = 1
+    bases: tuple[Bases, Bases] = (1, 1)
+    window_sums: Annotated[int, Field(ge=0, le=1)] = 0
 
     @classmethod
     def of(cls, spec: LayerSpec) -> Layer:
@@ -76,11 +80,12 @@ class Layer(Section):
         return LayerSpec(**self.model_dump())
 
     @model_serializer(mode="wrap")
-    def _without_one_bit(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves out 1 bit: version 0.1 refuses cards with unknown keys."""
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out what version 0.1 does not know, which refuses cards with unknown keys."""
         values: dict[str, Any] = dump(self)
-        if self.bits == 1:
-            values.pop("bits", None)
+        for name, default in ADDED.items():
+            if getattr(self, name) == default:
+                values.pop(name, None)
         return values
 
 

@@ -12,7 +12,7 @@ from moo_bnas.errors import ModelFileError
 from moo_bnas.extras import not_installed
 from moo_bnas.models.arrays import is_binary
 from moo_bnas.models.encoding import encodings_of, exported
-from moo_bnas.models.model_file import Arrays, Card, Layer, metadata
+from moo_bnas.models.model_file import Arrays, Card, Layer, Model, metadata
 from moo_bnas.models.seal import seal
 from moo_bnas.networks.binarizers import Encoding
 from moo_bnas.networks.layers import INPUT
@@ -31,15 +31,14 @@ def missing(package: str) -> ModelFileError:
     return ModelFileError(f"ONNX files need {not_installed(package)}")
 
 
-def to_onnx(card: Card, folded: Arrays) -> bytes:
+def to_onnx(folded: Model) -> bytes:
     """The content of the ONNX file of a network.
 
     The graph maps normalised `images`, float32, batch x channels x size x size, to `logits`, batch
     x classes, for any batch size. Binary weights are stored as int8. The metadata hold the card.
 
     Args:
-        card: Card of the trained network.
-        folded: Arrays of the network, as `folding.fold` returns them.
+        folded: Network that `folding.fold` returned.
 
     Raises:
         ModelFileError: If the package onnx is not installed.
@@ -48,14 +47,14 @@ def to_onnx(card: Card, folded: Arrays) -> bytes:
         import onnx
     except ImportError as error:
         raise missing("onnx") from error
-    model = make_model(card, folded)
-    onnx.helper.set_model_props(model, metadata(exported(card, "onnx")))
+    model = make_model(folded.card, folded.arrays)
+    onnx.helper.set_model_props(model, metadata(exported(folded.card, "onnx")))
     onnx.checker.check_model(model, full_check=True)
     return seal(model.SerializeToString(deterministic=True))
 
 
 def make_model(card: Card, folded: Arrays) -> onnx.ModelProto:
-    """The model of a network, without metadata; arguments as of `to_onnx`."""
+    """The model of a network, given by its card and arrays as folded, without metadata."""
     import onnx
 
     graph = _Graph(folded, encodings_of(card, "the network"))
@@ -89,7 +88,7 @@ class _Graph:
         self._folded = folded
         self._encodings = encodings
 
-    def add(  # noqa: C901  # one case per kind of step
+    def add(  # noqa: C901, PLR0912  # one case per kind of step
         self, layer: Layer, inputs: list[str], out: str
     ) -> None:
         """Adds a layer that reads the values named `inputs` and makes the value named `out`."""
@@ -125,6 +124,13 @@ class _Graph:
                 self._node("Flatten", inputs, out)
             case "add":
                 self._node("Add", inputs, out)
+            case "mean_magnitude":
+                magnitudes = self._node("Abs", inputs, f"{name}.magnitudes")
+                self._node("ReduceMean", [magnitudes], out, axes=[1])
+            case "scale":
+                window = {**_window(layer), "count_include_pad": 1}
+                mean = self._node("AveragePool", inputs[1:], f"{name}.mean", **window)
+                self._node("Mul", [inputs[0], mean], out)
 
     def _conv(self, layer: Layer, inputs: list[str], out: str) -> None:
         name = layer.name

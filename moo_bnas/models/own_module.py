@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from moo_bnas.errors import DefinitionError, ModelFileError
 from moo_bnas.models.model_file import Layer, Model
-from moo_bnas.networks import make_network, source_of
+from moo_bnas.networks import OF_ALL_NETWORKS, make_network, source_of
 from moo_bnas.networks.layers import ImageShape
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
@@ -55,7 +55,7 @@ def _network(model: Model) -> Network:
     card = model.card
     options = dict(card.made["definition"]["network"])
     name = options.pop("name")  # of the entry point; the network may call itself something else
-    for key in ("binarizer", "binarizer_constants", "activation_bits"):  # of all networks
+    for key in OF_ALL_NETWORKS:
         options.pop(key, None)
     if not source_of(name):
         raise DefinitionError("it is a network of moo-bnas itself")

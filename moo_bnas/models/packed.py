@@ -42,21 +42,16 @@ class Sizes:
         return self.weights + self.batch_norm + self.scales + self.header
 
 
-def pack(card: Card, folded: Arrays) -> Model:
-    """Packs a network.
-
-    Args:
-        card: Card of the trained network.
-        folded: Arrays of the network, as `folding.fold` returns them.
-    """
+def pack(folded: Model) -> Model:
+    """Packs a network that `folding.fold` returned."""
     arrays: dict[str, NDArray[Any]] = {}
-    for name, array in folded.items():
+    for name, array in folded.arrays.items():
         layer, _, part = name.rpartition(".")
         if part == "signs":
             arrays[f"{layer}.bits"] = np.packbits(array.reshape(-1) > 0)
         else:
             arrays[name] = array
-    return Model(exported(card, "packed"), arrays)
+    return Model(exported(folded.card, "packed"), arrays)
 
 
 def unpack(model: Model, source: str) -> Arrays:

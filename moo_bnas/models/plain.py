@@ -132,6 +132,26 @@ class Add(nn.Module):
         return one + other
 
 
+class MeanMagnitude(nn.Module):
+    """Maps n x c x h x w to the mean magnitude over the channels, n x 1 x h x w."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean of each position."""
+        return x.abs().mean(dim=1, keepdim=True)
+
+
+class Scale(nn.Module):
+    """Multiplies n x c x h' x w' by the mean of n x 1 x h x w over windows, zeros around it."""
+
+    def __init__(self, window: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, x: Tensor, magnitudes: Tensor) -> Tensor:
+        """Keeps the shape of x."""
+        return x * functional.avg_pool2d(magnitudes, *self.window)
+
+
 class PlainNetwork(nn.Module):
     """Maps normalised images, n x channels x size x size, to logits, n x classes.
 
@@ -213,6 +233,10 @@ def _layer(  # noqa: C901, PLR0912  # one case per kind of step
             return nn.Flatten()
         case "add":
             return Add()
+        case "mean_magnitude":
+            return MeanMagnitude()
+        case "scale":
+            return Scale((spec["kernel"], spec["stride"], spec["padding"]))
         case kind:
             raise ValueError(f"got a layer of kind {kind!r}, which this version does not know")
 

@@ -137,16 +137,19 @@ class PopcountNetwork:
             case "prelu":
                 return np.where(x > 0, x, x * self._of(layer, "slope")[:, None, None])
             case "bias":
-                biased: Floats = x + self._of(layer, "bias")
-                return biased
+                return np.asarray(x + self._of(layer, "bias"))
             case "max_pool":
                 return _most(_windows(x, layer, -np.inf))
             case "global_average_pool":
-                return _mean(x)
+                return _mean(x, axis=(2, 3))
             case "flatten":
                 return x.reshape(len(x), -1)
             case "add":
                 return x + _floats(inputs[1])
+            case "mean_magnitude":
+                return _mean(np.abs(x), axis=(1,), keep=True)
+            case "scale":
+                return x * _mean(_windows(_floats(inputs[1]), layer, 0.0), axis=(4, 5))
             case kind:
                 raise ValueError(f"got a layer of kind {kind!r}, which this version does not know")
 
@@ -254,7 +257,9 @@ def affine(x: Floats, multiplier: Floats, offset: Floats) -> Floats:
 
 
 def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.floating[Any]]:
-    """The sums of a binary conv before scaling; exact integers where the levels are integers.
+    """The sums of a binary conv before scaling, n x out x size x size.
+
+    They are exact integers where the levels are integers.
 
     Let `pop` be the number of ones in a word. Weights are +1 where the bits `w` are 1, and -1 where
     they are 0, so the weights under the ones of the input bits `b` add up to `2 pop(b & w) -
@@ -268,9 +273,6 @@ def binary_sums(x: Bits, weights: Words, layer: Layer) -> NDArray[np.floating[An
         x: Input, n x in x h x w.
         weights: Signs of the weights, packed by `words`.
         layer: Spec of the conv.
-
-    Returns:
-        n x out x size x size.
     """
     low, step = x.levels[0], (x.levels[-1] - x.levels[0]) / (len(x.levels) - 1)
     first, *others = (_sums_of_ones(plane, weights, layer) for plane in x.planes)
@@ -328,8 +330,8 @@ def _product(x: Floats, weight: NDArray[Any]) -> Floats:
     return (x.astype(np.float64) @ weight.T.astype(np.float64)).astype(np.float32)
 
 
-def _mean(x: Floats) -> Floats:
-    mean: NDArray[np.float64] = x.mean(axis=(2, 3), dtype=np.float64)
+def _mean(x: Floats, axis: tuple[int, ...], *, keep: bool = False) -> Floats:
+    mean: NDArray[np.float64] = x.mean(axis=axis, dtype=np.float64, keepdims=keep)
     return mean.astype(np.float32)
 
 

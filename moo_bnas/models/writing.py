@@ -66,22 +66,22 @@ def export(source: Path, form: Format, out: Path | None = None) -> Export:
     model = read_model(source)  # first: a missing MODEL is not the fault of where to write
     path = source.with_name(source.stem + SUFFIXES[form]) if out is None else out
     _check_place(path, source, form)
-    arrays = fold(model, str(source))
+    folded = fold(model, str(source))
     taken = None
     match form:
         case "packed":
-            packed = pack(model.card, arrays)
+            packed = pack(folded)
             content = to_bytes(packed)
             taken = sizes(packed, content)
             contents = {path: content}
         case "onnx":
-            contents = {path: to_onnx(model.card, arrays)}
+            contents = {path: to_onnx(folded)}
         case "c":
-            code, header = to_c(pack(model.card, arrays), str(source), path.stem)
+            code, header = to_c(pack(folded), str(source), path.stem)
             contents = {path: code, path.with_suffix(".h"): header}
         case "torch":
-            card = exported(model.card, "plain")
-            state = {f"{PREFIX}{name}": array for name, array in arrays.items()}
+            card = exported(folded.card, "plain")
+            state = {f"{PREFIX}{name}": array for name, array in folded.arrays.items()}
             contents = {path: to_bytes(Model(card, state))}
     if form in SOURCES:
         name, module = SOURCES[form]

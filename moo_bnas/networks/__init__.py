@@ -19,6 +19,9 @@ Each entry point is a function like `vgg_small`: it takes `image` (an `ImageShap
 and options of its own, and returns a `Network`.
 """
 
+OF_ALL_NETWORKS = ("binarizer", "binarizer_constants", "activation_bits", "bases")
+"""Options of a definition's network that are the binarizer's, and are not passed to the network."""
+
 _SHIPPED: dict[str, Callable[..., Network]] = {"vgg_small": vgg_small, "resnet18": resnet18}
 
 

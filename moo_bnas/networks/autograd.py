@@ -19,6 +19,17 @@ from moo_bnas.networks.binarizers import Binarizer
 hardtanh_backward = torch.ops.aten.hardtanh_backward
 
 
+def _of_activation(gradient: Tensor, x: Tensor, binarizer: Binarizer, progress: Tensor) -> Tensor:
+    """The gradient of activations, given that of their levels."""
+    if binarizer.activation_gradient is None:
+        inside: Tensor = hardtanh_backward(gradient, x, *binarizer.window)
+        return inside
+    inner = binarizer.activation_gradient(gradient, x, progress, **binarizer.values)
+    # In place: on a CPU, memory for large activations costs more than the arithmetic.
+    hardtanh_backward(inner, x, *binarizer.window, grad_input=inner)
+    return inner
+
+
 class _Activation(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, binarizer: Binarizer, progress: Tensor) -> Tensor:
@@ -40,13 +51,32 @@ class _Activation(Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
-        binarizer: Binarizer = ctx.binarizer
-        if binarizer.activation_gradient is None:
-            return hardtanh_backward(gradient, x, *binarizer.window), None, None
-        inner = binarizer.activation_gradient(gradient, x, ctx.progress, **binarizer.values)
-        # In place: on a CPU, memory for large activations costs more than the arithmetic.
-        hardtanh_backward(inner, x, *binarizer.window, grad_input=inner)
-        return inner, None, None
+        return _of_activation(gradient, x, ctx.binarizer, ctx.progress), None, None
+
+
+class _Levels(Function):
+    """`step sign((x + shift) / step) - shift`, and the gradient of all three."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, shift: Tensor, step: Tensor, binarizer: Binarizer, progress: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(x, shift, step)
+        ctx.binarizer, ctx.progress = binarizer, progress
+        # As evaluation compares: x >= -shift may differ in the last bit.
+        return sign(x + shift).mul_(step).sub_(shift)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        x, shift, step = ctx.saved_tensors
+        z = x + shift
+        signs = sign(z)
+        z.div_(step)
+        inner = _of_activation(gradient, z, ctx.binarizer, ctx.progress)
+        of_step = signs.mul_(gradient).addcmul_(inner, z, value=-1).sum().view(1)
+        of_shift = (inner.sum() - gradient.sum()).view(1)
+        return inner, of_shift, of_step, None, None
 
 
 class _Weight(Function):
@@ -55,7 +85,12 @@ class _Weight(Function):
         ctx.save_for_backward(w)
         ctx.binarizer, ctx.progress = binarizer, progress
         latent, scale = binarizer.weights(w)
-        return sign(latent).mul_(scale.view(-1, 1, 1, 1))
+        if latent.ndim > w.ndim:
+            return sign(latent).mul_(scale.view(-1, 1, 1, 1, 1)).sum(dim=0)
+        values = sign(latent).mul_(scale.view(-1, 1, 1, 1))
+        if binarizer.offset is not None:
+            values.add_(binarizer.offset(w).view(-1, 1, 1, 1))
+        return values
 
     @staticmethod
     @once_differentiable
@@ -83,8 +118,23 @@ def binarize_activation(x: Tensor, binarizer: Binarizer, progress: Tensor) -> Te
     return _Activation.apply(x, binarizer, progress)  # type: ignore[no-any-return]
 
 
+def binarize_to_levels(
+    x: Tensor, shift: Tensor, step: Tensor, binarizer: Binarizer, progress: Tensor
+) -> Tensor:
+    """Activations with levels that are learned: `-shift` plus and minus `step`.
+
+    Args:
+        x: Activations of any shape.
+        shift: Of shape (1,).
+        step: Of shape (1,), positive.
+        binarizer: Binarizer whose gradient is that of `(x + shift) / step`.
+        progress: Share of training that is done, a scalar on the device of `x`.
+    """
+    return _Levels.apply(x, shift, step, binarizer, progress)  # type: ignore[no-any-return]
+
+
 def binarize_weight(w: Tensor, binarizer: Binarizer, progress: Tensor) -> Tensor:
-    """The scaled signs of the weights `w`, in the shape of `w`.
+    """The scaled signs of the weights `w`, their sum where there are several, in the shape of `w`.
 
     Args:
         w: Weights of a conv, out x in x kernel x kernel.

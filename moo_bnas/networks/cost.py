@@ -3,9 +3,10 @@
 FLOPs are multiply-accumulates plus the counted extras, and those of a binary layer count 1/64
 (Liu et al., Bi-Real Net, ECCV 2018; Shen et al. 2019, section 2). With k bits per activation a
 binary layer counts k times: it is k such layers, one per bit, with the same weights (Zhou et al.,
-DoReFa-Net, 2016, Eq. 3). Memory is 32 bits per
-full-precision weight of a conv or linear and 1 bit per binary one; biases and batch norm are left
-out. Both reproduce the paper's Tables 1 and 2 to the last printed digit.
+DoReFa-Net, 2016, Eq. 3). With M bases of weights and N of activations it counts M N times (Lin et
+al., ABC-Net, 2017). Memory is 32 bits per full-precision weight of a conv or linear and 1 bit per
+binary one and base; biases and batch norm are left out. Both reproduce the paper's Tables 1 and 2
+to the last printed digit.
 
 A further cost is one more `LayerCost` in `COSTS`: candidates, storage, reports and commands take
 every cost from there. One that a run brings, such as `latency`, is added by `Definition.costs`.
@@ -93,16 +94,28 @@ class LayerCost:
 
 
 def macs(layer: LayerSpec) -> Channels:
-    """Multiply-accumulates of a layer as they are, at any precision."""
-    if layer.kind not in ("conv", "linear"):
-        return 0
-    return layer.kernel**2 * layer.in_channels * layer.out_channels * layer.out_size**2
+    """Multiply-accumulates of a layer as they are, at any precision, and additions of means."""
+    match layer.kind:
+        case "conv":
+            outputs = layer.out_channels + layer.window_sums
+            return layer.kernel**2 * layer.in_channels * outputs * layer.out_size**2
+        case "linear":
+            return layer.in_channels * layer.out_channels
+        case "mean_magnitude":
+            return layer.in_channels * layer.out_size**2
+        case "scale":
+            return layer.kernel**2 * layer.out_size**2
+        case _:
+            return 0
 
 
 def layer_flops(layer: LayerSpec) -> float | NDArray[np.floating[Any]]:
     """FLOPs of a layer: products and extras, a 64th of them per bit where it is binary."""
     total = macs(layer) + layer.extra_ops * layer.out_channels * layer.out_size**2
-    return layer.bits * total / BINARY_SPEEDUP if layer.precision == "binary" else total * 1.0
+    if layer.precision != "binary":
+        return total * 1.0
+    of_weights, of_activations = layer.bases
+    return layer.bits * of_weights * of_activations * total / BINARY_SPEEDUP
 
 
 def layer_memory(layer: LayerSpec) -> Channels:
@@ -110,7 +123,7 @@ def layer_memory(layer: LayerSpec) -> Channels:
     if layer.kind not in ("conv", "linear"):
         return 0
     weights = layer.kernel**2 * layer.in_channels * layer.out_channels
-    return weights if layer.precision == "binary" else 32 * weights
+    return layer.bases[0] * weights if layer.precision == "binary" else 32 * weights
 
 
 def one_by_one(

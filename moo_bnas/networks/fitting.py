@@ -104,14 +104,14 @@ def check_levels(layers: Sequence[LayerSpec], binarizer: Binarizer) -> None:
 def _shape_of(layer: LayerSpec, shapes: dict[str, _Shape]) -> _Shape:
     """The shape of the output of a step; checks it against what the spec says."""
     name = layer.name
-    if len(layer.inputs) != (2 if layer.kind == "add" else 1):
+    if len(layer.inputs) != (2 if layer.kind in ("add", "scale") else 1):
         raise ValueError(f"{name} ({layer.kind}) has {len(layer.inputs)} inputs")
     unknown = [each for each in layer.inputs if each not in shapes]
     if unknown:
         raise ValueError(f"{name} reads {unknown[0]!r}, which no step before it makes")
     given = [shapes[each] for each in layer.inputs]
     shape = given[0]
-    if len(set(given)) > 1:
+    if layer.kind == "add" and len(set(given)) > 1:
         raise ValueError(f"{name} adds {_described(given[0])} to {_described(given[1])}")
     if layer.kind in _FLAT and not shape.flat:
         raise ValueError(f"{name} ({layer.kind}) reads {_described(shape)}, expected a flat input")
@@ -121,7 +121,7 @@ def _shape_of(layer: LayerSpec, shapes: dict[str, _Shape]) -> _Shape:
         _bounded(f"{what} of {name}", getattr(layer, what), 1, MOST_CHANNELS)
     if layer.in_channels != shape.channels:
         raise ValueError(f"{name} has {layer.in_channels} in_channels and reads {shape.channels}")
-    made = _made(layer, shape)
+    made = _made(layer, shape) if layer.kind != "scale" else _scaled(layer, shape, given[1])
     if (layer.out_channels, layer.out_size) != (made.channels, made.size):
         raise ValueError(
             f"{name} says {layer.out_channels} channels of size {layer.out_size}, but it gives "
@@ -145,8 +145,20 @@ def _made(layer: LayerSpec, shape: _Shape) -> _Shape:
             return _Shape(shape.channels, 1, flat=True)
         case "flatten":
             return _Shape(shape.channels * shape.size**2, 1, flat=True)
+        case "mean_magnitude":
+            return _Shape(1, shape.size)
         case _:
             return shape
+
+
+def _scaled(layer: LayerSpec, shape: _Shape, means: _Shape) -> _Shape:
+    """The shape that a step gives out which multiplies its input by means of windows."""
+    if means.flat or means.channels != 1 or _windows(layer, means.size) != shape.size:
+        raise ValueError(
+            f"{layer.name} scales {_described(shape)} by means of {_described(means)}, expected "
+            "1 channel with one window for each"
+        )
+    return shape
 
 
 def _windows(layer: LayerSpec, size: int) -> int:

@@ -42,6 +42,8 @@ Kind = Literal[
     "flatten",
     "add",
     "bias",
+    "mean_magnitude",
+    "scale",
 ]
 Nonlinearity = Literal["relu", "hardtanh", "prelu"]
 
@@ -77,6 +79,10 @@ class LayerSpec:
             bias of a conv in VGG-small, the batch norm in ResNet-18, a PReLU (see `networks.cost`).
         bits: Bits per activation: of a binarizer, those of its output; of a binary conv, those of
             its input. Integers or arrays, as channel counts; 1 for all other steps.
+        bases: Of how many bases the weights of a binary conv are the sum, and its activations: it
+            is counted as so many convs as there are pairs of them.
+        window_sums: Sums of all inputs of a window that a binary conv takes besides, and that are
+            counted.
     """
 
     name: str
@@ -91,13 +97,24 @@ class LayerSpec:
     precision: Precision = "full"
     extra_ops: int = 0
     bits: Channels = 1
+    bases: tuple[int, int] = (1, 1)
+    window_sums: int = 0
 
     def described(self) -> dict[str, Any]:
-        """All attributes by name, without bits of 1: descriptions of 0.1 have none."""
-        values = asdict(self)
-        if isinstance(self.bits, int) and self.bits == 1:
-            del values["bits"]
-        return values
+        """All attributes by name, without `ADDED` ones that have their default."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in ADDED or type(value) is not type(ADDED[name]) or value != ADDED[name]
+        }
+
+
+ADDED = {"bits": 1, "bases": (1, 1), "window_sums": 0}
+"""Attributes that the specs of version 0.1 have not, with their defaults.
+
+Descriptions leave these out, so that they stay equal to those of version 0.1, which refuses files
+with keys that it does not know.
+"""
 
 
 @dataclass

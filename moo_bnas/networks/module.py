@@ -11,10 +11,9 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from moo_bnas.networks.autograd import binarize_activation, binarize_weight, sign
 from moo_bnas.networks.binarizers import BINARIZERS, Binarizer, check_binarizer
+from moo_bnas.networks.binary_layers import Activation, BinaryConv2d, CompoundConv2d, Conv2d
 from moo_bnas.networks.layers import INPUT, LayerSpec
 
 _RISE_OF_MAXIMUM = 0.5
@@ -22,67 +21,6 @@ _RISE_OF_MAXIMUM = 0.5
 
 Measured on photographs: 0.52. It depends on their smoothness; independent pixels would give 1.4.
 """
-
-
-class Conv2d(nn.Conv2d):
-    """A convolution without bias."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self._convolve(x, self.weight)
-
-    def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        if self.kernel_size == (1, 1) and self.stride != (1, 1):
-            # The same sums, from the pixels that the stride keeps. torch 2.15 corrupts memory on
-            # CPUs in the backward pass of a strided 1x1 conv in channels-last format.
-            x = x[:, :, :: self.stride[0], :: self.stride[1]]
-            return functional.conv2d(x, weight)
-        return functional.conv2d(x, weight, None, self.stride, self.padding)
-
-
-class BinaryConv2d(Conv2d):
-    """A convolution with 1-bit weights and their scales, without bias.
-
-    In training it convolves with the scaled signs. In evaluation it convolves with the signs and
-    scales the sum: with inputs of few bits that is exact integer arithmetic, then one rounding.
-    """
-
-    progress: Tensor
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        *,
-        binarizer: Binarizer,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=False)
-        self.binarizer = binarizer
-        _add_progress(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            weight = binarize_weight(self.weight, self.binarizer, self.progress)
-            return self._convolve(x, weight)
-        latent, scale = self.binarizer.evaluated.weights(self.weight)
-        return self._convolve(x, sign(latent)) * scale[..., None, None]
-
-
-class Activation(nn.Module):
-    """Applies a binarizer to activations."""
-
-    progress: Tensor
-
-    def __init__(self, binarizer: Binarizer) -> None:
-        super().__init__()
-        self.binarizer = binarizer
-        _add_progress(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        binarizer = self.binarizer if self.training else self.binarizer.evaluated
-        return binarize_activation(x, binarizer, self.progress)
 
 
 class Add(nn.Module):
@@ -108,6 +46,25 @@ class GlobalAveragePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean(dim=(2, 3))
+
+
+class MeanMagnitude(nn.Module):
+    """Maps n x c x h x w to the mean magnitude over the channels, n x 1 x h x w."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.abs().mean(dim=1, keepdim=True)
+
+
+class Scale(nn.Module):
+    """Multiplies n x c x h' x w' by the mean of n x 1 x h x w over windows, zeros around it."""
+
+    def __init__(self, kernel: int, stride: int, padding: int) -> None:
+        super().__init__()
+        self._mean = nn.AvgPool2d(kernel, stride, padding)
+
+    def forward(self, x: Tensor, magnitudes: Tensor) -> Tensor:
+        scaled: Tensor = x * self._mean(magnitudes)
+        return scaled
 
 
 class SpecModule(nn.Module):
@@ -210,15 +167,9 @@ def set_constants(network: nn.Module, values: Mapping[str, float]) -> None:
             module.binarizer = module.binarizer.having(values)
 
 
-def _add_progress(module: nn.Module) -> None:
-    """Gives a module its `progress`, which its state leaves out.
-
-    It is a tensor, not a number: a captured CUDA graph reads the value that it has when it runs.
-    """
-    module.register_buffer("progress", torch.zeros(()), persistent=False)
-
-
-def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:  # noqa: C901  # one case per kind
+def _layer(  # noqa: C901, PLR0912  # one case per kind
+    spec: LayerSpec, binarizer: Binarizer
+) -> nn.Module:
     c_in, c_out = int(spec.in_channels), int(spec.out_channels)
     match spec.kind:
         case "conv":
@@ -228,6 +179,8 @@ def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:  # noqa: C901  #
         case "batch_norm":
             return nn.BatchNorm2d(c_out)
         case "binarize":
+            if binarizer.learned != "nothing":
+                return nn.Identity()  # the convs that read it binarize, each in its own way
             return Activation(binarizer.of_bits(int(spec.bits)))
         case "relu":
             return nn.ReLU()
@@ -245,14 +198,19 @@ def _layer(spec: LayerSpec, binarizer: Binarizer) -> nn.Module:  # noqa: C901  #
             return Add()
         case "bias":
             return Bias(c_out)
+        case "mean_magnitude":
+            return MeanMagnitude()
+        case "scale":
+            return Scale(spec.kernel, spec.stride, spec.padding)
 
 
 def _conv(spec: LayerSpec, c_in: int, c_out: int, binarizer: Binarizer) -> Conv2d:
     window = spec.kernel, spec.stride, spec.padding
-    conv = (
-        BinaryConv2d(c_in, c_out, *window, binarizer=binarizer.of_bits(int(spec.bits)))
-        if spec.precision == "binary"
-        else Conv2d(c_in, c_out, *window, bias=False)
-    )
+    if spec.precision != "binary":
+        conv = Conv2d(c_in, c_out, *window, bias=False)
+    elif binarizer.learned == "nothing":
+        conv = BinaryConv2d(c_in, c_out, *window, binarizer=binarizer.of_bits(int(spec.bits)))
+    else:
+        conv = CompoundConv2d(c_in, c_out, *window, binarizer=binarizer.of_bases(spec.bases))
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     return conv

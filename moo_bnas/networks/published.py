@@ -6,7 +6,7 @@ They are those that Table 2 of Shen et al. 2019 compares with.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moo_bnas.networks.cost import layer_flops
 from moo_bnas.networks.network import Network
@@ -19,13 +19,13 @@ class Published:
 
     Attributes:
         name: Name in tables.
-        convs: Binary convs that stand in place of each binary conv.
+        bases: Bases of weights and of activations; each pair of them is a binary conv.
         downsampling: Precision of the shortcuts that change the shape.
         shortcuts: Around how many convs a shortcut is.
     """
 
     name: str
-    convs: int = 1
+    bases: tuple[int, int] = (1, 1)
     downsampling: Downsampling = "binary"
     shortcuts: Shortcuts = "block"
 
@@ -37,7 +37,7 @@ class Published:
         """
         network = make(self.downsampling, self.shortcuts)
         return sum(
-            float(layer_flops(layer)) * (self.convs if layer.precision == "binary" else 1)
+            float(layer_flops(replace(layer, bases=self.bases)))
             for layer in network.layers(network.base_widths, "binary")
         )
 
@@ -50,6 +50,6 @@ PUBLISHED = (
     # Lin et al., NeurIPS 2017, {bases of weights/bases of activations}: each pair of bases is a
     # binary conv, so 122.82 M + 15 * 26.49 M, and 25 times. The paper's Table 2 prints {5/3} in
     # both rows, but 785 M is the cost of {5/5}.
-    Published("ABC-Net {5/3}", convs=15),
-    Published("ABC-Net {5/5}", convs=25),
+    Published("ABC-Net {5/3}", bases=(5, 3)),
+    Published("ABC-Net {5/5}", bases=(5, 5)),
 )

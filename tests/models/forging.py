@@ -32,8 +32,9 @@ FILES = (
 def contents(model: Model) -> dict[str, bytes]:
     """The content of the file of each format, by the names in `FILES`."""
     folded = fold(model, "it")
-    plain = Model(exported(model.card, "plain"), {f"layers.{k}": v for k, v in folded.items()})
-    made = (to_bytes(model), to_bytes(pack(model.card, folded)), to_onnx(model.card, folded))
+    state = {f"layers.{name}": array for name, array in folded.arrays.items()}
+    plain = Model(exported(folded.card, "plain"), state)
+    made = (to_bytes(model), to_bytes(pack(folded)), to_onnx(folded))
     return dict(zip(FILES, (*made, to_bytes(plain)), strict=True))
 
 

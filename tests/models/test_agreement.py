@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from moo_bnas.models.encoding import exported
-from moo_bnas.models.model_file import Image, Layer
+from moo_bnas.models.model_file import Image, Layer, Model
 from moo_bnas.models.onnx_file import to_onnx
 from moo_bnas.models.packed import pack, reference
 from moo_bnas.models.plain import PlainNetwork
+from moo_bnas.networks.binary_layers import Activation
 from moo_bnas.networks.layers import ImageShape, LayerList
-from moo_bnas.networks.module import Activation
 from tests.binarizers import ONE_BIT
 from tests.models.trained import trained
 
@@ -35,8 +35,8 @@ def test_bits_at_their_thresholds(binarizer: str) -> None:
     )
     x = np.array(EDGES, np.float32).reshape(1, 1, 3, 3)
     expected = Activation(ONE_BIT[binarizer])(torch.from_numpy(x)).flatten().tolist()
-    session = onnxruntime.InferenceSession(to_onnx(card, {}))
-    assert reference(pack(card, {}), "packed")(x)[0].tolist() == expected
+    session = onnxruntime.InferenceSession(to_onnx(Model(card, {})))
+    assert reference(pack(Model(card, {})), "packed")(x)[0].tolist() == expected
     plain = PlainNetwork(exported(card, "plain").model_dump())
     assert plain(torch.from_numpy(x))[0].tolist() == expected
     assert session.run(None, {"images": x})[0][0].tolist() == expected

@@ -160,7 +160,7 @@ def test_the_stem_for_large_images(tmp_path: Path) -> None:
 
 @needs_gcc
 def test_the_trained_networks(model: Model, tmp_path: Path) -> None:
-    content = pack(model.card, fold(model, "model"))
+    content = pack(fold(model, "model"))
     assert_same(model, _logits(content, inputs_of(model), tmp_path, "net", []))
 
 
@@ -169,7 +169,7 @@ def test_pixels_and_names_of_classes(tmp_path: Path) -> None:
     model = trained("vgg_small dorefa")
     classes = ('a "quoted" \\ name?', "Brötchen", "*/", *"3456789")
     card = model.card.model_copy(update={"classes": classes})
-    content = pack(card, fold(model, "model"))
+    content = pack(Model(card, fold(model, "model").arrays))
     name = "3-digits.v2"
     code, header = to_c(content, "it", name)
     assert b"void _3_digits_v2_run(const float *image" in header

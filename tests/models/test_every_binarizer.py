@@ -14,6 +14,7 @@ from moo_bnas.models import plain
 from moo_bnas.models.model_file import Model, read_model, to_bytes
 from moo_bnas.models.packed import reference
 from moo_bnas.models.writing import export
+from moo_bnas.networks.binarizers import BINARIZERS
 from tests.binarizers import SHIPPED
 from tests.marks import slow
 from tests.models.trained import SMALL, Case, assert_same, inputs_of, train
@@ -23,7 +24,8 @@ from tests.models.trained import SMALL, Case, assert_same, inputs_of, train
 def _with_negative_multipliers(binarizer: str, network: str) -> Model:
     """A network in which half of the multipliers of batch norms are negative."""
     options = SMALL if network == "resnet18" else {}
-    model = train(Case(network, binarizer, 4, options=options), epochs=1)
+    bases = (2, 3) if BINARIZERS[binarizer].has_bases else (1, 1)
+    model = train(Case(network, binarizer, 4, options=options, bases=bases), epochs=1)
     random, arrays = np.random.default_rng(0), dict(model.arrays)
     for layer in model.card.layers:
         if layer.kind == "batch_norm":

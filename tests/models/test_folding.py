@@ -12,7 +12,7 @@ from torch import nn
 from moo_bnas.errors import ModelFileError
 from moo_bnas.models.folding import fold
 from moo_bnas.models.model_file import Model, parse_model, to_bytes
-from moo_bnas.networks.module import BinaryConv2d
+from moo_bnas.networks.binary_layers import BinaryConv2d
 from tests.binarizers import ONE_BIT
 from tests.models.trained import restore, trained
 
@@ -23,9 +23,9 @@ def test_scales_and_signs_are_bitwise_those_of_the_network(model: Model) -> None
         if isinstance(module, BinaryConv2d):
             latent, scale = ONE_BIT[model.card.binarizer].weights(module.weight.detach())
             signs = torch.where(latent >= 0, 1, -1)
-            assert np.array_equal(folded[f"{name}.signs"], signs.numpy())
-            assert folded[f"{name}.scale"].shape == scale.shape
-            assert np.array_equal(folded[f"{name}.scale"], scale.numpy())
+            assert np.array_equal(folded.arrays[f"{name}.signs"], signs.numpy())
+            assert folded.arrays[f"{name}.scale"].shape == scale.shape
+            assert np.array_equal(folded.arrays[f"{name}.scale"], scale.numpy())
 
 
 def test_a_batch_norm_is_a_multiplier_and_an_offset(model: Model) -> None:
@@ -37,7 +37,7 @@ def test_a_batch_norm_is_a_multiplier_and_an_offset(model: Model) -> None:
             norms += 1
             x = random.normal(size=(2, module.num_features, 3, 3)).astype(np.float32)
             multiplier, offset = (
-                folded[f"{name}.{p}"].astype(np.float64)[:, None, None]
+                folded.arrays[f"{name}.{p}"].astype(np.float64)[:, None, None]
                 for p in ("multiplier", "offset")
             )
             out = module(torch.from_numpy(x)).detach().numpy()
@@ -46,8 +46,8 @@ def test_a_batch_norm_is_a_multiplier_and_an_offset(model: Model) -> None:
 
 
 def test_a_file_that_was_written_and_read_folds_to_the_same(model: Model) -> None:
-    again = fold(parse_model(to_bytes(model), "file"), "file")
-    for name, array in fold(model, "model").items():
+    again = fold(parse_model(to_bytes(model), "file"), "file").arrays
+    for name, array in fold(model, "model").arrays.items():
         assert again[name].dtype == array.dtype
         assert np.array_equal(again[name], array)
 

@@ -55,6 +55,12 @@ def test_networks_of_two_bits_have_tables_of_their_own() -> None:
         table.cost().of(NETWORK, NETWORK.base_widths)
 
 
+@pytest.mark.parametrize("binarizer", ["abc", "adabin", "xnor_k"])
+def test_networks_whose_exports_have_other_layers_are_not_timed(binarizer: str) -> None:
+    with pytest.raises(DefinitionError, match=f"got binarizer {binarizer}, whose exports have"):
+        measure(NETWORK, SPACE, binarizer, runtime())
+
+
 def test_without_numba_the_numpy_reference_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "moo_bnas.models.fast.processor", None)
     table = measure(NETWORK, SPACE, "dorefa", runtime())

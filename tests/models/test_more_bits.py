@@ -19,7 +19,7 @@ from moo_bnas.models.packed import pack, reference
 from moo_bnas.models.popcount import Bits, binarize, binary_sums
 from moo_bnas.models.writing import export
 from moo_bnas.networks.binarizers import BINARIZERS
-from moo_bnas.networks.module import Activation, BinaryConv2d
+from moo_bnas.networks.binary_layers import Activation, BinaryConv2d
 from tests.models.trained import (
     MORE_BITS,
     assert_same,
@@ -71,7 +71,7 @@ def test_exports_equal_the_trained_network(more: Model, negative: bool, tmp_path
 def test_binary_layers_are_bitwise_the_networks_given_equal_inputs(more: Model) -> None:
     network = restore(more)
     folded = fold(more, "it")
-    packed = reference(parse_model(to_bytes(pack(more.card, folded)), "it"), "it")
+    packed = reference(parse_model(to_bytes(pack(folded)), "it"), "it")
     layers = {layer.name: layer for layer in packed.layers}
     levels: dict[str, Bits] = {}
 
@@ -87,7 +87,7 @@ def test_binary_layers_are_bitwise_the_networks_given_equal_inputs(more: Model) 
             signs = torch.from_numpy(packed._arrays[f"{name}.signs"]).double()
             exact = functional.conv2d(x.double(), signs, None, layer.stride, layer.padding)
             assert np.array_equal(sums, exact.numpy()), name
-            scaled = sums.astype(np.float32) * folded[f"{name}.scale"]
+            scaled = sums.astype(np.float32) * folded.arrays[f"{name}.scale"]
             assert np.array_equal(scaled, out.numpy()), name
 
     for name, module in network.layers.named_children():  # type: ignore[union-attr]
@@ -113,7 +113,7 @@ def test_a_file_runs_where_its_binarizer_is_unknown(
 
 def test_the_card_says_which_layers_have_more_bits() -> None:
     model = trained("vgg_small bits")
-    card = json.loads(pack(model.card, fold(model, "it")).card.model_dump_json())
+    card = json.loads(pack(fold(model, "it")).card.model_dump_json())
     bits = {layer["name"]: layer["bits"] for layer in card["layers"] if "bits" in layer}
     assert bits == {
         **{f"act{i}": n for i, n in ((1, 2), (3, 3), (4, 2), (5, 4))},

@@ -24,7 +24,7 @@ def _run(content: bytes, images: np.ndarray) -> np.ndarray:
 
 
 def test_onnxruntime_says_what_the_trained_one_says(model: Model) -> None:
-    content, images = to_onnx(model.card, fold(model, "model")), inputs_of(model)
+    content, images = to_onnx(fold(model, "model")), inputs_of(model)
     logits = _run(content, images)
     assert_same(model, logits)
     for batch in (1, 7):
@@ -32,7 +32,7 @@ def test_onnxruntime_says_what_the_trained_one_says(model: Model) -> None:
 
 
 def test_the_graph_says_what_it_takes_and_carries_the_card(model: Model) -> None:
-    graph = onnx.load_model_from_string(to_onnx(model.card, fold(model, "model")))
+    graph = onnx.load_model_from_string(to_onnx(fold(model, "model")))
     onnx.checker.check_model(graph, full_check=True)
     (given,), (out,) = graph.graph.input, graph.graph.output
     assert given.name == "images"
@@ -49,7 +49,7 @@ def test_the_graph_says_what_it_takes_and_carries_the_card(model: Model) -> None
 
 def test_equal_networks_make_equal_files() -> None:
     model = trained("vgg_small dorefa")
-    one, other = (to_onnx(model.card, fold(model, "model")) for _ in range(2))
+    one, other = (to_onnx(fold(model, "model")) for _ in range(2))
     assert one == other
 
 
@@ -57,4 +57,4 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     model = trained("vgg_small dorefa")
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModelFileError, match=r"package onnx, .*; pip install 'moo-bnas\[onnx\]'"):
-        to_onnx(model.card, fold(model, "model"))
+        to_onnx(fold(model, "model"))

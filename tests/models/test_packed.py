@@ -22,17 +22,17 @@ from tests.models.trained import trained
 
 def test_all_arrays_come_back_exactly(model: Model) -> None:
     folded = fold(model, "model")
-    packed = parse_model(to_bytes(pack(model.card, folded)), "packed")
+    packed = parse_model(to_bytes(pack(folded)), "packed")
     assert packed.card == exported(model.card, "packed")
     back = unpack(packed, "packed")
-    assert set(back) == set(folded)
-    for name, array in folded.items():
+    assert set(back) == set(folded.arrays)
+    for name, array in folded.arrays.items():
         assert (back[name].dtype, back[name].shape) == (array.dtype, array.shape), name
         assert np.array_equal(back[name], array), name
 
 
 def test_the_file_takes_what_the_cost_model_says_and_what_is_counted_beside(model: Model) -> None:
-    packed = pack(model.card, fold(model, "model"))
+    packed = pack(fold(model, "model"))
     content = to_bytes(packed)
     counted = sizes(packed, content)
     assert 8 * counted.weights - counted.padding_bits == model.card.memory_bits
@@ -50,7 +50,7 @@ def test_the_file_takes_what_the_cost_model_says_and_what_is_counted_beside(mode
 
 
 def test_the_file_can_be_read_by_hand_as_the_document_says(model: Model) -> None:
-    content = to_bytes(pack(model.card, fold(model, "model")))
+    content = to_bytes(pack(fold(model, "model")))
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
     card = json.loads(header["__metadata__"]["moo_bnas"])
@@ -90,7 +90,7 @@ def test_signs_of_any_shape_come_back(signs: np.ndarray) -> None:
         extra_ops=0,
     )
     card = trained("vgg_small dorefa").card.model_copy(update={"layers": (layer,)})
-    packed = pack(card, {"conv.signs": signs, "conv.scale": np.asarray(np.float32(0.5))})
+    packed = pack(Model(card, {"conv.signs": signs, "conv.scale": np.asarray(np.float32(0.5))}))
     assert packed.arrays["conv.bits"].nbytes == -(-signs.size // 8)
     assert np.array_equal(unpack(packed, "file")["conv.signs"], signs)
 
@@ -99,7 +99,7 @@ def test_a_file_of_another_kind_and_a_damaged_one_are_refused() -> None:
     model = trained("vgg_small dorefa")
     with pytest.raises(ModelFileError, match="m is a trained network, expected a packed one; make"):
         unpack(model, "m")
-    packed = pack(model.card, fold(model, "model"))
+    packed = pack(fold(model, "model"))
     short = {**packed.arrays, "conv2.bits": packed.arrays["conv2.bits"][:-1]}
     with pytest.raises(ModelFileError, match=r"for conv2.bits got uint8 of shape \[71\], expect"):
         unpack(replace(packed, arrays=short), "m")

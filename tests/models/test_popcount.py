@@ -17,14 +17,15 @@ from moo_bnas.models.model_file import Image, Layer, Model, parse_model, to_byte
 from moo_bnas.models.packed import pack, reference
 from moo_bnas.models.popcount import Bits, PopcountNetwork, binary_sums, load, words
 from moo_bnas.models.writing import export
+from moo_bnas.networks.binary_layers import BinaryConv2d
 from moo_bnas.networks.layers import ImageShape, LayerList
-from moo_bnas.networks.module import BinaryConv2d, build
+from moo_bnas.networks.module import build
 from tests.binarizers import ONE_BIT
 from tests.models.trained import assert_same, digits_images, inputs_of, logits_of, restore, trained
 
 
 def _packed(model: Model) -> PopcountNetwork:
-    content = to_bytes(pack(model.card, fold(model, "model")))
+    content = to_bytes(pack(fold(model, "model")))
     return reference(parse_model(content, "packed"), "packed")
 
 
@@ -210,7 +211,7 @@ def test_files_that_it_refuses(trained_path: Path) -> None:
 def test_a_packed_file_runs_without_torch(tmp_path: Path) -> None:
     model = trained("vgg_small dorefa")
     path = tmp_path / "model.packed.safetensors"
-    path.write_bytes(to_bytes(pack(model.card, fold(model, "model"))))
+    path.write_bytes(to_bytes(pack(fold(model, "model"))))
     code = (
         "import sys, numpy, moo_bnas\n"
         "images = numpy.zeros((2, 1, 8, 8), numpy.uint8)\n"

@@ -16,9 +16,12 @@ from moo_bnas.data import Digits
 from moo_bnas.evaluation import Precision
 from moo_bnas.models.model_file import Card, Image, Layer, Model
 from moo_bnas.networks import make_network
+from moo_bnas.networks.bases import with_needs_of
+from moo_bnas.networks.binarizers import BINARIZERS
+from moo_bnas.networks.binary_layers import Activation, CompoundConv2d
 from moo_bnas.networks.bits import with_bit_genes
 from moo_bnas.networks.cost import flops, memory_bits
-from moo_bnas.networks.module import Activation, build
+from moo_bnas.networks.module import build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.device_data import to_device
 from moo_bnas.training.loop import Training
@@ -35,6 +38,7 @@ class Case:
     options: Mapping[str, object] = field(default_factory=dict)
     widths: tuple[int, ...] | None = None
     bits: tuple[int, ...] = ()
+    bases: tuple[int, int] = (1, 1)
 
 
 SMALL: dict[str, object] = {"stem": "small"}
@@ -61,6 +65,8 @@ CASES = {
         "resnet18", "bireal", 4, options=SMALL | {"downsampling": "real", "shortcuts": "conv"}
     ),
     "vgg_small uneven": Case("vgg_small", "uneven", 8),
+    "vgg_small xnor_k": Case("vgg_small", "xnor_k", 8, widths=(7, 9, 11, 13, 5, 15)),
+    "resnet18 xnor_k": Case("resnet18", "xnor_k", 4, options={"stem": "imagenet"}),
 }
 
 MORE_BITS = {
@@ -73,11 +79,19 @@ MORE_BITS = {
 }
 """Networks whose activations have several bits, of which tests of their own check more."""
 
+COMPOUND = {
+    "vgg_small abc": Case("vgg_small", "abc", 8, widths=(7, 9, 11, 13, 5, 15), bases=(3, 2)),
+    "resnet18 abc": Case("resnet18", "abc", 4, options={"stem": "imagenet"}, bases=(1, 2)),
+    "vgg_small adabin": Case("vgg_small", "adabin", 8, widths=(7, 9, 11, 13, 5, 15)),
+    "resnet18 small adabin": Case("resnet18", "adabin", 4, options=SMALL),
+}
+"""Networks whose exports have other layers, of which tests of their own check more."""
+
 
 @cache
 def trained(name: str) -> Model:
     """The network of a case, trained on digits for three epochs, with its card."""
-    return train((CASES | MORE_BITS)[name])
+    return train((CASES | MORE_BITS | COMPOUND)[name])
 
 
 def train(case: Case, epochs: int = 3) -> Model:
@@ -91,6 +105,7 @@ def train(case: Case, epochs: int = 3) -> Model:
         base_width=case.base_width,
         **case.options,
     )
+    network = with_needs_of(network, BINARIZERS[case.binarizer].of_bases(case.bases))
     widths = case.widths or network.base_widths
     if case.bits:
         network, widths = with_bit_genes(network, shared=False), widths + case.bits
@@ -163,14 +178,16 @@ def assert_same(model: Model, logits: NDArray[np.float32]) -> None:
     near = np.zeros(len(logits), np.bool_)
 
     def look(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        assert isinstance(module, Activation)
+        assert isinstance(module, Activation | CompoundConv2d)
+        shifts = module.shift if isinstance(module, CompoundConv2d) else torch.zeros(1)
         for threshold in module.binarizer.encoding.thresholds:
-            distance = (inputs[0] - threshold).abs()
-            near[:] |= (distance < 2e-6).flatten(1).any(dim=1).numpy()
+            for shift in shifts:
+                distance = (inputs[0] + shift - threshold).abs()
+                near[:] |= (distance < 2e-6).flatten(1).any(dim=1).numpy()
 
     network = restore(model)
     for module in network.modules():
-        if isinstance(module, Activation):
+        if isinstance(module, Activation | CompoundConv2d):
             module.register_forward_pre_hook(look)
     with torch.inference_mode():
         expected = network(torch.from_numpy(inputs_of(model))).numpy()

@@ -14,7 +14,7 @@ from torch import Tensor
 from moo_bnas.errors import DefinitionError
 from moo_bnas.networks.autograd import binarize_activation, binarize_weight, sign
 from moo_bnas.networks.binarizers import BINARIZERS, Binarizer, Encoding, check_binarizer
-from moo_bnas.networks.module import Activation, BinaryConv2d
+from moo_bnas.networks.binary_layers import Activation, BinaryConv2d
 from tests.binarizers import ONE_BIT, QUARTERS, SHIPPED
 
 FLOATS = st.floats(-4, 4, width=32)

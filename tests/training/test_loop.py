@@ -19,7 +19,8 @@ from moo_bnas.definition import load_definition
 from moo_bnas.errors import DivergenceError, Interrupted
 from moo_bnas.evaluation import Precision
 from moo_bnas.networks import make_network
-from moo_bnas.networks.module import Activation, build
+from moo_bnas.networks.binary_layers import Activation
+from moo_bnas.networks.module import build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.device_data import DeviceData, DeviceSplit, to_device
 from moo_bnas.training.loop import Training, rate, score

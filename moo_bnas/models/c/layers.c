@@ -103,6 +103,29 @@ static void mean(const struct grid *in, const struct grid *out) {
     }
 }
 
+static void mean_magnitude(const struct grid *in, const struct grid *out) {
+    clear(out);
+    PIXELS(out) {
+        double total = 0;
+        for (int c = 0; c < in->channels; c++) total += fabsf(FLOATS(in)[c]);
+        FLOATS(out)[0] = (float)(total / in->channels);
+    }
+}
+
+static void scale(const struct grid *means, const struct grid *in, const struct grid *out,
+                  int kernel, int stride, int padding) {
+    clear(out);
+    PIXELS(out) {
+        double total = 0;
+        for (int i = y * stride - padding; i < y * stride - padding + kernel; i++)
+            for (int j = x * stride - padding; j < x * stride - padding + kernel; j++)
+                if (i >= 0 && j >= 0 && i < means->size && j < means->size)
+                    total += *(float *)(void *)pixel(means, i, j);
+        const float mean = (float)(total / (kernel * kernel));
+        for (int c = 0; c < out->channels; c++) FLOATS(out)[c] = FLOATS(in)[c] * mean;
+    }
+}
+
 static void flatten(const struct grid *in, const struct grid *out) {
     PIXELS(in)
     for (int c = 0; c < in->channels; c++)

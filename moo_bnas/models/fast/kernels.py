@@ -24,6 +24,7 @@ BINARIZE, MAX_POOL, BATCH_NORM = int(Op.BINARIZE), int(Op.MAX_POOL), int(Op.BATC
 RELU, ADD, MEAN = int(Op.RELU), int(Op.ADD), int(Op.MEAN)
 FLATTEN, LINEAR, LEVELS = int(Op.FLATTEN), int(Op.LINEAR), int(Op.LEVELS)
 HARDTANH, PRELU, BIAS = int(Op.HARDTANH), int(Op.PRELU), int(Op.BIAS)
+MEAN_MAGNITUDE, SCALE = int(Op.MEAN_MAGNITUDE), int(Op.SCALE)
 
 
 @kernel
@@ -154,6 +155,32 @@ def _mean(s, scratch):
 
 
 @kernel
+def _mean_magnitude(s):
+    for y in range(s.out_size):
+        for x in range(s.out_size):
+            source, total = floats_at(_source(s, y, x)), 0.0
+            for c in range(s.in_channels):
+                total += abs(source[c])
+            floats_at(_out(s, y, x))[0] = np.float32(total / s.in_channels)
+
+
+@kernel
+def _scale(s):
+    """By the means of windows of one channel."""
+    for y in range(s.out_size):
+        for x in range(s.out_size):
+            top, left, total = y * s.stride - s.padding, x * s.stride - s.padding, 0.0
+            for i in range(max(top, 0), min(top + s.kernel, s.source_size)):
+                for j in range(max(left, 0), min(left + s.kernel, s.source_size)):
+                    total += floats_at(_source(s, i, j))[0]
+            mean = np.float32(total / (s.kernel * s.kernel))
+            place = _pixel(s.other, s.out_size, s.other_border, s.out_bytes, y, x)
+            given, out = floats_at(place), floats_at(_out(s, y, x))
+            for c in range(s.channels):
+                out[c] = given[c] * mean
+
+
+@kernel
 def _flatten(s):
     out, pixels = floats_at(s.out), s.source_size * s.source_size
     for y in range(s.source_size):
@@ -183,7 +210,7 @@ def clear(s):
 
 
 @kernel
-def compute(s, image, scratch):  # noqa: C901  # one branch per kind of step
+def compute(s, image, scratch):  # noqa: C901, PLR0912  # one branch per kind of step
     """What a step does, after its output was cleared."""
     if s.op == LOAD:
         _load(s, image)
@@ -201,6 +228,10 @@ def compute(s, image, scratch):  # noqa: C901  # one branch per kind of step
         _max_pool(s)
     elif s.op == MEAN:
         _mean(s, scratch)
+    elif s.op == MEAN_MAGNITUDE:
+        _mean_magnitude(s)
+    elif s.op == SCALE:
+        _scale(s)
     elif s.op == FLATTEN:
         _flatten(s)
     elif s.op == LINEAR:

@@ -71,7 +71,7 @@ class Program:
         for name in ("thresholds", "lows"):
             if name in arrays:
                 row["class_size"] = arrays[name].shape[-1]
-        if step.op == Op.MAX_POOL:
+        if step.op in (Op.MAX_POOL, Op.SCALE):
             pool = step.layer
             row["kernel"], row["stride"], row["padding"] = pool.kernel, pool.stride, pool.padding
 

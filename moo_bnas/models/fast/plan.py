@@ -33,6 +33,8 @@ _OPS = {
     "hardtanh": Op.HARDTANH,
     "prelu": Op.PRELU,
     "bias": Op.BIAS,
+    "mean_magnitude": Op.MEAN_MAGNITUDE,
+    "scale": Op.SCALE,
 }
 _ARRAYS = {
     "batch_norm": {"multiplier": "multiplier", "offset": "offset"},
@@ -86,7 +88,7 @@ class Step:
         layer: The layer, or the first of several.
         source: What it reads; for `LOAD`, which reads the image, what it writes.
         out: What it writes.
-        other: What a conv or sum adds, if anything.
+        other: What a conv or sum adds, or what is scaled, if anything.
         pooled: Whether a bit is that of the maximum of 2 x 2 sums.
         arrays: What it needs, named as in `program.STEP`.
         classes: Class of each row of a conv's output, and of each column: positions of equal
@@ -158,11 +160,13 @@ class _Planner:
             self._binarize(layer)
         else:
             op = _OPS[layer.kind]
-            other = self._floats[layer.inputs[1]] if layer.kind == "add" else None
+            source, *others = (self._floats[name] for name in layer.inputs)
+            other = others[0] if others else None
+            if layer.kind == "scale":  # windows are those of what is read, not of what is scaled
+                source, other = others[0], source
             arrays = {
                 name: self._of(layer, part) for part, name in _ARRAYS.get(layer.kind, {}).items()
             }
-            source = self._floats[layer.inputs[0]]
             self._steps.append(
                 Step(op, layer, source, self._grid(layer, bits=False), other, arrays=arrays)
             )

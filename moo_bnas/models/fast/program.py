@@ -33,6 +33,8 @@ class Op(IntEnum):
     HARDTANH = 14
     PRELU = 15
     BIAS = 16
+    MEAN_MAGNITUDE = 17
+    SCALE = 18
 
 
 CONVS = (Op.BITS_TO_BITS, Op.BITS_TO_FLOATS, Op.FLOATS_TO_BITS, Op.FLOATS_TO_FLOATS)
@@ -96,7 +98,7 @@ STEP = np.dtype(
             "scale",
             "multiplier",
             "offset",
-            # Max-pools.
+            # Max-pools, and means of windows.
             "kernel",
             "stride",
             "padding",

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.networks.binarizers.binarizer import Binarizer, Encoding
-from moo_bnas.networks.binarizers.fixed import BIREAL, DOREFA, OVSW, PCNN, SIGN, XNOR
-from moo_bnas.networks.binarizers.scheduled import IRNET, RECU, RESTE
+from moo_bnas.networks.binarizers.fixed import (
+    ABC,
+    BIREAL,
+    DOREFA,
+    OVSW,
+    PCNN,
+    SIGN,
+    XNOR,
+    XNOR_K,
+)
+from moo_bnas.networks.binarizers.scheduled import ADABIN, IRNET, RECU, RESTE
 
 __all__ = ["BINARIZERS", "Binarizer", "Encoding", "check_binarizer"]
 
-BINARIZERS = {b.name: b for b in (DOREFA, SIGN, BIREAL, XNOR, IRNET, RESTE, RECU, PCNN, OVSW)}
+_ALL = (DOREFA, SIGN, BIREAL, XNOR, XNOR_K, IRNET, RESTE, RECU, ADABIN, PCNN, ABC, OVSW)
+BINARIZERS = {b.name: b for b in _ALL}
 
 
 def check_binarizer(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from moo_bnas.errors import DefinitionError
@@ -111,6 +111,16 @@ class Binarizer:
         constants: What the gradients depend on, by name. Values do not: a file of a network needs
             no constants.
         has_more_bits: Whether activations may have more bits than 1; the lowest level is then 0.
+        offset: Maps the weights of a conv to what is added to the scaled signs of each filter, of
+            shape (out,); None: nothing.
+        learned: What a conv learns of how its input, which it then reads before it is binarized,
+            becomes bits: `shifts`, one per base, each with a scale: activations are the sum of
+            `scale level(x + shift)`; `levels`: they are `scale level((x + shift) / scale) - shift`.
+        bases: Of how many binary ones the weights, and the activations, of a conv are the sum.
+        has_bases: Whether that is more than one each, or may be; functions of weights then take the
+            number of their bases as `count`, and signs and scales have one more, first dimension.
+        scales_inputs: Whether the sums of a binary conv are multiplied by the mean magnitude that
+            its input had in their window before it was binarized.
     """
 
     name: str
@@ -121,6 +131,34 @@ class Binarizer:
     weight_gradient: Gradient | None = None
     constants: Mapping[str, Constant] = field(default_factory=dict)
     has_more_bits: bool = False
+    offset: Callable[[Tensor], Tensor] | None = None
+    learned: Literal["nothing", "shifts", "levels"] = "nothing"
+    bases: tuple[int, int] = (1, 1)
+    has_bases: bool = False
+    scales_inputs: bool = False
+
+    def of_bases(self, bases: tuple[int, int]) -> Binarizer:
+        """This binarizer with so many bases of weights and of activations.
+
+        Raises:
+            DefinitionError: If it has 1 of each only.
+        """
+        if not self.has_bases:
+            if bases == (1, 1):
+                return self
+            raise DefinitionError(
+                f"got bases {list(bases)} with binarizer {self.name}, which has 1 of weights and 1 "
+                "of activations; leave bases out, or choose binarizer abc"
+            )
+        count = bases[0]
+        gradient = self.weight_gradient and partial(self.weight_gradient, count=count)
+        weights = partial(self.weights, count=count)  # type: ignore[call-arg]  # takes it, as it has bases
+        return replace(self, bases=bases, weights=weights, weight_gradient=gradient)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether a binary conv is one conv of bits with signs, and scales that fold."""
+        return self.learned == "nothing" and not self.scales_inputs
 
     def of_bits(self, bits: int) -> Binarizer:
         """This binarizer with so many bits per activation.
@@ -191,6 +229,11 @@ class Binarizer:
     def half_width(self) -> float:
         """Distance from the middle of the window to its ends."""
         return (self.window[1] - self.window[0]) / 2
+
+
+def polynomial(gradient: Tensor, x: Tensor, _progress: Tensor, **_constants: float) -> Tensor:
+    """`g (2 - 2 |x|)`."""
+    return x.abs().mul_(-2).add_(2).mul_(gradient)
 
 
 def mean_magnitude(w: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,13 @@
 """Binarizers whose gradient stays the same throughout training.
 
-In each description `g` is the incoming gradient and `n` the number of weights of a filter. All are
-1-bit at inference: their scales fold into the batch norm after the conv, and cost nothing.
+In each description `g` is the incoming gradient and `n` the number of weights of a filter. At
+inference all are 1-bit: their scales fold into the batch norm after the conv, and cost nothing,
+where a description does not say otherwise.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moo_bnas.networks.binarizers.binarizer import (
@@ -15,18 +17,15 @@ from moo_bnas.networks.binarizers.binarizer import (
     ZERO_ONE,
     Binarizer,
     Constant,
+    Encoding,
     mean_magnitude,
     mean_magnitude_per_channel,
+    polynomial,
     standardised,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def _polynomial(gradient: Tensor, x: Tensor, _progress: Tensor) -> Tensor:
-    """`g (2 - 2 |x|)`."""
-    return x.abs().mul_(-2).add_(2).mul_(gradient)
 
 
 def _magnitude_aware(gradient: Tensor, w: Tensor, _progress: Tensor) -> Tensor:
@@ -93,6 +92,37 @@ def _at_least(gradient: Tensor, w: Tensor, _progress: Tensor, *, delta: float) -
     return inner.mul_(least.div_(size).clamp_(min=1))
 
 
+def _bases(w: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
+    """Weights less their mean plus -1 to 1 deviations, and the best scales of their signs.
+
+    The sets of weights above the `count` thresholds contain each other, so the sum of the scaled
+    signs takes `count + 1` values, one between two neighbouring thresholds, of which only the
+    lowest and the highest depend on each other: they are opposite. The least squares are then the
+    means of the weights in between, and the scales half the differences of the values.
+    """
+    centred = w - w.mean()
+    latents = centred[None]
+    if count > 1:
+        spread = w.new_ones(count).cumsum(0).sub_(1).mul_(2 / (count - 1)).sub_(1)
+        latents = latents + (spread * centred.square().mean().sqrt()).view(-1, 1, 1, 1, 1)
+    above = latents.ge(0).to(w.dtype).flatten(1).flip(0)  # the largest set first
+    numbers, sums = above.sum(dim=1), (above * w.flatten()).sum(dim=1)
+    values = w.new_zeros(count + 1)
+    # of what is above a threshold and not above the next one
+    values[1:-1] = (sums[:-1] - sums[1:]) / (numbers[:-1] - numbers[1:]).clamp(min=1)
+    below, above_all = w.sum() - sums[0], sums[-1]
+    in_both = (w.numel() - numbers[0] + numbers[-1]).clamp(min=1)
+    values[-1] = (above_all - below) / in_both
+    values[0] = -values[-1]
+    scales = (values[1:] - values[:-1]).div_(2).flip(0)
+    return (latents, scales) if count > 1 else (centred, scales[0])
+
+
+def _sum_of_scales(gradient: Tensor, w: Tensor, _progress: Tensor, *, count: int = 1) -> Tensor:
+    """`g` times the sum of the scales: each sign passes on what it gets, and scales nothing."""
+    return gradient * _bases(w, count)[1].sum()
+
+
 DOREFA = Binarizer(
     "dorefa", ZERO_ONE, window=(0.0, 1.0), weights=mean_magnitude, has_more_bits=True
 )
@@ -116,7 +146,7 @@ BIREAL = Binarizer(
     SIGNS_PER_CHANNEL,
     window=(-1.0, 1.0),
     weights=mean_magnitude_per_channel,
-    activation_gradient=_polynomial,
+    activation_gradient=polynomial,
     weight_gradient=_magnitude_aware,
 )
 """Liu et al., Bi-Real Net, ECCV 2018: its binarizer, without its real-valued shortcuts.
@@ -140,6 +170,15 @@ less its mean over the input channels, clipped to -1..1.
 Gradient: `g` where |x| < 1; of `c`, where |c| <= 1, `E(|c|) g + sign(c) E(sign(c) g)`, then less
 its mean over the input channels: the derivative of the forward. The authors' code has another,
 wrong factor instead of the second term, and multiplies by `n` for SGD, which is a learning rate.
+"""
+
+XNOR_K = replace(XNOR, name="xnor_k", scales_inputs=True)
+"""Rastegari et al., XNOR-Net, ECCV 2016, with scales of activations, as in the paper only.
+
+Forward and gradient: as `xnor`; then the sums of a conv are multiplied by `K`, the mean over their
+window of the mean of |x| over the channels (section 3.2, Eq. 11), through which gradient passes.
+At inference `K` does not fold: the activations are kept as real numbers, and one operation per
+input, `kernel^2` per position and one per output are counted, 4.7 % of VGG-small's FLOPs at 1x.
 """
 
 PCNN = Binarizer(
@@ -177,4 +216,25 @@ where it is positive; `d^2` is the variance of the activations of the image, cli
 1e-5. Weights: `s g`, made as large for each filter as `delta` times the filter, if it is smaller
 (L2 norms; `delta` is 0.04 for CIFAR-10 in the authors' code, 0.01 for ImageNet). Their decay of
 weights whose sign rarely changes needs a state per weight and is left out.
+"""
+
+ABC = Binarizer(
+    "abc",
+    Encoding((-1.0, 1.0), (0.5,), inclusive=True),
+    window=(0.0, 1.0),
+    weights=_bases,
+    weight_gradient=_sum_of_scales,
+    learned="shifts",
+    has_bases=True,
+)
+"""Lin et al., ABC-Net, NeurIPS 2017, with M bases of weights and N of activations.
+
+Forward: activations `sum_j beta_j A_j`, `A_j` = +1 where `x + v_j >= 0.5`, else -1, with N shifts
+`v_j` and scales `beta_j` per conv, which are learned; shifts start spread over -0.5..0.5, scales
+with 1 / N (an assumption). Weights `sum_i alpha_i sign(w - E(w) + u_i s)`, `u_i` from -1 to 1, `s`
+the deviation of the layer's weights, and the alphas that are nearest to `w` (least squares over
+the layer).
+Gradient: `beta_j g` where 0 <= x + v_j <= 1; weights `g sum_i alpha_i` (Eq. 6).
+At inference it is M N binary convs for each conv, and M bits per weight, which are counted so;
+exports write these convs out, with batch norms for shifts and sums. It does not fold.
 """

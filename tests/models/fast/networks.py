@@ -84,7 +84,7 @@ def packed(specs: Sequence[LayerSpec], binarizer: str, size: int, seed: int) -> 
                 values = random.integers(-8, 9, dims) / 8
         assert part != "signs" or layer in binary
         arrays[name] = np.asarray(values, dtype)
-    return pack(card, arrays)
+    return pack(Model(card, arrays))
 
 
 def images(model: Model, n: int, seed: int = 0) -> NDArray[np.float32]:

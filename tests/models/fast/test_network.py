@@ -87,7 +87,7 @@ def test_the_stem_for_large_images_and_odd_sizes(size: int) -> None:
 
 def test_the_trained_networks(model: Model) -> None:
     """All cases: with full-precision twins, and first convs that round."""
-    content = pack(model.card, fold(model, "model"))
+    content = pack(fold(model, "model"))
     assert_same(model, FastNetwork(content, "packed")(inputs_of(model)))
 
 

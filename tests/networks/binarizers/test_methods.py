@@ -19,7 +19,8 @@ from moo_bnas.errors import DefinitionError
 from moo_bnas.networks import make_network
 from moo_bnas.networks.autograd import binarize_activation, binarize_weight
 from moo_bnas.networks.binarizers import BINARIZERS
-from moo_bnas.networks.module import Activation, build
+from moo_bnas.networks.binary_layers import Activation
+from moo_bnas.networks.module import build
 from tests.binarizers import SHIPPED
 
 FILTER = (1, 2, 3)
@@ -53,8 +54,7 @@ def _parabola(x: Tensor) -> Tensor:
     return (2 - 2 * x.abs()).clip(min=0)
 
 
-def _bump(p: float) -> Callable[[Tensor], Tensor]:
-    t = 10 ** (-1 + 2 * p)
+def _bump(t: float) -> Callable[[Tensor], Tensor]:
     return lambda x: max(1 / t, 1) * t * (1 - torch.tanh(t * x) ** 2)
 
 
@@ -75,7 +75,7 @@ def _mean(w: Tensor) -> Tensor:
 
 def _irnet_weights(w: Tensor, p: float) -> Tensor:
     v = (w - w.mean(FILTER, keepdim=True)) / w.std(FILTER, keepdim=True)
-    return 2 ** torch.round(torch.log2(_mean(v))).detach() * _sign(v, _bump(p))
+    return 2 ** torch.round(torch.log2(_mean(v))).detach() * _sign(v, _bump(10 ** (-1 + 2 * p)))
 
 
 def _recu_activations(x: Tensor, _p: float) -> Tensor:
@@ -140,6 +140,19 @@ def _ovsw_weights(w: Tensor, _p: float) -> Tensor:
     return _mean(v).detach() * _sign(_Weight.apply(w, at_least), torch.ones_like)
 
 
+def _adabin_weights(w: Tensor, p: float) -> Tensor:
+    m = w.mean(FILTER, keepdim=True)
+    s = torch.sqrt((w - m).square().mean(FILTER, keepdim=True))
+    return s * _sign((w - m) / s, _bump(10 ** (-3 + 4 * p))) + m
+
+
+def _abc_weights(w: Tensor, _p: float) -> Tensor:
+    """With one base; more are below."""
+    sign = torch.where(w.detach() < w.detach().mean(), -1.0, 1.0)
+    alpha = (w.detach() * sign).mean()
+    return alpha * _sign(w - w.detach().mean(), torch.ones_like)
+
+
 @dataclass(frozen=True)
 class Method:
     """The equations of a binarizer: of activations and of weights, at a share of training."""
@@ -153,7 +166,10 @@ METHODS = {
         lambda x, _p: _sign(x, _parabola), lambda w, _p: _mean(w).detach() * _sign(w, _within(1))
     ),
     "xnor": Method(lambda x, _p: _sign(x, _within(1)), _xnor_weights),
-    "irnet": Method(lambda x, p: _sign(hardtanh(x), _bump(p)), _irnet_weights),
+    "xnor_k": Method(lambda x, _p: _sign(x, _within(1)), _xnor_weights),
+    "adabin": Method(lambda x, _p: _sign(x, _parabola), _adabin_weights),
+    "abc": Method(lambda x, _p: _sign(x - 0.5, _within(0.5)), _abc_weights),
+    "irnet": Method(lambda x, p: _sign(hardtanh(x), _bump(10 ** (-1 + 2 * p))), _irnet_weights),
     "reste": Method(
         lambda x, p: _sign(x, _root(p)), lambda w, p: w.abs().mean() * _sign(w, _root(p))
     ),
@@ -224,9 +240,11 @@ def test_ovsw_raises_small_gradients_of_weights_and_no_others() -> None:
 def test_values_are_two_per_filter(name: str) -> None:
     w = _weights().float()
     _, scales = BINARIZERS[name].weights(w)
+    offset = BINARIZERS[name].offset
+    offsets = torch.zeros(len(w)) if offset is None else offset(w)
     out = binarize_weight(w, BINARIZERS[name], torch.zeros(()))
-    for values, scale in zip(out, scales.expand(len(w)), strict=True):
-        assert set(values.flatten().tolist()) == {-scale.item(), scale.item()}
+    for values, scale, middle in zip(out, scales.expand(len(w)), offsets, strict=True):
+        assert set(values.flatten().tolist()) == {(middle - scale).item(), (middle + scale).item()}
 
 
 def _slope(name: str, x: float, share: float) -> float:
@@ -347,7 +365,7 @@ def test_at_the_start_30_to_70_percent_of_activations_pass_gradient(name: str) -
         shares.append((gradient != 0).float().mean().item())
 
     for layer in module.modules():
-        if isinstance(layer, Activation):
+        if isinstance(layer, Activation | torch.nn.Identity):  # the latter where convs learn
             layer.register_forward_hook(look)
     module((images - images.mean()) / images.std())
     assert len(shares) == 5
