@@ -331,8 +331,7 @@ def _product(x: Floats, weight: NDArray[Any]) -> Floats:
 
 
 def _mean(x: Floats, axis: tuple[int, ...], *, keep: bool = False) -> Floats:
-    mean: NDArray[np.float64] = x.mean(axis=axis, dtype=np.float64, keepdims=keep)
-    return mean.astype(np.float32)
+    return np.asarray(np.mean(x, axis, np.float64, keepdims=keep), np.float32)
 
 
 def _most(windows: NDArray[np.float32]) -> Floats:
