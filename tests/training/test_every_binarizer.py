@@ -10,6 +10,8 @@ import torch
 
 from moo_bnas.data import Digits
 from moo_bnas.networks import make_network
+from moo_bnas.networks.bases import with_needs_of
+from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.module import SpecModule, build
 from moo_bnas.recipe import Recipe
 from moo_bnas.training.device_data import DeviceData, to_device
@@ -33,6 +35,8 @@ def _data(images: int) -> DeviceData:
 def _network(binarizer: str, base_width: int, seed: int = 0) -> SpecModule:
     torch.manual_seed(seed)
     network = make_network("vgg_small", Digits().shape, base_width=base_width)
+    method = BINARIZERS[binarizer]
+    network = with_needs_of(network, method.of_bases((2, 3)) if method.has_bases else method)
     return build(network.layers(network.base_widths, "binary"), binarizer)
 
 
@@ -56,6 +60,6 @@ def test_it_resumes_bit_for_bit(binarizer: str) -> None:
 @pytest.mark.parametrize("binarizer", SHIPPED)
 def test_it_learns_64_digits_by_heart(binarizer: str) -> None:
     data = _data(images=64)
-    recipe = Recipe(epochs=60, batch_size=64, optimizer="adam", learning_rate=0.01)
+    recipe = Recipe(epochs=150, batch_size=64, optimizer="adam", learning_rate=0.01)
     training = Training(_network(binarizer, 16), data, recipe, seed=0)
     assert max(training.run()) == 100
