@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 IMAGES, LOGITS = "images", "logits"
 """Names of the input and the output of a graph."""
 
+_FLATTEN = ("linear", "flatten", "global_average_pool")  # these give out n x features
+
 _OPSET, _IR = 17, 8  # of 2022, which current runtimes support
 
 
@@ -87,12 +89,15 @@ class _Graph:
         self.constants: list[onnx.TensorProto] = []
         self._folded = folded
         self._encodings = encodings
+        self._flat: set[str] = set()
 
     def add(  # noqa: C901, PLR0912  # one case per kind of step
         self, layer: Layer, inputs: list[str], out: str
     ) -> None:
         """Adds a layer that reads the values named `inputs` and makes the value named `out`."""
         name = layer.name
+        if layer.kind in _FLATTEN or inputs[0] in self._flat:
+            self._flat.add(out)
         match layer.kind:
             case "conv":
                 self._conv(layer, inputs, out)
@@ -114,7 +119,7 @@ class _Graph:
                 )
                 self._node("PRelu", [*inputs, slope], out)
             case "bias":
-                self._node("Add", [*inputs, self._array(f"{name}.bias")], out)
+                self._bias(name, inputs, out)
             case "max_pool":
                 self._node("MaxPool", inputs, out, **_window(layer))
             case "global_average_pool":
@@ -142,6 +147,12 @@ class _Graph:
         scale = self._folded[f"{name}.scale"]
         per_map = scale[:, None, None] if scale.ndim else scale
         self._node("Mul", [sums, self._constant(f"{name}.scale", per_map)], out)
+
+    def _bias(self, name: str, inputs: list[str], out: str) -> None:
+        bias = self._folded[f"{name}.bias"]
+        if inputs[0] not in self._flat:
+            bias = bias[:, None, None]
+        self._node("Add", [*inputs, self._constant(f"{name}.bias", bias)], out)
 
     def _batch_norm(self, name: str, inputs: list[str], out: str) -> None:
         multiplier, offset = (

@@ -103,7 +103,7 @@ class PReLU(nn.Module):
 
 
 class Bias(nn.Module):
-    """A number that is added to each feature."""
+    """A number that is added to each feature, or channel."""
 
     bias: Tensor
 
@@ -113,7 +113,7 @@ class Bias(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Keeps the shape."""
-        return x + self.bias
+        return x + (self.bias if x.ndim == 2 else self.bias[:, None, None])
 
 
 class GlobalAveragePool(nn.Module):

@@ -137,7 +137,7 @@ class PopcountNetwork:
             case "prelu":
                 return np.where(x > 0, x, x * self._of(layer, "slope")[:, None, None])
             case "bias":
-                return np.asarray(x + self._of(layer, "bias"))
+                return np.asarray(x + self._of(layer, "bias").reshape(-1, *[1] * (x.ndim - 2)))
             case "max_pool":
                 return _most(_windows(x, layer, -np.inf))
             case "global_average_pool":

@@ -26,8 +26,8 @@ MOST_IMAGE = 4096
 """Height and width of an image."""
 
 _NAME = re.compile(r"[\w-]{1,100}")
-_ANYWHERE = ("relu", "hardtanh", "binarize", "add", "flatten")  # these take flat inputs, too
-_FLAT = ("linear", "bias")  # these take flat inputs only
+_ANYWHERE = ("relu", "hardtanh", "binarize", "add", "flatten", "bias")  # take flat inputs, too
+_FLAT = ("linear",)  # these take flat inputs only
 
 
 @dataclass(frozen=True)

@@ -234,9 +234,9 @@ class LayerList:
             out_size=1,
         )
 
-    def bias(self, name: str) -> str:
-        """A learned number that is added to each feature of a flat step."""
-        return self._same_shape(name, "bias", extra_ops=1)
+    def bias(self, name: str, *, extra_ops: int = 1) -> str:
+        """A learned number that is added to each feature of a flat step, or to each channel."""
+        return self._same_shape(name, "bias", extra_ops=extra_ops)
 
     def _same_shape(self, name: str, kind: Kind, extra_ops: int = 0) -> str:
         channels, size = self._shape(None)

@@ -31,14 +31,17 @@ class Add(nn.Module):
 
 
 class Bias(nn.Module):
-    """A learned number that is added to each feature of n x features; 0 at the start."""
+    """A learned number that is added to each feature, or channel; 0 at the start.
+
+    Maps n x features, or n x channels x height x width.
+    """
 
     def __init__(self, features: int) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(features))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.bias
+        return x + (self.bias if x.ndim == 2 else self.bias[:, None, None])
 
 
 class GlobalAveragePool(nn.Module):
@@ -124,7 +127,7 @@ class SpecModule(nn.Module):
             elif step.kind == "max_pool":
                 lower = middle - _RISE_OF_MAXIMUM * binarizer.half_width
                 left.append((step.inputs[0], lower))
-            elif step.kind in ("relu", "hardtanh", "prelu"):
+            elif step.kind in ("relu", "hardtanh", "prelu", "bias"):
                 left.append((step.inputs[0], middle))
             elif step.kind == "add":
                 branch, shortcut = step.inputs

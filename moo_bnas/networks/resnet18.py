@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import Precision
 from moo_bnas.networks.layers import Channels, ImageShape, LayerList, LayerSpec, check_widths
 from moo_bnas.networks.network import Network, check_choice
@@ -23,6 +24,8 @@ def resnet18(
     stem: Stem = "imagenet",
     downsampling: Downsampling = "binary",
     shortcuts: Shortcuts = "block",
+    *,
+    react: bool = False,
 ) -> Network:
     """A stem, four stages of two basic blocks each, global average pool, one linear layer.
 
@@ -45,8 +48,21 @@ def resnet18(
             as in Bi-Real Net (Liu et al., ECCV 2018). The sums that this adds, one per block, count
             one operation per output element. Where the shape changes, Bi-Real Net takes the mean of
             2x2 pixels before its 1x1 conv, and this network one of the four, at the same cost.
+        react: Only with shortcuts around each conv: learned thresholds of each channel before the
+            binarizers, and after each sum a PReLU between two learned shifts of each channel, as in
+            ReActNet (Liu et al., ECCV 2020). The latter count three operations per output element;
+            thresholds cost nothing.
+
+    Raises:
+        DefinitionError: If an option has no such value, or `react` goes without such shortcuts.
     """
     check_choice("resnet18", "shortcuts", shortcuts, ("block", "conv"))
+    check_choice("resnet18", "react", react, (False, True))
+    if react and shortcuts != "conv":
+        raise DefinitionError(
+            "resnet18 got react = true without a shortcut around each conv; add shortcuts = "
+            '"conv", or remove react'
+        )
     real, each = downsampling == "real", shortcuts == "conv"
     genes = STAGES if each else STAGES + BLOCKS
 
@@ -65,7 +81,7 @@ def resnet18(
         for i, (block, middle) in enumerate(zip(BLOCKS, middles, strict=True)):
             stage, opens_stage = i // 2, i > 0 and i % 2 == 0
             stride = 2 if opens_stage else 1
-            act = net.activation(f"{block}_act1")
+            act = _activation(net, f"{block}_act1", react=react)
             net.conv(f"{block}_conv1", middle, kernel=3, stride=stride)
             branch = net.batch_norm(f"{block}_bn1", extra_ops=1)
             if not each:
@@ -84,10 +100,12 @@ def resnet18(
                 last = net.batch_norm(f"{block}_short_bn", extra_ops=1)
             if each:
                 last = net.add(f"{block}_add1", branch, last, extra_ops=1)
-                net.activation(f"{block}_act2")
+                last = _shifted_prelu(net, last) if react else last
+                _activation(net, f"{block}_act2", react=react)
                 net.conv(f"{block}_conv2", stages[stage], kernel=3)
                 branch = net.batch_norm(f"{block}_bn2", extra_ops=1)
             last = net.add(f"{block}_add", branch, last)
+            last = _shifted_prelu(net, last) if react else last
         net.relu("relu")
         net.global_average_pool("pool")
         net.linear("linear")
@@ -101,3 +119,17 @@ def resnet18(
         base_widths=(*per_stage, *(w for w in per_stage for _ in range(2)))[: len(genes)],
         layers=layers,
     )
+
+
+def _activation(net: LayerList, name: str, *, react: bool) -> str:
+    """A binarizer, with a threshold of each channel if asked for; in the twin a ReLU alone."""
+    if react and net.precision == "binary":
+        net.bias(f"{name}_threshold", extra_ops=0)
+    return net.activation(name)
+
+
+def _shifted_prelu(net: LayerList, name: str) -> str:
+    """A PReLU between two shifts of the last step, which is called `name`."""
+    net.bias(f"{name}_before")
+    net.nonlinearity(f"{name}_prelu", "prelu")
+    return net.bias(f"{name}_after")

@@ -64,6 +64,9 @@ CASES = {
     "resnet18 small real bireal": Case(
         "resnet18", "bireal", 4, options=SMALL | {"downsampling": "real", "shortcuts": "conv"}
     ),
+    "resnet18 react": Case(
+        "resnet18", "sign", 4, options=SMALL | {"shortcuts": "conv", "react": True}
+    ),
     "vgg_small uneven": Case("vgg_small", "uneven", 8),
     "vgg_small xnor_k": Case("vgg_small", "xnor_k", 8, widths=(7, 9, 11, 13, 5, 15)),
     "resnet18 xnor_k": Case("resnet18", "xnor_k", 4, options={"stem": "imagenet"}),

@@ -116,6 +116,7 @@ def test_every_binarizer_starts_balanced_and_lets_gradient_through(
         ("bireal", "vgg_small", {"block": ("pool", "norm", "prelu"), "last": "prelu"}),
         ("dorefa", "vgg_small", {"block": ("norm", "relu", "pool")}),
         ("bireal", "resnet18", {"stem": "small", "shortcuts": "conv", "downsampling": "real"}),
+        ("bireal", "resnet18", {"stem": "small", "shortcuts": "conv", "react": True}),
     ],
 )
 def test_networks_with_other_traits_start_balanced(

@@ -4,6 +4,8 @@ import pytest
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.networks import make_network
+from moo_bnas.networks.cost import flops
+from moo_bnas.networks.fitting import check_fit
 from moo_bnas.networks.layers import ImageShape
 
 
@@ -97,6 +99,38 @@ def test_a_shortcut_around_each_conv_adds_tensors_as_wide_as_the_stage() -> None
     assert layers["block4_add1"].inputs == ("block4_bn1", "block3_add")
 
 
+def test_a_react_resnet_has_thresholds_and_a_shifted_prelu_after_each_sum() -> None:
+    net = make_network("resnet18", downsampling="real", shortcuts="conv", react=True)
+    specs = net.layers([3, 5, 7, 11], "binary")
+    layers = {s.name: s for s in specs}
+    for i in range(1, 9):
+        for act in ("act1", "act2"):
+            assert layers[f"block{i}_{act}"].inputs == (f"block{i}_{act}_threshold",)
+        for name in (f"block{i}_add1", f"block{i}_add"):
+            assert layers[f"{name}_before"].inputs == (name,)
+            assert layers[f"{name}_prelu"].inputs == (f"{name}_before",)
+            assert layers[f"{name}_after"].inputs == (f"{name}_prelu",)
+    # shortcuts carry what no threshold has shifted
+    assert layers["block1_act2_threshold"].inputs == ("block1_add1_after",)
+    assert layers["block1_add"].inputs == ("block1_bn2", "block1_add1_after")
+    assert layers["block3_short"].inputs == ("block2_add_after",)
+    check_fit(specs, net.image)
+    twin = net.layers([3, 5, 7, 11], "full")
+    assert not any(s.name.endswith("_threshold") for s in twin)
+
+
+def test_a_react_resnet_counts_three_operations_per_output_of_a_sum() -> None:
+    """4 sums per stage, of 64, 128, 256, 512 channels at 56, 28, 14, 7 pixels."""
+    options = {"downsampling": "real", "shortcuts": "conv"}
+    plain, react = (
+        make_network("resnet18", **options, react=each)  # type: ignore[arg-type]
+        for each in (False, True)
+    )
+    outputs = 4 * sum(64 * 2**i * (56 // 2**i) ** 2 for i in range(4))
+    added = flops(react, react.base_widths) - flops(plain, plain.base_widths)
+    assert added == 3 * outputs == 4_515_840
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
@@ -118,6 +152,12 @@ def test_a_shortcut_around_each_conv_adds_tensors_as_wide_as_the_stage() -> None
             "resnet18",
             {"shortcuts": "none"},
             "got shortcuts 'none', expected one of 'block', 'conv'",
+        ),
+        ("resnet18", {"react": True}, "got react = true without a shortcut around each conv; add"),
+        (
+            "resnet18",
+            {"shortcuts": "conv", "react": "yes"},
+            "got react 'yes', expected one of False, True",
         ),
         ("lenet", {}, "got network 'lenet', expected one of .*resnet18.*vgg_small"),
         ("vgg_small", {"stem": "small"}, "vgg_small got the option 'stem', expected only"),

@@ -85,6 +85,7 @@ static void prelu(const struct grid *in, const struct grid *out, const float *sl
 }
 
 static void bias(const struct grid *in, const struct grid *out, const float *offset) {
+    clear(out);
     PIXELS(out)
     for (int c = 0; c < out->channels; c++) FLOATS(out)[c] = FLOATS(in)[c] + offset[c];
 }
