@@ -103,7 +103,7 @@ class Definition(Section):
         if self.latency is not None and self.network is None:
             raise ValueError("got a latency table without [network]; leave the table out")
         if self.latency is not None and self.network is not None:
-            self.latency.check_network(self.network.name)
+            self.latency.check_network(self.network.name, self.network.binarizer)
         subject = self.subject()
         subject.check()
         for name in self.search.limits.keys() - subject.costs.keys():

@@ -249,13 +249,13 @@ def _show_network(
     wide = max(len(title) for title in summary)
     show("".join(f"{title:<{wide}}  {text}\n" for title, text in summary.items()))
     show(
-        f"{'layer':<16} {'kind':<12} {'precision':<9} {'in':>5} {'out':>5} {'size':>5}"
+        f"{'layer':<16} {'kind':<14} {'precision':<9} {'in':>5} {'out':>5} {'size':>5}"
         + "".join(f" {c.title:>12}" for c in COSTS.values())
     )
     for entry in layers:
         if any(entry[name] for name in COSTS):
             show(
-                f"{entry['name']:<16} {entry['kind']:<12} {entry['precision']:<9}"
+                f"{entry['name']:<16} {entry['kind']:<14} {entry['precision']:<9}"
                 f" {entry['in_channels']:>5} {entry['out_channels']:>5} {entry['out_size']:>5}"
                 + "".join(f" {c.amount(entry[name]):>12}" for name, c in COSTS.items())
             )

@@ -51,10 +51,13 @@ def export(model: Path, form: Format, out: Path | None) -> None:
     if done.sizes is None:
         return
     sizes = done.sizes
-    counted = 8 * sizes.weights - sizes.padding_bits
+    bits = 8 * sizes.weights - sizes.padding_bits
     padding = f" and {sizes.padding_bits} of padding" if sizes.padding_bits else ""
+    counted = f"{bits:,} bits by the cost model{padding}"
+    if bits != sizes.counted:
+        counted = f"{sizes.counted:,} bits by the cost model, in {bits:,} of convs of bits{padding}"
     for name, size, note in (
-        ("weights", sizes.weights, f"{counted:,} bits by the cost model{padding}"),
+        ("weights", sizes.weights, counted),
         ("batch norm", sizes.batch_norm, "a multiplier and an offset per channel"),
         ("scales", sizes.scales, "one per binary layer, or per output channel of one"),
         ("header", sizes.header, "the card, and the position of each tensor"),

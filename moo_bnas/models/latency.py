@@ -21,19 +21,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import Precision
 from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.models.arrays import run_shapes
 from moo_bnas.models.encoding import encoding_of
 from moo_bnas.models.model_file import Card, Image, Layer, Model
 from moo_bnas.models.packed import pack, reference
-from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.latency import (
     LatencyTable,
     LayerTimes,
     by_bits,
     check_size,
+    check_timed,
     table_of,
 )
 from moo_bnas.networks.layers import INPUT, LayerSpec
@@ -119,13 +118,7 @@ def measure(network: Network, space: SearchSpace, binarizer: str, run_by: Runtim
             network has.
         ModelFileError: If the runtime does not run such networks.
     """
-    if binarizer in BINARIZERS and not BINARIZERS[binarizer].is_fixed:
-        fixed = (each.name for each in BINARIZERS.values() if each.is_fixed)
-        raise DefinitionError(
-            f"got binarizer {binarizer}, whose exports have other layers than the network, so that "
-            f"they cannot be timed layer by layer; choose one of {', '.join(fixed)}, or search by "
-            "FLOPs"
-        )
+    check_timed(binarizer)
     convs = sum(s.kind == "conv" for s in network.layers(network.base_widths, "binary"))
     # Of 1 bit is the network that Eq. 4 divides by, and what no gene gives more bits.
     each = sorted({1, *space.bits})

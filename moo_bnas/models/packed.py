@@ -23,7 +23,9 @@ class Sizes:
     Attributes:
         weights: Bytes of the weights of convs and linear layers; binary weights take 1 bit each,
             and each binary layer is padded to whole bytes.
-        padding_bits: Bits of `weights` that are padding; the cost model counts all others.
+        padding_bits: Bits of `weights` that are padding.
+        counted: Bits of weights that the cost model counts: all others, unless a conv was written
+            out as several, which hold the same weights again.
         batch_norm: Bytes of the multipliers and offsets of batch norms, slopes of PReLUs, and
             biases.
         scales: Bytes of the weight scales: 4 per binary layer, or per output channel of one.
@@ -32,6 +34,7 @@ class Sizes:
 
     weights: int
     padding_bits: int
+    counted: int
     batch_norm: int
     scales: int
     header: int
@@ -119,6 +122,7 @@ def sizes(model: Model, content: bytes) -> Sizes:
     return Sizes(
         weights=taken["bits"] + taken["weight"],
         padding_bits=sum(-_weights(layer) % 8 for layer in model.card.layers if is_binary(layer)),
+        counted=model.card.memory_bits,
         batch_norm=sum(taken[part] for part in per_channel),
         scales=taken["scale"],
         header=len(content) - sum(taken.values()),

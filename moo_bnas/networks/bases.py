@@ -6,6 +6,7 @@ of its input. What that adds to the steps of a network is added to its specs aft
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,15 +16,22 @@ from moo_bnas.networks.binarizers import Binarizer
 from moo_bnas.networks.layers import Channels, LayerSpec
 from moo_bnas.networks.network import Network
 
-MOST_BASES = 8
-"""Bases that weights or activations may have."""
+MOST_BASES = 6
+"""Bases that weights or activations may have; with 7 a ResNet-18 has too many layers to export."""
+
+
+_ADDED = re.compile(r"_(shift\d|bits\d|part\d_\d|sum\d+|scaled|magnitude)")
+"""How the names of added steps end, also of those in exports (see `models.compound`)."""
+
+_LONGEST = 85
 
 
 def with_needs_of(network: Network, binarizer: Binarizer) -> Network:
     """The network with the steps and the counts that a binarizer adds; often the network itself.
 
     Raises:
-        DefinitionError: If a binary conv does not read a binarizer, which only binary convs read.
+        DefinitionError: If a binary conv does not read a binarizer, which only binary convs read,
+            or the names of its steps leave no room for those that are added.
     """
     if binarizer.is_fixed:
         return network
@@ -37,7 +45,12 @@ def with_needs_of(network: Network, binarizer: Binarizer) -> Network:
 
 
 def _check(network: Network, binarizer: Binarizer) -> None:
-    why = "a torch module of its own" if network.module is not None else ""
+    if network.module is not None:
+        raise DefinitionError(
+            f"{network.name} has a torch module of its own, which does not know that binarizer "
+            f"{binarizer.name} adds to its steps; choose another binarizer"
+        )
+    why = ""
     kinds: dict[str, str] = {}
     for spec in network.layers(network.base_widths, "binary"):
         kinds[spec.name] = spec.kind
@@ -50,6 +63,14 @@ def _check(network: Network, binarizer: Binarizer) -> None:
             f"{network.name} has {why}, and with binarizer {binarizer.name} every binary conv must "
             "read a binarizer itself, and nothing else may; choose another binarizer"
         )
+    for name in kinds:
+        taken = [other for other in kinds if _ADDED.fullmatch(other.removeprefix(name))]
+        if len(name) > _LONGEST or taken:
+            raise DefinitionError(
+                f"{network.name} has the step {(taken or [name])[0]:.120}, and binarizer "
+                f"{binarizer.name} adds steps to {name:.120} that need names of their own of up to "
+                "100 letters; rename it"
+            )
 
 
 def _counted(specs: Sequence[LayerSpec], binarizer: Binarizer) -> list[LayerSpec]:

@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError, model_validator
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import PRECISIONS, Precision
 from moo_bnas.evolution.space import FloatArray, IntArray, SearchSpace
+from moo_bnas.networks.binarizers import BINARIZERS, check_binarizer
 from moo_bnas.networks.cost import COSTS, LayerCost
 from moo_bnas.networks.layers import LayerSpec
 from moo_bnas.networks.network import Network
@@ -163,12 +164,14 @@ class LatencyTable(Section):
         """A line that says which table it is, without its numbers."""
         return f"{self.processor}, {self.runtime}, {self.digest[:12]}"
 
-    def check_network(self, name: str) -> None:
+    def check_network(self, name: str, binarizer: str) -> None:
         """Refuses the name of another network, whose layers may have the same shapes.
 
         Raises:
-            DefinitionError: If it is not the network that was measured.
+            DefinitionError: If it is not the network that was measured, or its binarizer adds steps
+                to what runs.
         """
+        check_timed(binarizer)
         if name != self.network:
             raise DefinitionError(
                 f"got a latency table of {self.network} for {name}; measure {name} with "
@@ -224,6 +227,21 @@ def costs_with(table: LatencyTable | None, *, first: bool) -> Mapping[str, Layer
         return COSTS
     latency = {LATENCY: table.cost()}
     return latency | COSTS if first else COSTS | latency
+
+
+def check_timed(binarizer: str) -> None:
+    """Refuses a binarizer with which the layers that run are others than those of the network.
+
+    Raises:
+        DefinitionError: If it is such a one.
+    """
+    if not BINARIZERS[check_binarizer(binarizer)].is_fixed:
+        fixed = (each.name for each in BINARIZERS.values() if each.is_fixed)
+        raise DefinitionError(
+            f"got binarizer {binarizer}, whose exports have other layers than the network, so that "
+            f"they cannot be timed layer by layer; choose one of {', '.join(fixed)}, or search by "
+            "FLOPs"
+        )
 
 
 def check_known(latency: LayerCost, network: Network, space: SearchSpace) -> None:

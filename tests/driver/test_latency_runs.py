@@ -256,6 +256,10 @@ def test_the_command_takes_a_table_and_refuses_what_does_not_fit(cli: Cli, tmp_p
             ("tiny.toml", "--latency-table", "renamed.json"),
             "got a latency table of two_convs for vgg_small; measure vgg_small with",
         ),
+        (
+            ("tiny.toml", "--latency-table", "t.json", "--set", "network.binarizer=adabin"),
+            "got binarizer adabin, whose exports have other layers than the network, so that",
+        ),
         (("own.toml", "--max-latency", "0.1us"), "the limit on latency_ms is 0.0001 ms, but the"),
     ):
         done = cli("run", *options)

@@ -11,8 +11,9 @@ from click.testing import CliRunner, Result
 
 from moo_bnas.cli import cli as commands
 from moo_bnas.errors import ModelFileError
-from moo_bnas.models.model_file import read_model
+from moo_bnas.models.model_file import read_model, to_bytes
 from tests.conftest import Cli
+from tests.models.trained import Case, train
 
 
 def _export(*arguments: str | Path) -> Result:
@@ -34,6 +35,17 @@ def test_the_packed_sizes_that_are_printed_add_up(cli: Cli, trained_path: Path) 
     bits = read_model(trained_path).card.memory_bits
     assert f"{bits:,} bits by the cost model" in done.stdout
     assert printed["weights"] == bits / 8  # base width 8 fills all bytes
+
+
+def test_weights_that_are_written_several_times_are_told(cli: Cli, tmp_path: Path) -> None:
+    """Of 8 channels and more each conv fills whole bytes; AdaBin writes it four times."""
+    model = train(Case("vgg_small", "adabin", 8), epochs=1)
+    (tmp_path / "model.safetensors").write_bytes(to_bytes(model))
+    done = cli("export", "model.safetensors", "--format", "packed")
+    binary = 9 * (8 * 8 + 8 * 16 + 16 * 16 + 16 * 32 + 32 * 32)
+    counted = model.card.memory_bits
+    said = f"{counted:,} bits by the cost model, in {counted + 3 * binary:,} of convs of bits\n"
+    assert said in done.stdout
 
 
 @pytest.mark.parametrize(

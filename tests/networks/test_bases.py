@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +13,15 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from moo_bnas.errors import DefinitionError
+from moo_bnas.evaluation import Precision
 from moo_bnas.networks import make_network
 from moo_bnas.networks.autograd import binarize_weight
-from moo_bnas.networks.bases import with_needs_of
+from moo_bnas.networks.bases import MOST_BASES, with_needs_of
 from moo_bnas.networks.binarizers import BINARIZERS
 from moo_bnas.networks.binary_layers import CompoundConv2d
 from moo_bnas.networks.cost import FLOPS, MEMORY, flops, memory_bits
-from moo_bnas.networks.fitting import check_fit
-from moo_bnas.networks.layers import ImageShape, LayerSpec
+from moo_bnas.networks.fitting import MOST_LAYERS, check_fit
+from moo_bnas.networks.layers import Channels, ImageShape, LayerSpec
 from moo_bnas.networks.module import build
 from moo_bnas.networks.network import Network
 from moo_bnas.networks.vgg_small import vgg_small
@@ -260,5 +262,45 @@ def test_networks_in_which_other_steps_read_bits_are_refused(name: str) -> None:
     with pytest.raises(DefinitionError, match="has the step other"):
         with_needs_of(_reading_bits("relu"), BINARIZERS[name])
     own = replace(vgg_small(), module=build)
-    with pytest.raises(DefinitionError, match="a torch module of its own"):
+    with pytest.raises(DefinitionError, match="a torch module of its own, which does not know"):
         with_needs_of(own, BINARIZERS[name])
+
+
+def _renamed(old: str, new: str) -> Network:
+    """A VGG-small with another name of a step."""
+
+    def layers(widths: Sequence[Channels], precision: Precision) -> list[LayerSpec]:
+        specs = vgg_small().layers(widths, precision)
+        names = {spec.name: new if spec.name == old else spec.name for spec in specs}
+        return [
+            replace(s, name=names[s.name], inputs=tuple(names.get(n, n) for n in s.inputs))
+            for s in specs
+        ]
+
+    return replace(vgg_small(), layers=layers)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("adabin", "bn4", "conv2_shift0"),
+        ("abc", "bn4", "conv2_part0_0"),
+        ("abc", "pool2", "conv5_sum12"),
+        ("xnor_k", "bn2", "act1_magnitude"),
+        ("xnor_k", "bn2", "conv2_scaled"),
+        ("adabin", "conv3", "c" * 98),
+    ],
+)
+def test_names_that_leave_no_room_for_added_steps_are_refused(
+    name: str, old: str, new: str
+) -> None:
+    with pytest.raises(DefinitionError, match="names of their own of up to 100 letters; rename it"):
+        with_needs_of(_renamed(old, new), BINARIZERS[name])
+    with_needs_of(_renamed("bn4", "conv2_shift"), BINARIZERS[name])
+
+
+def test_the_most_bases_give_a_network_that_can_be_built() -> None:
+    """What exports write out of a ResNet-18 whose convs have as many bases as there may be."""
+    convs, others = 16 + 3, 32
+    layers = convs * (2 * MOST_BASES + 2 * MOST_BASES**2 - 1) + others
+    assert layers <= MOST_LAYERS
