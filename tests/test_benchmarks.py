@@ -313,8 +313,9 @@ def test_fronts_are_trained_again(tmp_path: Path, tiny_path: Path) -> None:
     document = json.loads(done.stdout)
     found = {(row["system"], row["metric"]): row["value"] for row in document["rows"]}
     for system in ("gp", "gp, half"):
-        ahead = found[system, "hypervolume"] - found["none", "hypervolume"]
-        assert found[system, "ahead_of_none"] == pytest.approx(ahead, abs=0.0002)
+        for metric in ("hypervolume", "area"):
+            ahead = found[system, metric] - found["none", metric]
+            assert found[system, f"{metric}_ahead"] == pytest.approx(ahead, abs=0.0002)
     assert 0 <= found["gp", "knee_same"] <= found["gp", "knee_kept"] <= 1
     # Every network that was trained again, twice, and those that the searches trained.
     kept = len(list(kept_in.glob("*.json")))
