@@ -23,7 +23,8 @@ from moo_bnas.faults import fault_line
 from moo_bnas.fingerprint import EVALUATION_VERSION, fingerprint
 from moo_bnas.network_options import NetworkOptions
 from moo_bnas.networks.cost import LayerCost
-from moo_bnas.networks.latency import NO_TABLE, LatencyTable, costs_with, read_table
+from moo_bnas.networks.latency import NO_TABLE, LatencyTable, costs_with
+from moo_bnas.networks.latency_file import read_table
 from moo_bnas.networks.network import Network
 from moo_bnas.output import one_line
 from moo_bnas.reading import read_toml

@@ -56,7 +56,7 @@ def latency(named: NamedNetwork, out: Path, count: int) -> None:
     from moo_bnas.errors import DefinitionError
     from moo_bnas.evolution.space import SearchSpace
     from moo_bnas.models.latency import check, measure, runtime
-    from moo_bnas.networks.latency import to_bytes
+    from moo_bnas.networks.latency_file import to_bytes
     from moo_bnas.output import write_whole
     from moo_bnas.report.files import make_folder
 

@@ -89,7 +89,7 @@ class RunOptions:
             DefinitionError: Where it is missing or wrong.
         """
         from moo_bnas.definition import load_definition
-        from moo_bnas.networks.latency import read_table
+        from moo_bnas.networks.latency_file import read_table
         from moo_bnas.overrides import override, with_keys, with_latency
 
         definition = load_definition(self.definition_name)

@@ -31,10 +31,10 @@ from moo_bnas.networks.latency import (
     LatencyTable,
     LayerTimes,
     by_bits,
-    check_size,
     check_timed,
     table_of,
 )
+from moo_bnas.networks.latency_file import check_size
 from moo_bnas.networks.layers import INPUT, LayerSpec
 from moo_bnas.networks.network import Network
 

@@ -9,14 +9,12 @@ full-precision twin have tables of their own, in which such layers have no times
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evaluation import PRECISIONS, Precision
@@ -25,7 +23,6 @@ from moo_bnas.networks.binarizers import BINARIZERS, check_binarizer
 from moo_bnas.networks.cost import COSTS, LayerCost
 from moo_bnas.networks.layers import LayerSpec
 from moo_bnas.networks.network import Network
-from moo_bnas.reading import read_file
 from moo_bnas.section import Section
 
 LATENCY = "latency_ms"
@@ -36,9 +33,6 @@ NO_TABLE = (
     'FILE, or latency = "FILE" at the top of the definition, with a file of `moo-bnas latency`'
 )
 """What is wrong with a definition that asks for latency without a table."""
-
-MOST_BYTES = 50_000
-"""Size of a table: it is stored with the definition, for which MySQL has room for 65,535 bytes."""
 
 _Text = Annotated[str, Field(max_length=200)]
 _Channels = Annotated[int, Field(ge=1, le=2**25)]
@@ -340,64 +334,3 @@ def by_bits(space: SearchSpace) -> list[IntArray]:
         np.hstack([genotypes, np.full((len(genotypes), space.bit_genes), choice)])
         for choice in range(max(len(space.bits), 1))
     ]
-
-
-def to_bytes(table: LatencyTable) -> bytes:
-    """The content of the file of a table.
-
-    Raises:
-        DefinitionError: If it is larger than `read_table` takes.
-    """
-    content = table.content().encode() + b"\n"
-    check_size(len(content))
-    return content
-
-
-def check_size(size: int) -> None:
-    """Refuses a table of more bytes than `read_table` takes.
-
-    Raises:
-        DefinitionError: If it has more.
-    """
-    if size > MOST_BYTES:
-        raise DefinitionError(
-            f"the latency table would have {size:,} bytes or more, expected at most "
-            f"{MOST_BYTES:,}, since it is stored with every run; give the space fewer ratios"
-        )
-
-
-def read_table(path: Path) -> LatencyTable:
-    """Reads a latency table.
-
-    Raises:
-        DefinitionError: If it cannot be read, is too large, or is no latency table of this version.
-    """
-    try:
-        content = read_file(path, MOST_BYTES)
-    except OSError as error:
-        raise DefinitionError(
-            f"cannot read the latency table {path}: {error.strerror}; give the file that "
-            "`moo-bnas latency` wrote"
-        ) from error
-    remedy = "give the file that `moo-bnas latency` wrote, or measure again"
-    try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DefinitionError(
-            f"{path} is no latency table, or it is incomplete or damaged ({error!s:.100}); {remedy}"
-        ) from error
-    if not isinstance(values, dict) or values.get("kind") != "latency table":
-        raise DefinitionError(f"{path} is no latency table; {remedy}")
-    if values.get("version") != 1:
-        raise DefinitionError(
-            f"{path} is a latency table of version {values.get('version')!r:.20}, and this "
-            "moo-bnas reads version 1; measure again with moo-bnas latency"
-        )
-    try:
-        return LatencyTable.model_validate(values)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))[:100]
-        raise DefinitionError(
-            f"{path} is a damaged latency table ({where}: {fault['msg']}); {remedy}"
-        ) from error

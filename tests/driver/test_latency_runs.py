@@ -13,7 +13,8 @@ from moo_bnas.driver.run import Run, make_search, open_run
 from moo_bnas.errors import DefinitionError
 from moo_bnas.evolution.scoring import Mode
 from moo_bnas.networks.cost import LayerCost
-from moo_bnas.networks.latency import LATENCY, to_bytes
+from moo_bnas.networks.latency import LATENCY
+from moo_bnas.networks.latency_file import to_bytes
 from moo_bnas.overrides import override, with_latency
 from moo_bnas.report.files import as_csv, as_json
 from moo_bnas.report.page import page

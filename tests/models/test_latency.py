@@ -10,7 +10,8 @@ from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.models.latency import check, measure, processor, runtime
 from moo_bnas.networks import make_network
 from moo_bnas.networks.bits import with_bits
-from moo_bnas.networks.latency import LatencyTable, LayerTimes, read_table
+from moo_bnas.networks.latency import LatencyTable, LayerTimes
+from moo_bnas.networks.latency_file import read_table
 from moo_bnas.networks.layers import ImageShape
 from tests.conftest import TINY, Cli
 from tests.latencies import FAKE, fake_table

@@ -16,15 +16,13 @@ from moo_bnas.evolution.space import SearchSpace
 from moo_bnas.networks import make_network
 from moo_bnas.networks.bits import with_bit_genes
 from moo_bnas.networks.latency import (
-    MOST_BYTES,
     LatencyTable,
     check_known,
     covering,
     monotone,
-    read_table,
     table_of,
-    to_bytes,
 )
+from moo_bnas.networks.latency_file import MOST_BYTES, read_table, to_bytes
 from moo_bnas.networks.layers import ImageShape
 from tests.latencies import fake_table
 
